@@ -1,0 +1,147 @@
+"""What dependence between rows costs: design effects and the jackknife over blocks."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy.stats import chi2
+from scipy.stats import t as student
+
+from .result import Estimate, Result, Undefined, estimate
+
+Floats = NDArray[np.float64]
+
+
+def _pairs(numerators: ArrayLike, denominators: ArrayLike) -> tuple[Floats, Floats]:
+    """The two columns without blocks that hold nothing."""
+    num = np.asarray(numerators, dtype=np.float64).ravel()
+    den = np.asarray(denominators, dtype=np.float64).ravel()
+    if num.shape != den.shape or not bool(np.all(np.isfinite(num) & np.isfinite(den))):
+        raise ValueError("each block needs one finite numerator and one finite denominator")
+    held = (num != 0) | (den != 0)
+    return num[held], den[held]
+
+
+def design_effect(
+    numerators: ArrayLike,
+    denominators: ArrayLike,
+    variance_of_one: float,
+    minimum_blocks: int = 2,
+) -> Result:
+    """How many times larger a ratio's variance is than if its rows were independent.
+
+    R = sum num / sum den over K blocks; V = K/(K-1) sum (num_k - R den_k)^2 / (sum den)^2;
+    deff = V / (variance_of_one / sum den). `variance_of_one` is one row's variance: p(1-p) for
+    a proportion. Empty blocks are dropped. The interval is the chi-square one with K-1 degrees
+    of freedom; `n` is K. Undefined with fewer than `minimum_blocks` (at least 2) non-empty
+    blocks or no variance to compare with. Kish (1965), *Survey Sampling*; Cochran (1977), 6.
+
+    >>> r = design_effect([10, 0, 10, 0], [100, 100, 100, 100], 0.05 * 0.95)
+    >>> round(r.value, 3), r.n
+    (7.018, 4.0)
+    """
+    num, den = _pairs(numerators, denominators)
+    blocks, total = len(num), float(den.sum())
+    if blocks < max(minimum_blocks, 2):
+        return Undefined(f"{blocks} non-empty blocks, {max(minimum_blocks, 2)} needed", blocks)
+    if not variance_of_one > 0 or total <= 0:
+        return Undefined("no variance between rows to compare with", blocks)
+    residuals = num - num.sum() / total * den
+    variance = blocks / (blocks - 1) * float(residuals @ residuals) / total**2
+    value, df = variance / (variance_of_one / total), blocks - 1
+    low, high = (value * df / float(chi2.isf(tail, df)) for tail in (0.025, 0.975))
+    return estimate(value, min(low, value), max(high, value), blocks,
+                    f"cluster variance of a ratio, {blocks} blocks")
+
+
+def jackknife(values_without_each: ArrayLike, value: float, confidence: float = 0.95) -> Result:
+    """Interval of any statistic from its values with each block left out in turn.
+
+    var = (K-1)/K sum (v_(-k) - mean)^2, value +- t_{K-1} sqrt(var). Undefined with fewer than
+    two blocks or when the statistic does not exist without some block.
+    Tukey (1958); Efron and Tibshirani (1993), *An Introduction to the Bootstrap*, 11.
+
+    >>> r = jackknife([2.5, 2.0, 1.5], 2.0)
+    >>> round(r.low, 3), round(r.high, 3)
+    (-0.484, 4.484)
+    """
+    without = np.asarray(values_without_each, dtype=np.float64).ravel()
+    blocks = len(without)
+    if blocks < 2:
+        return Undefined(f"{blocks} non-empty blocks, 2 needed", blocks)
+    if not math.isfinite(value) or not bool(np.all(np.isfinite(without))):
+        return Undefined("the statistic does not exist without one of the blocks", blocks)
+    spread = without - without.mean()
+    error = math.sqrt((blocks - 1) / blocks * float(spread @ spread))
+    half = float(student.isf((1 - confidence) / 2, blocks - 1)) * error
+    return estimate(value, value - half, value + half, blocks,
+                    f"jackknife over {blocks} blocks, t interval {confidence:.0%}")
+
+
+def _ratio_without_each(num: Floats, den: Floats) -> Floats:
+    rest = den.sum() - den
+    return np.divide(num.sum() - num, rest, out=np.full_like(rest, np.nan), where=rest != 0)
+
+
+def jackknife_ratio(
+    numerators: ArrayLike, denominators: ArrayLike, confidence: float = 0.95
+) -> Result:
+    """A ratio of sums over blocks with a delete-one-block t interval.
+
+    R = sum num / sum den; see `jackknife`; degrees of freedom = non-empty blocks - 1.
+    Undefined with fewer than two non-empty blocks or a zero denominator.
+    Quenouille (1956), Biometrika 43.
+
+    >>> r = jackknife_ratio([1, 2, 3], [10, 10, 10])
+    >>> round(r.value, 3), round(r.low, 3)
+    (0.2, -0.048)
+    """
+    num, den = _pairs(numerators, denominators)
+    total = float(den.sum())
+    if total == 0:
+        return Undefined("the denominators sum to 0", len(num))
+    return jackknife(_ratio_without_each(num, den), float(num.sum()) / total, confidence)
+
+
+def jackknife_difference_of_ratios(
+    numerators_a: ArrayLike,
+    denominators_a: ArrayLike,
+    numerators_b: ArrayLike,
+    denominators_b: ArrayLike,
+    confidence: float = 0.95,
+) -> Result:
+    """R_a - R_b over the same blocks, each block left out of both at once.
+
+    So what the two ratios share block by block cancels. Blocks empty on both sides are
+    dropped. Undefined as `jackknife_ratio`. Quenouille (1956), Biometrika 43.
+
+    >>> r = jackknife_difference_of_ratios([2, 3, 4], [9, 9, 9], [1, 2, 3], [9, 9, 9])
+    >>> round(r.value, 6), round(r.high - r.low, 6)
+    (0.111111, 0.0)
+    """
+    arrays = (numerators_a, denominators_a, numerators_b, denominators_b)
+    na, da, nb, db = (np.asarray(x, dtype=np.float64).ravel() for x in arrays)
+    held = (na != 0) | (da != 0) | (nb != 0) | (db != 0)
+    na, da, nb, db = na[held], da[held], nb[held], db[held]
+    if da.sum() == 0 or db.sum() == 0:
+        return Undefined("the denominators sum to 0", int(held.sum()))
+    value = float(na.sum() / da.sum() - nb.sum() / db.sum())
+    return jackknife(_ratio_without_each(na, da) - _ratio_without_each(nb, db), value, confidence)
+
+
+def combined_design_effect(
+    *results: Result, floor: float = 1.0, minimum_blocks: int = 12
+) -> float:
+    """The design effect to divide by: the largest known one, never below `floor`.
+
+    An estimate from fewer than `minimum_blocks` blocks (its `n`) is noise and is not used; nor
+    is one that is Undefined. For few but large units pass `minimum_blocks=2` and mind the
+    degrees of freedom.
+
+    >>> combined_design_effect(Estimate(3.0, 2, 4, 24, "blocks"), Undefined("no units"))
+    3.0
+    """
+    known = [r.value for r in results if isinstance(r, Estimate) and r.n >= minimum_blocks]
+    return max([floor, *known])
