@@ -1,0 +1,3 @@
+"""Judge a challenger model against its champion from the Parquet logs of both."""
+
+__version__ = "0.1.0"

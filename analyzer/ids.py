@@ -1,0 +1,97 @@
+"""Hashes of request and unit ids: fast ones for pairing, a frozen one for buckets."""
+
+from __future__ import annotations
+
+import numpy as np
+import polars as pl
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from analyzer.errors import LogError
+
+BUCKETS = 256
+_M1 = np.uint64(0xBF58476D1CE4E5B9)
+_M2 = np.uint64(0x94D049BB133111EB)
+_GOLDEN = np.uint64(0x9E3779B97F4A7C15)
+
+Hashes = NDArray[np.uint64]
+
+
+def pairing_keys(ids: pa.Array, as_text: bool) -> tuple[Hashes, Hashes]:
+    """Two independent 64-bit hashes of each request id (0, 0 for NULL).
+
+    They live only inside one scan, so any fast hash will do. A false pair needs more than 104
+    equal bits (`pairing`): below 1e-15 for 1e8 requests; ids that are integers cannot collide
+    on both. as_text: one log holds integers and the other text, so compare their spelling.
+    """
+    series = _series(ids, as_text)
+    return series.hash(seed=1).to_numpy(), series.hash(seed=2).to_numpy()
+
+
+def _series(ids: pa.Array, as_text: bool) -> pl.Series:
+    if pa.types.is_dictionary(ids.type):
+        ids = ids.dictionary_decode()
+    if pa.types.is_integer(ids.type):
+        ids = ids.cast(pa.int64(), safe=False)
+    elif not pa.types.is_string(ids.type) and not pa.types.is_large_string(ids.type):
+        ids = ids.cast(pa.string(), safe=False)
+    if as_text and pa.types.is_integer(ids.type):
+        ids = ids.cast(pa.string())
+    series = pl.from_arrow(ids)
+    if not isinstance(series, pl.Series):
+        raise LogError(f"request ids of type {ids.type} cannot be used; write text or integers")
+    return series
+
+
+def buckets(units: pa.Array) -> NDArray[np.int64]:
+    """The bucket, 0..255, of each unit id; NULL units go by themselves into bucket 0.
+
+    Part of what a profile means, so the hash is spelled out and never changes: splitmix64 of
+    integers; for text, splitmix64 chained over its little-endian 8-byte words and its length.
+
+    >>> buckets(pa.array(["u1", "u2", "u3"])).tolist()
+    [46, 170, 191]
+    """
+    if pa.types.is_dictionary(units.type):
+        table = buckets(units.dictionary)
+        codes = units.indices.fill_null(0).to_numpy()
+        result = table[codes] if len(table) else np.zeros(len(units), dtype=np.int64)
+    elif pa.types.is_integer(units.type):
+        whole = units.cast(pa.int64(), safe=False).fill_null(0).to_numpy().view(np.uint64)
+        result = (_mix(whole) >> np.uint64(56)).astype(np.int64)
+    else:
+        result = (_text_hash(units.cast(pa.large_string())) >> np.uint64(56)).astype(np.int64)
+    if units.null_count:
+        result = result.copy()
+        result[np.asarray(units.is_null())] = 0
+    return result
+
+
+def _mix(x: Hashes) -> Hashes:
+    x = x + _GOLDEN
+    x = (x ^ (x >> np.uint64(30))) * _M1
+    x = (x ^ (x >> np.uint64(27))) * _M2
+    return x ^ (x >> np.uint64(31))
+
+
+def _text_hash(units: pa.Array) -> Hashes:
+    _, offsets_buffer, data = units.buffers()
+    offsets = np.frombuffer(offsets_buffer, dtype=np.int64)[units.offset :][: len(units) + 1]
+    length = np.diff(offsets)
+    padded = np.zeros(int(offsets[-1]) + 8, dtype=np.uint8)
+    if data is not None:
+        padded[: offsets[-1]] = np.frombuffer(data, dtype=np.uint8, count=int(offsets[-1]))
+    # an unaligned view: element i is the 8 bytes from i on
+    words = np.ndarray((len(padded) - 7,), dtype="<u8", buffer=padded, strides=(1,))
+    state = _mix(length.astype(np.uint64))
+    active = np.arange(len(units))
+    done = 0
+    while True:
+        active = active[length[active] > done]
+        if not len(active):
+            return state
+        left = np.minimum(length[active] - done, 8).astype(np.uint64)
+        word = words[offsets[active] + done]
+        word &= np.uint64(0xFFFFFFFFFFFFFFFF) >> (np.uint64(64) - left * np.uint64(8))
+        state[active] = _mix(state[active] ^ word)
+        done += 8

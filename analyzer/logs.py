@@ -1,0 +1,348 @@
+"""Which files a model's log consists of, and what their footers say.
+
+A file that cannot be used is kept in the list with its `problem`: it is named and shown, and a
+window it may belong to is never judged as if it were whole.
+"""
+
+from __future__ import annotations
+
+import glob
+import os
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Literal
+from urllib.parse import unquote
+from zoneinfo import ZoneInfo
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.fs as pafs
+import pyarrow.parquet as pq
+
+from analyzer.config import Rollout
+from analyzer.errors import LogError
+
+Side = Literal["champion", "challenger"]
+SIDES: tuple[Side, Side] = ("champion", "challenger")
+
+_KINDS = {
+    "request_id": ("text", "number"),
+    "ts": ("time",),
+    "score": ("number",),
+    "latency_ms": ("number",),
+    "error": ("flag", "number", "text"),
+    "feature_ts": ("time",),
+}
+_SCALARS = ("text", "number", "flag", "time")
+OPTIONAL = ("prediction", "latency_ms", "error", "unit_id", "decision", "feature_ts", "version")
+
+
+@dataclass(frozen=True)
+class RowGroup:
+    """Rows of a Parquet row group and the range of `ts` in it, microseconds UTC, inclusive."""
+
+    rows: int
+    first: int | None
+    last: int | None
+
+
+@dataclass(frozen=True)
+class LogFile:
+    """One Parquet file as its footer describes it; `problem` says why it cannot be used."""
+
+    name: str
+    path: str
+    size: int
+    changed: int
+    schema: Mapping[str, str]
+    groups: tuple[RowGroup, ...]
+    null_ts: int = 0
+    partitions: Mapping[str, str] | None = None
+    problem: str = ""
+
+    @property
+    def rows(self) -> int:
+        """Rows in the file."""
+        return sum(group.rows for group in self.groups)
+
+    @property
+    def first(self) -> int | None:
+        """Earliest `ts`, None where there is none."""
+        return min((g.first for g in self.groups if g.first is not None), default=None)
+
+    @property
+    def last(self) -> int | None:
+        """Latest `ts`, None where there is none."""
+        return max((g.last for g in self.groups if g.last is not None), default=None)
+
+    def overlaps(self, start: int, end: int) -> bool:
+        """Whether any row may lie in [start, end)."""
+        return self.first is not None and self.last is not None and (
+            self.first < end and self.last >= start
+        )
+
+
+def expand(rollout: Rollout, side: Side) -> list[tuple[str, str, pafs.FileSystem]]:
+    """All files of a log as (name, path, file system), sorted by name, each once.
+
+    Raises LogError when a path or glob matches nothing.
+    """
+    found: dict[str, tuple[str, str, pafs.FileSystem]] = {}
+    for pattern in rollout.log(side).paths:
+        matches = _matches(pattern, Path(rollout.root))
+        if not matches:
+            raise LogError(
+                f"[{side}] {pattern}: matches no file; check `paths` in rollout.toml "
+                f"(relative paths start at {rollout.root})"
+            )
+        for name, path, system in matches:
+            found.setdefault(path, (name, path, system))
+    return sorted(found.values(), key=lambda item: item[0])
+
+
+def _matches(pattern: str, root: Path) -> list[tuple[str, str, pafs.FileSystem]]:
+    if "://" in pattern:
+        return _remote_matches(pattern)
+    local = pafs.LocalFileSystem()
+    full = pattern if os.path.isabs(pattern) else str(root / pattern)
+    if os.path.isdir(full):
+        full = os.path.join(glob.escape(full), "**", "*.parquet")
+    elif os.path.exists(full):
+        full = glob.escape(full)
+    paths = sorted(p for p in glob.glob(full, recursive=True) if not os.path.isdir(p))
+    return [(os.path.relpath(p, root), os.path.realpath(p), local) for p in paths]
+
+
+def _remote_matches(pattern: str) -> list[tuple[str, str, pafs.FileSystem]]:
+    from fnmatch import fnmatchcase
+
+    head = pattern.split("*", 1)[0].rsplit("/", 1)[0] if "*" in pattern else pattern
+    try:
+        system, base = pafs.FileSystem.from_uri(head)
+        infos = system.get_file_info(pafs.FileSelector(base, recursive=True)) if (
+            system.get_file_info(base).type == pafs.FileType.Directory
+        ) else [system.get_file_info(base)]
+    except (OSError, pa.ArrowInvalid) as error:
+        raise LogError(f"{pattern}: cannot be listed ({error})") from None
+    scheme = pattern.split("://", 1)[0]
+    wanted = pattern.split("://", 1)[1] if "*" in pattern else None
+    return sorted(
+        (f"{scheme}://{info.path}", info.path, system)
+        for info in infos
+        if info.type == pafs.FileType.File
+        and (wanted is None or fnmatchcase(info.path, wanted))
+        and (wanted is not None or info.path.endswith(".parquet"))
+    )
+
+
+def partitions_of(name: str) -> dict[str, str]:
+    """Hive partition columns in a path: `date=2025-03-03/part-0.parquet`."""
+    folders = [part for part in name.split("/")[:-1] if "=" in part]
+    return {unquote(p.split("=", 1)[0]): unquote(p.split("=", 1)[1]) for p in folders}
+
+
+def survey(
+    rollout: Rollout, side: Side, known: Mapping[tuple[str, int, int], LogFile] | None = None
+) -> list[LogFile]:
+    """Every file of a log with what its footer says; `known` saves reading a footer again.
+
+    The key of `known` is (name, size, modification time). Raises LogError when nothing matches.
+    """
+    known = known or {}
+    found = []
+    for name, path, system in expand(rollout, side):
+        info = system.get_file_info(path)
+        key = (name, info.size or 0, info.mtime_ns or 0)
+        found.append(known[key] if key in known else _inspect(rollout, side, key, path, system))
+    return _with_kind_changes(found, side, rollout)
+
+
+def _inspect(
+    rollout: Rollout,
+    side: Side,
+    key: tuple[str, int, int],
+    path: str,
+    system: pafs.FileSystem,
+) -> LogFile:
+    name, size, changed = key
+    parts = partitions_of(name)
+
+    def broken(problem: str) -> LogFile:
+        return LogFile(name, path, size, changed, {}, (), 0, parts, problem)
+
+    if size == 0:
+        return broken("is empty (0 bytes); write it again or take it out of `paths`")
+    try:
+        with system.open_input_file(path) as source:
+            return _footer(rollout, side, LogFile(name, path, size, changed, {}, (), 0, parts),
+                           pq.ParquetFile(source))
+    except PermissionError:
+        return broken("may not be read; give this user read permission")
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
+        return broken(f"is not readable Parquet, perhaps cut short ({str(error)[:160]})")
+    except OSError as error:
+        return broken(f"cannot be read ({str(error)[:160]})")
+
+
+def _footer(rollout: Rollout, side: Side, file: LogFile, parquet: pq.ParquetFile) -> LogFile:
+    schema = {field.name: kind_of(field.type) for field in parquet.schema_arrow}
+    schema.update({k: "text" for k in file.partitions or {} if k not in schema})
+    column = rollout.log(side).source("ts")
+    problem = _missing(rollout, side, schema)
+    groups: tuple[RowGroup, ...] = ()
+    nulls = 0
+    if not problem:
+        field = parquet.schema_arrow.field(column)
+        groups, nulls = _row_groups(parquet, field, rollout.time.zone)
+        if field.type.tz is None and rollout.time.zone is None:
+            problem = (
+                f"column {column!r} has no time zone; declare one as `zone` under [time]"
+            )
+    return LogFile(
+        file.name, file.path, file.size, file.changed, schema, groups, nulls,
+        file.partitions, problem,
+    )
+
+
+def _missing(rollout: Rollout, side: Side, schema: Mapping[str, str]) -> str:
+    """Why a file with this schema cannot be used, or an empty text."""
+    log = rollout.log(side)
+    needed = ["request_id", "ts", "prediction" if rollout.score.type == "class" else "score"]
+    for canonical in [*needed, *(c for c in log.columns if c not in needed)]:
+        source = log.source(canonical)
+        if source not in schema:
+            return f"has no column {source!r} ({canonical}); map it under [{side}.columns]"
+    for canonical, kinds in _KINDS.items():
+        kind = schema.get(log.source(canonical))
+        if kind is not None and kind not in kinds:
+            return (
+                f"column {log.source(canonical)!r} ({canonical}) holds {kind}, "
+                f"not {' or '.join(kinds)}"
+            )
+    for feature in rollout.features.numeric:
+        kind = schema.get(log.source(feature))
+        if kind not in (None, "number", "flag"):
+            return f"column {log.source(feature)!r}: numeric feature {feature!r} holds {kind}"
+    return ""
+
+
+def kind_of(kind: pa.DataType) -> str:
+    """What a column holds, in one word: text, number, flag, time or something else."""
+    if pa.types.is_dictionary(kind):
+        return kind_of(kind.value_type)
+    if pa.types.is_boolean(kind):
+        return "flag"
+    if pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind):
+        return "number"
+    if pa.types.is_timestamp(kind):
+        return "time"
+    text = (pa.types.is_string, pa.types.is_large_string, pa.types.is_string_view)
+    if any(is_text(kind) for is_text in text):
+        return "text"
+    return str(kind)
+
+
+def _row_groups(
+    parquet: pq.ParquetFile, field: pa.Field, zone: str | None
+) -> tuple[tuple[RowGroup, ...], int]:
+    meta = parquet.metadata
+    leaf = [meta.schema.column(i).path for i in range(meta.num_columns)].index(field.name)
+    groups, nulls = [], 0
+    for index in range(meta.num_row_groups):
+        group = meta.row_group(index)
+        stats = group.column(leaf).statistics
+        trusted = stats is not None and stats.has_min_max and stats.has_null_count
+        if trusted and isinstance(stats.min, datetime):
+            first, last = _microseconds(stats.min, zone), _microseconds(stats.max, zone)
+            missing = stats.null_count
+        else:
+            first, last, missing = _measure_ts(parquet, index, field.name, zone)
+        # nanosecond statistics are cut to microseconds; naive ones may shift at a clock change
+        slack = 3_600_000_000 if field.type.tz is None and zone not in (None, "UTC") else 1
+        groups.append(
+            RowGroup(
+                group.num_rows,
+                None if first is None else first - (slack if slack > 1 else 0),
+                None if last is None else last + (slack if slack > 1 else 0),
+            )
+        )
+        nulls += missing
+    return tuple(groups), nulls
+
+
+def _microseconds(moment: datetime, zone: str | None) -> int:
+    if moment.tzinfo is None:
+        moment = moment.replace(tzinfo=ZoneInfo(zone or "UTC"))
+    delta = moment.astimezone(UTC) - datetime(1970, 1, 1, tzinfo=UTC)
+    return (delta.days * 86_400 + delta.seconds) * 1_000_000 + delta.microseconds
+
+
+def _measure_ts(
+    parquet: pq.ParquetFile, group: int, column: str, zone: str | None
+) -> tuple[int | None, int | None, int]:
+    values = to_utc(parquet.read_row_group(group, columns=[column])[column], zone)
+    if values.null_count == len(values):
+        return None, None, values.null_count
+    ends = pc.min_max(values.cast(pa.int64())).as_py()
+    return ends["min"], ends["max"], values.null_count
+
+
+def to_utc(values: pa.ChunkedArray, zone: str | None) -> pa.ChunkedArray:
+    """Timestamps of any unit, naive ones read in `zone`, as microseconds UTC.
+
+    Of an hour that occurs twice the earlier is taken; of one that does not exist, the later edge.
+    """
+    if values.type.tz is None and zone not in (None, "UTC"):
+        values = pc.assume_timezone(
+            values, zone, ambiguous="earliest", nonexistent="latest"
+        )
+    return values.cast(pa.timestamp("us", tz="UTC"), safe=False)
+
+
+def _with_kind_changes(files: list[LogFile], side: Side, rollout: Rollout) -> list[LogFile]:
+    """Mark the files in which a used column holds another kind than in most of the log's rows."""
+    log = rollout.log(side)
+    used = [log.source(c) for c in used_columns(rollout)]
+    checked = files
+    for column in used:
+        weights: Counter[str] = Counter()
+        for file in checked:
+            if not file.problem and column in file.schema:
+                weights[file.schema[column]] += max(file.rows, 1)
+        if len(weights) < 2:
+            continue
+        usual = min(weights, key=lambda kind: (-weights[kind], kind))
+        checked = [
+            _odd(file, column, usual)
+            if not file.problem and file.schema.get(column, usual) != usual
+            else file
+            for file in checked
+        ]
+    return checked
+
+
+def _odd(file: LogFile, column: str, usual: str) -> LogFile:
+    from dataclasses import replace
+
+    problem = (
+        f"column {column!r} holds {file.schema[column]} here but {usual} in most of the log; "
+        "write the file again with the usual type"
+    )
+    return replace(file, problem=problem)
+
+
+def used_columns(rollout: Rollout) -> list[str]:
+    """Canonical names of every column the product may read."""
+    from analyzer.config import CANONICAL
+
+    features = [*rollout.features.numeric, *rollout.features.categorical]
+    return list(dict.fromkeys([*CANONICAL, *rollout.segments.columns, *features]))
+
+
+def has_column(files: list[LogFile], rollout: Rollout, side: Side, canonical: str) -> bool:
+    """Whether any usable file of a log carries a column."""
+    source = rollout.log(side).source(canonical)
+    return any(source in file.schema for file in files if not file.problem)

@@ -1,0 +1,269 @@
+"""The narrow form of a prediction row: what pairing and segment sums need, a few bytes each.
+
+Everything that must be decided on the logged value itself (is the score usable, was the request
+slower than a threshold) is decided here, batch by batch, before values are rounded or dropped.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from analyzer import ids
+from analyzer.config import Rollout
+from analyzer.frozen import Frozen
+from analyzer.logs import Side
+from analyzer.reader import Batch, numbers, text
+
+SCORE_STATES = ("ok", "null", "nan", "infinite", "out_of_range")
+OK, NO_SCORE, NAN_SCORE, INFINITE, OUT_OF_RANGE = range(5)
+ERROR, HAS_LATENCY, BAD_LATENCY = 1, 2, 4
+FIRST_THRESHOLD_BIT = 3
+MAX_THRESHOLDS = 4
+UNKNOWN = -1
+
+
+@dataclass(frozen=True)
+class Shape:
+    """What one scan keeps of every row: set once, the same for both sides and all slots."""
+
+    rollout: Rollout
+    frozen: Frozen
+    thresholds: tuple[float, ...]
+    as_text: bool
+    parity: tuple[str, ...]
+    bucketed_by: str
+
+    @property
+    def segments(self) -> list[str]:
+        """Segment columns in the order of `rollout.toml`."""
+        return self.rollout.segments.columns
+
+    def width(self, segment: str) -> int:
+        """Codes of a segment column: its kept values, other, null."""
+        return len(self.frozen.segments[segment]) + 2
+
+    def columns(self) -> list[str]:
+        """Canonical columns to read for the narrow form."""
+        base = ["request_id", "score", "prediction", "decision", "latency_ms", "error"]
+        units = ["unit_id"] if self.bucketed_by == "unit_id" else []
+        return list(dict.fromkeys([*base, *units, *self.segments, *self.parity]))
+
+
+def narrow(shape: Shape, batch: Batch) -> pa.RecordBatch:
+    """The narrow rows of a batch, in its order."""
+    columns = batch.columns
+    rows = len(batch)
+    request = columns["request_id"]
+    key, check = ids.pairing_keys(request, shape.as_text)
+    score, state = _score(shape, columns.get("score"), rows)
+    klass = _classes(shape, columns.get("prediction"), rows)
+    flags, latency = _flags(shape, columns.get("latency_ms"), columns.get("error"), rows)
+    fields: dict[str, pa.Array | NDArray[np.generic]] = {
+        "ts": batch.ts,
+        "key": key,
+        "check": check,
+        "has_id": np.asarray(request.is_valid()).view(np.uint8)
+        if request.null_count
+        else np.ones(rows, dtype=np.uint8),
+        "score": score,
+        "state": state,
+        "latency": latency,
+        "flags": flags,
+        "decision": _decisions(shape, score, state, klass, columns.get("decision"), rows),
+        "class": klass,
+        "bucket": _buckets(shape, columns, rows),
+        "id": request.cast(pa.string()) if not pa.types.is_integer(request.type) else request,
+    }
+    for position, segment in enumerate(shape.segments):
+        fields[f"s{position}"] = segment_codes(shape, segment, columns.get(segment), rows)
+    for position, feature in enumerate(shape.parity):
+        fields[f"p{position}"] = _comparable(columns.get(feature), rows)
+    arrays = [v if isinstance(v, pa.Array) else pa.array(v) for v in fields.values()]
+    return pa.record_batch(arrays, names=list(fields))
+
+
+def _score(
+    shape: Shape, values: pa.Array | None, rows: int
+) -> tuple[NDArray[np.float64], NDArray[np.uint8]]:
+    """Scores as float64, NaN where unusable, and why."""
+    if values is None:
+        return np.full(rows, np.nan), np.full(rows, NO_SCORE, dtype=np.uint8)
+    raw, nulls = numbers(values)
+    score = raw.astype(np.float64)
+    if shape.rollout.score.type == "probability":
+        bad = ~((score >= 0.0) & (score <= 1.0))
+    else:
+        bad = ~(np.abs(score) <= shape.frozen.scale * 256)
+    state = np.zeros(rows, dtype=np.uint8)
+    bad[nulls] = True
+    if bad.any():
+        odd = np.flatnonzero(bad)
+        wrong = score[odd]
+        state[odd] = np.where(
+            np.isnan(wrong), NAN_SCORE, np.where(np.isinf(wrong), INFINITE, OUT_OF_RANGE)
+        )
+        state[nulls] = NO_SCORE
+        score[odd] = np.nan
+    return score, state
+
+
+def _flags(
+    shape: Shape, latency: pa.Array | None, error: pa.Array | None, rows: int
+) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
+    """Bits: error, latency there, latency impossible, latency >= each threshold."""
+    flags = np.zeros(rows, dtype=np.uint8)
+    if error is not None:
+        flags |= _errors(error)
+    if latency is None:
+        return flags, np.full(rows, np.nan, dtype=np.float32)
+    values, nulls = numbers(latency)
+    there = (values >= 0) & (values < np.inf)
+    there[nulls] = False
+    missing = np.ones(rows, dtype=bool)
+    missing[nulls] = False
+    flags |= there.view(np.uint8) << 1
+    flags |= (missing & ~there).view(np.uint8) << 2
+    for bit, threshold in enumerate(shape.thresholds, start=FIRST_THRESHOLD_BIT):
+        flags |= ((values >= threshold) & there).view(np.uint8) << bit
+    if there.all():
+        return flags, values.astype(np.float32, copy=False)
+    return flags, np.where(there, values, np.nan).astype(np.float32)
+
+
+def _errors(values: pa.Array) -> NDArray[np.uint8]:
+    """1 where a request failed: true, a status of 500 or more, or a message."""
+    kind = values.type
+    if pa.types.is_boolean(kind):
+        failed = values.fill_null(False)
+    elif pa.types.is_dictionary(kind) or pa.types.is_string(kind) or pa.types.is_large_string(kind):
+        failed = _failed_text(text(values))
+    else:
+        failed = pc.greater_equal(values, 500).fill_null(False)
+    return np.asarray(failed).astype(np.uint8)
+
+
+def _failed_text(values: pa.DictionaryArray) -> pa.Array:
+    """A message is a failure, and so is the spelling of true or of a status of 500 or more."""
+    fine = {"", "false", "0", "none", "null", "ok"}
+    words = [str(word).strip().lower() for word in values.dictionary.to_pylist()]
+    failed = [
+        w not in fine and not (w.isdigit() and len(w) == 3 and int(w) < 500) for w in words
+    ]
+    if not failed:
+        return pa.array(np.zeros(len(values), dtype=bool))
+    return pa.array(failed).take(values.indices).fill_null(False)
+
+
+def _classes(shape: Shape, values: pa.Array | None, rows: int) -> NDArray[np.int16]:
+    """Code of the predicted class in the frozen list; its length means any other, -1 none."""
+    if values is None:
+        return np.full(rows, UNKNOWN, dtype=np.int16)
+    return coded(values, shape.frozen.classes, UNKNOWN).astype(np.int16)
+
+
+def _decisions(
+    shape: Shape,
+    score: NDArray[np.float64],
+    state: NDArray[np.uint8],
+    klass: NDArray[np.int16],
+    logged: pa.Array | None,
+    rows: int,
+) -> NDArray[np.int16]:
+    """What was decided: as logged, else the class, else the score's side of the threshold."""
+    if logged is not None:
+        return coded(logged, shape.frozen.decisions, UNKNOWN).astype(np.int16)
+    threshold = shape.rollout.threshold
+    if threshold is not None:
+        return np.where(state == OK, score >= threshold, UNKNOWN).astype(np.int16)
+    return klass
+
+
+def _buckets(shape: Shape, columns: dict[str, pa.Array], rows: int) -> NDArray[np.uint8]:
+    units = columns.get(shape.bucketed_by)
+    if units is None:
+        return np.zeros(rows, dtype=np.uint8)
+    return ids.buckets(units).astype(np.uint8)
+
+
+def segment_codes(
+    shape: Shape, segment: str, values: pa.Array | None, rows: int
+) -> NDArray[np.uint8]:
+    """Code of each row's segment value: its place among the kept ones, then other, then null."""
+    kept = shape.frozen.segments[segment]
+    if values is None:
+        return np.full(rows, len(kept) + 1, dtype=np.uint8)
+    return coded(values, kept, len(kept) + 1).astype(np.uint8)
+
+
+def coded(values: pa.Array, vocabulary: Sequence[str], null: int) -> NDArray[np.int64]:
+    """Place of each value in `vocabulary`; its length for any other value, `null` for NULL."""
+    spelled = text(values)
+    places = pc.index_in(spelled.dictionary, value_set=pa.array(vocabulary, pa.string()))
+    table = places.fill_null(len(vocabulary)).to_numpy(zero_copy_only=False)
+    lookup = np.append(table.astype(np.int64), null)
+    indices = spelled.indices.fill_null(len(table)) if spelled.null_count else spelled.indices
+    return lookup[indices.to_numpy()]
+
+
+def _comparable(values: pa.Array | None, rows: int) -> pa.Array:
+    """A feature's values for comparing two logs: float64, or a hash of their text."""
+    if values is None:
+        return pa.nulls(rows, pa.float64())
+    if not (pa.types.is_dictionary(values.type) or pa.types.is_string(values.type)):
+        return values.cast(pa.float64(), safe=False)
+    spelled = text(values)
+    # 52 bits of two hashes of each distinct value: exact in float64
+    low, high = ids.pairing_keys(spelled.dictionary, as_text=True)
+    hashed = ((low >> np.uint64(38)) << np.uint64(26)) | (high >> np.uint64(38))
+    table = pa.array(hashed.astype(np.float64))
+    return table.take(spelled.indices) if len(table) else pa.nulls(rows, pa.float64())
+
+
+class Spool:
+    """Narrow rows of one side, kept in memory, or split by id hash into files when too many.
+
+    A request's rows share a part, so parts can be paired one by one and their counts add up.
+    """
+
+    def __init__(self, parts: int, folder: Path, side: Side) -> None:
+        self.parts = parts
+        self._kept: list[pa.RecordBatch] = []
+        self._writers: list[pa.ipc.RecordBatchStreamWriter] = []
+        self._paths = [folder / f"{side}-{part}.arrow" for part in range(parts)]
+        self._stack = ExitStack()
+
+    def add(self, batch: pa.RecordBatch) -> None:
+        """Take in narrow rows."""
+        if self.parts == 1:
+            self._kept.append(batch)
+            return
+        if not self._writers:
+            self._writers = [
+                self._stack.enter_context(pa.ipc.new_stream(str(path), batch.schema))
+                for path in self._paths
+            ]
+        part = batch["key"].to_numpy() % np.uint64(self.parts)
+        for number, writer in enumerate(self._writers):
+            writer.write_batch(batch.filter(pa.array(part == number)))
+
+    def tables(self) -> Iterator[pa.Table | None]:
+        """One table per part, None where it has no row; each is released by the next."""
+        self._stack.close()
+        if self.parts == 1:
+            yield pa.Table.from_batches(self._kept) if self._kept else None
+            return
+        for path in self._paths:
+            if not path.exists():
+                yield None
+                continue
+            with pa.OSFile(str(path), "rb") as source, pa.ipc.open_stream(source) as stream:
+                yield stream.read_all()
+            path.unlink()

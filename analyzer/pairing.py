@@ -1,0 +1,120 @@
+"""The pairing kernel: which champion row and which challenger row are the same request.
+
+Both sides' hashes go into one uint64 array, the row number in the low bits; after one sort,
+equal neighbours are candidates. Nearly all are one row of each side; what is not (duplicates,
+hash neighbours) is a small rest that is settled exactly.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+Ints = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Identity:
+    """What pairing needs of one side: two hashes of the id, whether there is one, ts, score."""
+
+    key: NDArray[np.uint64]
+    check: NDArray[np.uint64]
+    has_id: NDArray[np.bool_]
+    ts: Ints
+    score: NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Pairing:
+    """Result: for each champion row the challenger row it pairs with, or -1; and the reverse.
+
+    Of rows with the same id on one side the earliest `ts` pairs, then the smallest score; the
+    others are marked as duplicates. Rows without an id neither pair nor are duplicates.
+    """
+
+    challenger_of: Ints
+    champion_of: Ints
+    champion_duplicate: NDArray[np.bool_]
+    challenger_duplicate: NDArray[np.bool_]
+
+
+def pair(champion: Identity, challenger: Identity) -> Pairing:
+    """Match the rows of two logs by request id."""
+    n_a, n_b = len(champion.ts), len(challenger.ts)
+    result = Pairing(
+        np.full(n_a, -1, dtype=np.int64),
+        np.full(n_b, -1, dtype=np.int64),
+        np.zeros(n_a, dtype=bool),
+        np.zeros(n_b, dtype=bool),
+    )
+    key = np.concatenate((champion.key, challenger.key))
+    check = np.concatenate((champion.check, challenger.check))
+    has_id = np.concatenate((champion.has_id, challenger.has_id))
+    rows = np.arange(n_a + n_b) if has_id.all() else np.flatnonzero(has_id)
+    first, second, rest = _neighbours(key, check, rows, n_a)
+    result.challenger_of[first] = second - n_a
+    result.champion_of[second - n_a] = first
+    if len(rest):
+        _settle(rest, key, check, champion, challenger, result)
+    return result
+
+
+def _neighbours(
+    key: NDArray[np.uint64], check: NDArray[np.uint64], rows: Ints, n_a: int
+) -> tuple[Ints, Ints, Ints]:
+    """Rows that pair one to one, and the rest that shares its hash with some other row."""
+    bits = np.uint64(max(len(key), 2).bit_length())
+    low = (np.uint64(1) << bits) - np.uint64(1)
+    packed = (key if len(rows) == len(key) else key[rows]) & ~low
+    packed |= rows.astype(np.uint64)
+    packed.sort()
+    prefix = packed >> bits
+    same = prefix[1:] == prefix[:-1]
+    alone = same.copy()  # a neighbourhood of exactly two
+    alone[1:] &= ~same[:-1]
+    alone[:-1] &= ~same[1:]
+    at = np.flatnonzero(alone)
+    first = (packed[at] & low).astype(np.int64)
+    second = (packed[at + 1] & low).astype(np.int64)
+    good = (first < n_a) & (second >= n_a)
+    good &= (key[first] == key[second]) & (check[first] == check[second])
+    touched = np.zeros(len(packed), dtype=bool)
+    touched[:-1] |= same
+    touched[1:] |= same
+    touched[at[good]] = False
+    touched[at[good] + 1] = False
+    rest = (packed[touched] & low).astype(np.int64)
+    return first[good], second[good], rest
+
+
+def _settle(
+    rest: Ints,
+    key: NDArray[np.uint64],
+    check: NDArray[np.uint64],
+    champion: Identity,
+    challenger: Identity,
+    result: Pairing,
+) -> None:
+    """Settle groups of more than one row a side: the earliest, then smallest score, represents."""
+    n_a = len(champion.ts)
+    side = rest >= n_a
+    ts = np.concatenate((champion.ts, challenger.ts))[rest]
+    score = np.concatenate((champion.score, challenger.score))[rest]
+    order = np.lexsort((rest, score, ts, side, check[rest], key[rest]))
+    row, side = rest[order], side[order]
+    same_id = np.zeros(len(row), dtype=bool)
+    same_id[1:] = (key[row][1:] == key[row][:-1]) & (check[row][1:] == check[row][:-1])
+    same_side = same_id.copy()
+    same_side[1:] &= side[1:] == side[:-1]
+    duplicate = row[same_side]
+    result.champion_duplicate[duplicate[duplicate < n_a]] = True
+    result.challenger_duplicate[duplicate[duplicate >= n_a] - n_a] = True
+    lead = row[~same_side]  # one row per id and side, champion first
+    follows = same_id[~same_side]
+    second = np.flatnonzero(follows)
+    # a leader that shares its id with the row before it begins the challenger's half
+    a, b = lead[second - 1], lead[second] - n_a
+    result.challenger_of[a] = b
+    result.champion_of[b] = a

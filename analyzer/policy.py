@@ -1,0 +1,142 @@
+"""policy.toml: every threshold. The shipped file holds the defaults; a team's file changes keys."""
+
+from __future__ import annotations
+
+import hashlib
+import tomllib
+from importlib.resources import files
+from pathlib import Path
+from typing import Annotated
+
+import msgspec
+from msgspec import Meta, Struct
+
+from analyzer.errors import ConfigError
+
+Positive = Annotated[float, Meta(gt=0)]
+Fraction = Annotated[float, Meta(ge=0, le=1)]
+Confidence = Annotated[float, Meta(ge=0.5, lt=1)]
+
+
+class Data(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """What the logs must be like for a verdict to mean anything."""
+
+    max_rejected_share: Fraction
+    max_clock_skew_seconds: Positive
+    max_unwatched_minutes_share: Fraction
+
+
+class ShadowPhase(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """The shadow gate."""
+
+    min_hours: Annotated[int, Meta(ge=1)]
+    max_hours: Annotated[int, Meta(ge=1)]
+    confidence: Confidence
+    latency_limit_ms: Positive
+    latency_quantile: Annotated[float, Meta(gt=0, lt=1)]
+    max_error_rate: Fraction
+    max_score_ratio_change: Positive
+    max_score_psi: Positive
+    max_critical_null_share: Fraction
+    max_parity_mismatch: Fraction
+    min_coverage: Fraction
+    max_duplicates: Fraction
+    max_divergence: Positive | None = None
+    next_phase: str
+    next_weight: Fraction
+
+
+class Latency(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Latencies whose share is counted exactly in every profile."""
+
+    objectives_ms: list[Positive]
+
+
+class Record(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """The gate tried on the champion's own log: A/A splits and injected harm."""
+
+    splits: Annotated[int, Meta(ge=0, le=10_000)]
+    power: Confidence
+
+
+class Policy(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """All thresholds in force."""
+
+    data: Data
+    latency: Latency
+    shadow: ShadowPhase
+    record: Record
+
+    @property
+    def latency_thresholds(self) -> list[float]:
+        """Latencies, in milliseconds, that profiles count exactly."""
+        return [*self.latency.objectives_ms, self.shadow.latency_limit_ms]
+
+    @property
+    def digest(self) -> str:
+        """Digest of every threshold; a verdict names it."""
+        return hashlib.sha256(msgspec.json.encode(self, order="sorted")).hexdigest()[:16]
+
+
+def load(path: str | Path | None = None) -> Policy:
+    """The shipped policy with the keys of the team's own file put in their place.
+
+    Raises ConfigError naming the key for unknown keys, wrong types and limits that are not finite.
+    """
+    shipped = tomllib.loads((files("analyzer") / "policy.toml").read_text(encoding="utf-8"))
+    own = _own(Path(path)) if path else {}
+    where = str(path) if path else "policy.toml"
+    merged = _merged(shipped, own, where, "")
+    _refuse_non_finite(merged, where, "")
+    try:
+        policy = msgspec.convert(merged, Policy)
+    except msgspec.ValidationError as error:
+        raise ConfigError(f"{where}: {error}") from None
+    if policy.shadow.min_hours > policy.shadow.max_hours:
+        raise ConfigError(f"{where}: shadow.min_hours is more than shadow.max_hours")
+    return policy
+
+
+def _own(path: Path) -> dict[str, object]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ConfigError(f"{path}: no such policy file; correct [policy] path") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: cannot be read ({error})") from None
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(f"{path}: not valid TOML: {error}") from None
+
+
+def _merged(
+    base: dict[str, object], own: dict[str, object], where: str, prefix: str
+) -> dict[str, object]:
+    result = dict(base)
+    for key, value in own.items():
+        name = f"{prefix}{key}"
+        if key not in base and name not in OPTIONAL_KEYS:
+            known = ", ".join(sorted({*base, *(k.rpartition(".")[2] for k in OPTIONAL_KEYS
+                                              if k.rpartition(".")[0] == prefix.rstrip("."))}))
+            raise ConfigError(f"{where}: unknown key `{name}`; known here: {known}")
+        inner = base.get(key)
+        if isinstance(inner, dict):
+            if not isinstance(value, dict):
+                raise ConfigError(f"{where}: `{name}` is a table, not a value")
+            result[key] = _merged(inner, value, where, f"{name}.")
+        else:
+            result[key] = value
+    return result
+
+
+OPTIONAL_KEYS = ("shadow.max_divergence",)
+"""Keys that exist but are not set in the shipped policy."""
+
+
+def _refuse_non_finite(values: dict[str, object], where: str, prefix: str) -> None:
+    for key, value in values.items():
+        if isinstance(value, dict):
+            _refuse_non_finite(value, where, f"{prefix}{key}.")
+        items = value if isinstance(value, list) else [value]
+        for item in items:
+            if isinstance(item, float) and not -float("inf") < item < float("inf"):
+                raise ConfigError(f"{where}: `{prefix}{key}` is {item}, not a finite number")

@@ -1,0 +1,175 @@
+"""A profile: the tables of counts and sums that every shown number is computed from.
+
+Tables of slots add up: `merge` concatenates them, sums what has equal keys and sorts, so the
+result does not depend on order or on how rows were spread over parts, slots or workers.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from analyzer.errors import StoreError
+
+SCHEMA = 1
+"""Version of the tables. A store of another version is refused by name."""
+
+INSTANT = pa.timestamp("us", tz="UTC")
+WORST_PAIRS = 50
+NEWCOMERS = 100
+
+
+@dataclass(frozen=True)
+class TableKind:
+    """Grain of a table: its key columns with types. All other columns are int64 sums."""
+
+    keys: Mapping[str, pa.DataType]
+    most: int = 0
+    order: tuple[tuple[str, str], ...] = ()
+
+
+_MODEL = {"model": pa.string()}
+TABLES: dict[str, TableKind] = {
+    "coverage": TableKind({"hour": INSTANT}),
+    "rejects": TableKind({"hour": INSTANT, **_MODEL, "reason": pa.string()}),
+    "minutes": TableKind({"minute": INSTANT, **_MODEL}),
+    "minute_latency": TableKind({"minute": INSTANT, **_MODEL, "code": pa.int32()}),
+    "histograms": TableKind(
+        {"hour": INSTANT, **_MODEL, "column": pa.string(), "cell": pa.int16()}
+    ),
+    "fine": TableKind({"slot": INSTANT, **_MODEL, "column": pa.string(), "code": pa.int32()}),
+    "fine_hours": TableKind(
+        {"hour": INSTANT, **_MODEL, "column": pa.string(), "code": pa.int32()}
+    ),
+    "values": TableKind({"hour": INSTANT, **_MODEL, "column": pa.string(), "value": pa.string()}),
+    "newcomers": TableKind(
+        {"slot": INSTANT, **_MODEL, "column": pa.string(), "value": pa.string()}
+    ),
+    "cells": TableKind(
+        {
+            "hour": INSTANT,
+            **_MODEL,
+            "a": pa.string(),
+            "a_value": pa.string(),
+            "b": pa.string(),
+            "b_value": pa.string(),
+        }
+    ),
+    "cell_buckets": TableKind(
+        {
+            "slot": INSTANT,
+            **_MODEL,
+            "a": pa.string(),
+            "a_value": pa.string(),
+            "bucket": pa.int16(),
+        }
+    ),
+    "differences": TableKind({"hour": INSTANT, "code": pa.int32()}),
+    "parity": TableKind({"hour": INSTANT, "feature": pa.string()}),
+    "confusion": TableKind(
+        {"hour": INSTANT, "champion_class": pa.string(), "challenger_class": pa.string()}
+    ),
+    "worst": TableKind(
+        {
+            "slot": INSTANT,
+            "ts": INSTANT,
+            "request_id": pa.string(),
+            "champion_score": pa.float64(),
+            "challenger_score": pa.float64(),
+            "distance": pa.float64(),
+        },
+        most=WORST_PAIRS,
+        order=(("distance", "descending"), ("ts", "ascending"), ("request_id", "ascending")),
+    ),
+}
+
+Tables = dict[str, pa.Table]
+
+
+def table(name: str, columns: Mapping[str, object]) -> pa.Table:
+    """A table of kind `name` with its key types; all other columns become int64."""
+    keys = TABLES[name].keys
+    arrays, names = [], []
+    for column, values in columns.items():
+        wanted = keys.get(column, pa.int64())
+        if not isinstance(values, (pa.Array, pa.ChunkedArray)):
+            values = pa.array(values)
+        arrays.append(values.cast(wanted))
+        names.append(column)
+    return pa.table(arrays, names=names)
+
+
+def merge(name: str, parts: Sequence[pa.Table]) -> pa.Table:
+    """Add up tables of one kind, each of which holds a key once.
+
+    Raises StoreError when a sum would not fit into 64 bits.
+    """
+    kind = TABLES[name]
+    parts = [part for part in parts if part.num_rows] or list(parts[:1])
+    whole = pa.concat_tables(parts, promote_options="default")
+    if kind.most:
+        return whole.sort_by(list(kind.order)).slice(0, kind.most).combine_chunks()
+    return add_up(name, whole) if len(parts) > 1 else sort(name, whole)
+
+
+def add_up(name: str, whole: pa.Table) -> pa.Table:
+    """Sum rows with equal keys, then sort. Raises StoreError beyond 64 bits."""
+    kind = TABLES[name]
+    sums = [c for c in whole.schema.names if c not in kind.keys]
+    _check_fits(name, whole, sums)
+    grouped = whole.group_by(list(kind.keys), use_threads=False)
+    added = grouped.aggregate([(c, "sum") for c in sums])
+    names = {f"{c}_sum": c for c in sums}
+    added = added.rename_columns([names.get(c, c) for c in added.schema.names])
+    return sort(name, added.select([*kind.keys, *sums]))
+
+
+def sort(name: str, whole: pa.Table) -> pa.Table:
+    """Rows in the order of the table's keys, NULLs last."""
+    return whole.sort_by([(key, "ascending") for key in TABLES[name].keys]).combine_chunks()
+
+
+def _check_fits(name: str, whole: pa.Table, sums: Iterable[str]) -> None:
+    for column in sums:
+        values = whole[column].to_numpy()
+        if float(np.abs(values.astype(np.float64)).sum()) >= 2.0**62:
+            raise StoreError(
+                f"table {name}: the sums in {column!r} grow beyond 64 bits; "
+                "ask for a shorter window"
+            )
+
+
+def empty(name: str, sums: Sequence[str] = ()) -> pa.Table:
+    """A table of kind `name` without rows."""
+    keys = TABLES[name].keys
+    fields = [*keys.items(), *((s, pa.int64()) for s in sums)]
+    return pa.schema(fields).empty_table()
+
+
+def encode(content: pa.Table) -> bytes:
+    """A table as the bytes of a Parquet file; equal tables give equal bytes."""
+    sink = io.BytesIO()
+    dictionary = [f.name for f in content.schema if pa.types.is_string(f.type)]
+    pq.write_table(
+        content.combine_chunks(),
+        sink,
+        compression="zstd",
+        compression_level=3,
+        use_dictionary=dictionary or False,
+        store_schema=True,
+    )
+    return sink.getvalue()
+
+
+def hours_between(content: pa.Table, column: str, start: int, end: int) -> pa.Table:
+    """Rows whose instant lies in [start, end), microseconds UTC."""
+    instant = content[column].cast(pa.int64())
+    return content.filter(
+        pc.and_(pc.greater_equal(instant, start), pc.less(instant, end))
+    )

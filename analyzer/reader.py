@@ -1,0 +1,184 @@
+"""Streams a log's rows: Parquet row groups to sorted batches of canonical columns.
+
+SQL decides which rows (a model's `where`), Arrow carries the columns. Memory is bounded by
+`BATCH_ROWS`, whatever the size of files, row groups or slots.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.fs as pafs
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from analyzer import engine, sql
+from analyzer.config import Log, Rollout
+from analyzer.errors import LogError
+from analyzer.logs import LogFile, Side, to_utc
+
+BATCH_ROWS = 131_072
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Rows of one log in order of `ts` (microseconds UTC), columns under canonical names."""
+
+    ts: NDArray[np.int64]
+    columns: dict[str, pa.Array]
+
+    def __len__(self) -> int:
+        return len(self.ts)
+
+
+def read(
+    rollout: Rollout,
+    side: Side,
+    files: Sequence[LogFile],
+    columns: Sequence[str],
+    start: int,
+    end: int,
+) -> Iterator[Batch]:
+    """Rows of a log with `ts` in [start, end), microseconds UTC, batch by batch.
+
+    columns: canonical names besides `ts`; one that a file lacks is absent from its batches.
+    Rows with a NULL `ts` belong to no slot and are left out here (`logs.survey` counts them).
+    Raises LogError naming the file when it cannot be read after all.
+    """
+    for file in files:
+        if file.problem or not file.overlaps(start, end):
+            continue
+        try:
+            with _open(file) as source:
+                yield from _read_file(rollout, side, file, source, columns, start, end)
+        except (pa.ArrowInvalid, OSError) as error:
+            raise LogError(f"{file.name}: cannot be read ({str(error)[:200]})") from None
+
+
+def _open(file: LogFile) -> pa.NativeFile:
+    if "://" in file.name:
+        system, path = pafs.FileSystem.from_uri(file.name)
+        return system.open_input_file(path)
+    return pa.OSFile(file.path, "rb")
+
+
+def _read_file(
+    rollout: Rollout,
+    side: Side,
+    file: LogFile,
+    source: pa.NativeFile,
+    columns: Sequence[str],
+    start: int,
+    end: int,
+) -> Iterator[Batch]:
+    log = rollout.log(side)
+    names = {c: log.source(c) for c in ["ts", *columns] if log.source(c) in file.schema}
+    constants = {k: v for k, v in (file.partitions or {}).items()}
+    filters = [c for c in file.schema if c in log.where] if log.where else []
+    wanted = list(dict.fromkeys([*names.values(), *filters]))
+    texts = [c for c in wanted if file.schema[c] == "text" and c != log.source("request_id")
+             and c != log.source("unit_id")]
+    parquet = pq.ParquetFile(source, read_dictionary=texts)
+    stored = set(parquet.schema_arrow.names)
+    for index, group in enumerate(file.groups):
+        if group.first is None or group.last is None or group.first >= end or group.last < start:
+            continue
+        batches = parquet.iter_batches(
+            BATCH_ROWS,
+            row_groups=[index],
+            columns=[c for c in wanted if c in stored],
+            use_threads=False,
+        )
+        for raw in batches:
+            full = {c: raw.column(c) for c in raw.schema.names}
+            for c in wanted:
+                if c not in stored:
+                    full[c] = pa.array([constants[c]] * len(raw))
+            if log.where:
+                full = _select(log, file, {c: full[c] for c in filters}, full)
+            batch = _window(names, full, rollout.time.zone, start, end)
+            if len(batch):
+                yield batch
+
+
+def _select(
+    log: Log, file: LogFile, tested: dict[str, pa.Array], full: dict[str, pa.Array]
+) -> dict[str, pa.Array]:
+    """The rows for which the model's `where` holds."""
+    if not tested:
+        raise LogError(f"{file.name}: `where` ({log.where}) names none of its columns")
+    with engine.connect() as connection:
+        connection.register("batch", pa.table(tested))
+        engine.view(connection, "selected", f"SELECT ({log.where}) AS wanted FROM batch")
+        mask = engine.run(connection, sql.load("rows").text, {})["wanted"]
+    mask = mask.combine_chunks() if isinstance(mask, pa.ChunkedArray) else mask
+    if pc.all(mask).as_py():
+        return full
+    return {name: column.filter(mask) for name, column in full.items()}
+
+
+def _window(
+    names: dict[str, str], full: dict[str, pa.Array], zone: str | None, start: int, end: int
+) -> Batch:
+    moments = to_utc(full[names["ts"]], zone).cast(pa.int64())
+    columns = {c: full[source] for c, source in names.items() if c != "ts"}
+    if moments.null_count:
+        present = moments.is_valid()
+        moments = moments.filter(present)
+        columns = {c: values.filter(present) for c, values in columns.items()}
+    ts = moments.to_numpy()
+    if len(ts) and not bool(np.all(ts[1:] >= ts[:-1])):
+        order = np.argsort(ts, kind="stable")
+        ts = ts[order]
+        columns = {c: values.take(pa.array(order)) for c, values in columns.items()}
+    head, tail = np.searchsorted(ts, [start, end])
+    if head or tail < len(ts):
+        columns = {c: values.slice(head, tail - head) for c, values in columns.items()}
+    return Batch(ts[head:tail], columns)
+
+
+def numbers(values: pa.Array) -> tuple[NDArray[np.floating], NDArray[np.int64]]:
+    """A numeric or boolean column as float32 or float64, and the positions of its NULLs.
+
+    What stands at a NULL's position is arbitrary.
+    """
+    if not (pa.types.is_float32(values.type) or pa.types.is_float64(values.type)):
+        if pa.types.is_boolean(values.type) or pa.types.is_float16(values.type):
+            values = values.cast(pa.float32())
+        else:
+            values = values.cast(pa.float64(), safe=False)
+    return _buffer(values), null_positions(values)
+
+
+def _buffer(values: pa.Array) -> NDArray[np.floating]:
+    dtype = np.dtype(np.float32 if pa.types.is_float32(values.type) else np.float64)
+    data = values.buffers()[1]
+    if data is None:
+        return np.zeros(len(values), dtype=dtype)
+    return np.frombuffer(data, dtype=dtype, count=len(values), offset=values.offset * dtype.itemsize)
+
+
+def null_positions(values: pa.Array) -> NDArray[np.int64]:
+    """Positions of the NULLs of a column, ascending."""
+    if not values.null_count:
+        return np.zeros(0, dtype=np.int64)
+    bits = np.frombuffer(values.buffers()[0], dtype=np.uint8)
+    valid = np.unpackbits(bits, bitorder="little")[values.offset : values.offset + len(values)]
+    return np.flatnonzero(valid == 0)
+
+
+def text(values: pa.Array) -> pa.DictionaryArray:
+    """A scalar column as dictionary-encoded strings; NULLs stay NULL."""
+    if not pa.types.is_dictionary(values.type):
+        if not pa.types.is_string(values.type):
+            values = values.cast(pa.string(), safe=False)
+        return values.dictionary_encode()
+    if not pa.types.is_string(values.type.value_type):
+        values = pa.DictionaryArray.from_arrays(
+            values.indices, values.dictionary.cast(pa.string(), safe=False)
+        )
+    return values

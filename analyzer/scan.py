@@ -1,0 +1,310 @@
+"""The scan: which slots are new or changed, and their profiles made on any executor."""
+
+from __future__ import annotations
+
+import hashlib
+import multiprocessing
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import Executor, Future, ProcessPoolExecutor, as_completed
+from dataclasses import dataclass
+
+import msgspec
+import numpy as np
+
+from analyzer import __version__, sql
+from analyzer.config import Rollout
+from analyzer.errors import LogError, StoreError
+from analyzer.frozen import HOUR, Frozen, freeze
+from analyzer.logs import SIDES, LogFile, Side, has_column, survey
+from analyzer.narrow import MAX_THRESHOLDS, Shape
+from analyzer.policy import Policy
+from analyzer.profile import SCHEMA
+from analyzer.reader import read
+from analyzer.slot import Slot, halves
+from analyzer.store import Manifest, Roles, Store, slot_name
+from analyzer.tallies import MINUTE
+
+Files = Mapping[Side, list[LogFile]]
+Progress = Callable[[int, int], None]
+"""Called with rows done and rows in all."""
+
+WIDE_GROUP = 40
+"""Slots that a row group may seem to span before its timestamps are read to know better."""
+
+
+@dataclass(frozen=True)
+class Scan:
+    """What a scan did. Slots by name; rows of both logs; files that could not be used."""
+
+    scanned: tuple[str, ...]
+    kept: tuple[str, ...]
+    rows: int
+    problems: tuple[LogFile, ...]
+
+
+def scan(
+    rollout: Rollout,
+    policy: Policy,
+    *,
+    jobs: int = 1,
+    executor: Executor | None = None,
+    progress: Progress | None = None,
+    window: tuple[int, int] | None = None,
+) -> Scan:
+    """Bring the store up to date: profile every slot whose files, config or version changed.
+
+    jobs: worker processes; executor: any `concurrent.futures.Executor` in their place; window:
+    limit to slots that overlap [start, end), microseconds UTC. The result is the same bytes for
+    any number of workers, any order of files and any interruption in between.
+
+    Raises LogError (no usable log), StoreError (locked, foreign, disk full).
+    """
+    store = Store(rollout.store_path)
+    with store.locked():
+        _check_roles(rollout, store)
+        files = _survey(rollout, store)
+        busy = _busy_slots(rollout, files)
+        if not busy:
+            raise LogError(_nothing_usable(files))
+        frozen = store.frozen() or _freeze(rollout, store, files, busy)
+        shape = _shape(rollout, policy, frozen, files)
+        old = store.manifests()
+        plan = []
+        for start in busy:
+            slot = _slot(shape, files, start)
+            if window and not (slot.start < window[1] and slot.end > window[0]):
+                continue
+            fingerprint = (_depends(shape), _inputs(slot))
+            if not _is_current(store, old.get(start), *fingerprint):
+                plan.append((slot, *fingerprint))
+        kept = sorted(set(old) - {slot.start for slot, _, _ in plan})
+        rows = _run(store, plan, jobs, executor, progress)
+    return Scan(
+        tuple(slot_name(slot.start) for slot, _, _ in plan),
+        tuple(slot_name(start) for start in kept),
+        rows,
+        tuple(file for side in SIDES for file in files[side] if file.problem),
+    )
+
+
+def _check_roles(rollout: Rollout, store: Store) -> None:
+    now = Roles(
+        SCHEMA,
+        _source(rollout, "champion"),
+        _source(rollout, "challenger"),
+    )
+    then = store.roles()
+    if then is None:
+        store.save_roles(now)
+    elif (then.champion, then.challenger) == (now.challenger, now.champion):
+        raise StoreError(
+            f"{store.path}: champion and challenger have changed places since this store was "
+            "made; swap them back in rollout.toml, or give the new rollout its own [store] path"
+        )
+    elif then != now:
+        store.save_roles(now)
+
+
+def _source(rollout: Rollout, side: Side) -> str:
+    log = rollout.log(side)
+    parts = (sorted(log.paths), log.where, log.columns.get("score", ""))
+    return hashlib.sha256(msgspec.json.encode(parts)).hexdigest()[:16]
+
+
+def _survey(rollout: Rollout, store: Store) -> dict[Side, list[LogFile]]:
+    before = store.footers()
+    files: dict[Side, list[LogFile]] = {}
+    for side in SIDES:
+        cache = f"{side} {rollout.digest}"
+        known = {(f.name, f.size, f.changed): f for f in before.get(cache, []) if not f.problem}
+        files[side] = survey(rollout, side, known)
+    now = {f"{side} {rollout.digest}": files[side] for side in SIDES}
+    if now != before:
+        store.save_footers(now)
+    return files
+
+
+def _nothing_usable(files: Files) -> str:
+    problems = [f"{f.name}: {f.problem}" for side in SIDES for f in files[side] if f.problem]
+    if problems:
+        return "no log file can be used:\n  " + "\n  ".join(problems[:20])
+    return "the logs hold no row with a timestamp; check `paths` and the column mapped to ts"
+
+
+def _busy_slots(rollout: Rollout, files: Files) -> list[int]:
+    """Starts of the slots in which some row of either log may lie."""
+    length = rollout.time.slot_hours * HOUR
+    busy: set[int] = set()
+    for side in SIDES:
+        for file in files[side]:
+            for group in file.groups:
+                if file.problem or group.first is None or group.last is None:
+                    continue
+                first, last = group.first // length, group.last // length
+                if last - first < WIDE_GROUP:
+                    busy.update(range(first, last + 1))
+                else:
+                    busy |= _slots_with_rows(rollout, side, file, length)
+    return sorted(number * length for number in busy)
+
+
+def _slots_with_rows(rollout: Rollout, side: Side, file: LogFile, length: int) -> set[int]:
+    first, last = file.first or 0, file.last or 0
+    found: set[int] = set()
+    for batch in read(rollout, side, [file], [], first, last + 1):
+        found.update(np.unique(batch.ts // length).tolist())
+    return found
+
+
+def _freeze(rollout: Rollout, store: Store, files: Files, busy: Sequence[int]) -> Frozen:
+    """Make columns.json from the earliest slot that the champion's log covers to both ends."""
+    length = rollout.time.slot_hours * HOUR
+    champion = [f for f in files["champion"] if not f.problem and f.first is not None]
+    if not champion:
+        raise LogError("the champion's log has no usable file:\n  " + _nothing_usable(files))
+    first = min(f.first for f in champion if f.first is not None)
+    last = max(f.last for f in champion if f.last is not None)
+    own = [s for s in busy if s + length > first and s <= last]
+    whole = [s for s in own if first < s + HOUR and last >= s + length - HOUR]
+    start = (whole or own)[0]
+    frozen = freeze(rollout, dict(files), start, start + length, SCHEMA)
+    store.save_frozen(frozen)
+    return frozen
+
+
+def _shape(rollout: Rollout, policy: Policy, frozen: Frozen, files: Files) -> Shape:
+    kinds = {
+        f.schema[rollout.log(side).source("request_id")]
+        for side in SIDES for f in files[side] if not f.problem
+    }
+    features = [*rollout.features.numeric, *rollout.features.categorical]
+    shared = [
+        c for c in features
+        if all(has_column(files[side], rollout, side, c) for side in SIDES)
+        and not _one_column(rollout, c)
+    ]
+    units = any(has_column(files[side], rollout, side, "unit_id") for side in SIDES)
+    thresholds = tuple(sorted(set(policy.latency_thresholds)))
+    if len(thresholds) > MAX_THRESHOLDS:
+        raise StoreError(f"the policy names more than {MAX_THRESHOLDS} latency thresholds")
+    missing = sorted(
+        {c for c in (*rollout.features.numeric,) if c not in frozen.bins}
+        | {c for c in rollout.features.categorical if c not in frozen.vocabularies}
+        | {c for c in rollout.segments.columns if c not in frozen.segments}
+    )
+    if missing:
+        raise StoreError(
+            f"{rollout.store_path}: {missing[0]!r} is new in rollout.toml; what a column looks "
+            "like is frozen when a store is made, so scan into a new store ([store] path)"
+        )
+    return Shape(
+        rollout, frozen, thresholds, len(kinds) > 1, tuple(shared),
+        "unit_id" if units else "request_id",
+    )
+
+
+def _one_column(rollout: Rollout, feature: str) -> bool:
+    """Whether both models read a feature from the same column of the same rows (a wide log)."""
+    champion, challenger = rollout.champion, rollout.challenger
+    return (
+        champion.paths == challenger.paths
+        and champion.where == challenger.where
+        and champion.source(feature) == challenger.source(feature)
+    )
+
+
+def _slot(shape: Shape, files: Files, start: int) -> Slot:
+    end = start + shape.rollout.time.slot_hours * HOUR
+    slack = int(shape.rollout.time.pairing_slack_minutes * MINUTE)
+    near = {
+        side: [f for f in files[side] if not f.problem and f.overlaps(start - slack, end + slack)]
+        for side in SIDES
+    }
+    return Slot(shape, start, end, near)
+
+
+def _inputs(slot: Slot) -> list[tuple[str, str, int, int]]:
+    return [(side, f.name, f.size, f.changed) for side in SIDES for f in slot.files[side]]
+
+
+def _depends(shape: Shape) -> str:
+    """Digest of all but the files that a slot's tables depend on."""
+    texts = [sql.load(name).text for name in ("rows",)]
+    parts = (
+        SCHEMA, __version__, shape.rollout.digest, shape.frozen, shape.thresholds,
+        shape.as_text, shape.parity, shape.bucketed_by, texts,
+    )
+    return hashlib.sha256(msgspec.json.encode(parts, order="sorted")).hexdigest()[:16]
+
+
+def _is_current(
+    store: Store, manifest: Manifest | None, depends: str, inputs: list[tuple[str, str, int, int]]
+) -> bool:
+    return (
+        manifest is not None
+        and manifest.depends == depends
+        and manifest.inputs == inputs
+        and store.intact(manifest)
+    )
+
+
+def _run(
+    store: Store,
+    plan: Sequence[tuple[Slot, str, list[tuple[str, str, int, int]]]],
+    jobs: int,
+    executor: Executor | None,
+    progress: Progress | None,
+) -> int:
+    weights = {slot.start: _rows(slot) for slot, _, _ in plan}
+    total, done = sum(weights.values()), 0
+    if progress:
+        progress(0, total)
+    tasks = [(slot, half) for slot, _, _ in plan for half in ("pairs", "features")]
+    pieces: dict[int, dict[str, bytes]] = {}
+    facts = {slot.start: (slot, depends, inputs) for slot, depends, inputs in plan}
+    for slot, half, tables in _work(tasks, jobs, executor):
+        ready = pieces.setdefault(slot.start, {})
+        ready.update(tables)
+        if progress:
+            done += weights[slot.start] // 2 if half == "pairs" else -(-weights[slot.start] // 2)
+            progress(done, total)
+        if "coverage" in ready and "histograms" in ready:
+            _, depends, inputs = facts[slot.start]
+            store.save_slot(slot.start, slot.end, pieces.pop(slot.start), depends, inputs)
+    return total
+
+
+def _rows(slot: Slot) -> int:
+    return sum(
+        g.rows
+        for side in SIDES for f in slot.files[side] for g in f.groups
+        if g.first is not None and g.last is not None
+        and g.first < slot.end and g.last >= slot.start
+    )
+
+
+def _work(
+    tasks: Sequence[tuple[Slot, str]], jobs: int, executor: Executor | None
+) -> Iterable[tuple[Slot, str, dict[str, bytes]]]:
+    if executor is None and (jobs <= 1 or len(tasks) <= 2):
+        for slot, half in tasks:
+            yield slot, half, halves(slot, half)
+        return
+    pool = executor or _process_pool(jobs)
+    try:
+        waiting: dict[Future[dict[str, bytes]], tuple[Slot, str]] = {
+            pool.submit(halves, slot, half): (slot, half) for slot, half in tasks
+        }
+        for future in as_completed(waiting):
+            slot, half = waiting.pop(future)
+            yield slot, half, future.result()
+    finally:
+        if executor is None:
+            pool.shutdown(cancel_futures=True)
+
+
+def _process_pool(jobs: int) -> ProcessPoolExecutor:
+    # the server imports the kernels once; forking this process, with Arrow's threads, is unsafe
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["analyzer.slot"])
+    return ProcessPoolExecutor(jobs, mp_context=context)

@@ -1,0 +1,238 @@
+"""The profile store: one folder, one manifest per slot, tables that appear all at once.
+
+    store.json              schema version and who is champion and challenger
+    columns.json            frozen facts of the columns (see `frozen`)
+    files.json              what footers said last time (a cache; may be deleted)
+    slots/2013-06-01T00.json    manifest: digest, inputs, table sizes; replaced atomically
+    data/2013-06-01T00-DIGEST/  the slot's tables; never changed once a manifest names them
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import os
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TypeVar
+
+import msgspec
+import pyarrow as pa
+import pyarrow.parquet as pq
+from msgspec import Struct
+
+from analyzer.errors import StoreError
+from analyzer.frozen import Frozen
+from analyzer.logs import LogFile
+from analyzer.profile import SCHEMA, TABLES
+
+T = TypeVar("T")
+
+
+class Roles(Struct, frozen=True, forbid_unknown_fields=True):
+    """store.json: which logs were called champion and challenger when the store was made."""
+
+    schema: int
+    champion: str
+    challenger: str
+
+
+class Manifest(Struct, frozen=True, forbid_unknown_fields=True):
+    """What one slot's profile is and what it was made from."""
+
+    slot: str
+    start: int
+    end: int
+    digest: str
+    depends: str
+    inputs: list[tuple[str, str, int, int]]
+    tables: dict[str, int]
+
+
+def slot_name(start: int) -> str:
+    """Name of the slot that begins at `start`, microseconds UTC."""
+    return datetime.fromtimestamp(start / 1e6, UTC).strftime("%Y-%m-%dT%H")
+
+
+class Store:
+    """Read and write access to one store folder."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    @property
+    def exists(self) -> bool:
+        """Whether a scan has made this store."""
+        return (self.path / "columns.json").exists()
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Hold the store for writing. Raises StoreError at once when another scan holds it."""
+        self._make_folders()
+        with open(self.path / "lock", "a+", encoding="utf-8") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                lock.seek(0)
+                raise StoreError(
+                    f"{self.path}: another scan is writing to this store "
+                    f"(process {lock.read().strip() or 'unknown'}); wait for it to end"
+                ) from None
+            lock.truncate(0)
+            lock.write(str(os.getpid()))
+            lock.flush()
+            self._sweep()
+            yield
+
+    def _make_folders(self) -> None:
+        try:
+            for folder in ("slots", "data"):
+                (self.path / folder).mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise StoreError(f"{self.path}: the store cannot be made ({error})") from None
+
+    def _sweep(self) -> None:
+        """Remove what a killed scan left behind: data that no manifest names, half-written files."""
+        named = {f"{m.slot}-{m.digest}" for m in self.manifests().values()}
+        for folder in (self.path / "data").iterdir():
+            if folder.name not in named:
+                shutil.rmtree(folder, ignore_errors=True)
+        for file in [*self.path.glob("*.part"), *(self.path / "slots").glob("*.part")]:
+            file.unlink(missing_ok=True)
+
+    def manifests(self) -> dict[int, Manifest]:
+        """All slots by start. A manifest that cannot be read counts as absent: it is remade."""
+        found = {}
+        for file in sorted((self.path / "slots").glob("*.json")):
+            try:
+                manifest = msgspec.json.decode(file.read_bytes(), type=Manifest)
+            except (msgspec.DecodeError, OSError):
+                continue
+            found[manifest.start] = manifest
+        return found
+
+    def intact(self, manifest: Manifest) -> bool:
+        """Whether every table is there with the size it was written with."""
+        folder = self._data(manifest)
+        return all(
+            (folder / f"{name}.parquet").is_file()
+            and (folder / f"{name}.parquet").stat().st_size == size
+            for name, size in manifest.tables.items()
+        )
+
+    def _data(self, manifest: Manifest) -> Path:
+        return self.path / "data" / f"{manifest.slot}-{manifest.digest}"
+
+    def save_slot(
+        self,
+        start: int,
+        end: int,
+        tables: Mapping[str, bytes],
+        depends: str,
+        inputs: list[tuple[str, str, int, int]],
+    ) -> Manifest:
+        """Write a slot's tables, then point its manifest at them.
+
+        Raises StoreError (disk full, no permission); the slot then keeps its old tables.
+        """
+        hashed = hashlib.sha256()
+        for name in sorted(tables):
+            hashed.update(name.encode() + hashlib.sha256(tables[name]).digest())
+        manifest = Manifest(
+            slot_name(start), start, end, hashed.hexdigest()[:16], depends, inputs,
+            {name: len(tables[name]) for name in sorted(tables)},
+        )
+        old = self.manifests().get(start)
+        folder = self._data(manifest)
+        try:
+            if not (folder.is_dir() and self.intact(manifest)):
+                shutil.rmtree(folder, ignore_errors=True)
+                folder.mkdir()
+                for name in sorted(tables):
+                    _write(folder / f"{name}.parquet", tables[name])
+            self._replace(f"slots/{manifest.slot}.json", manifest)
+        except OSError as error:
+            raise StoreError(
+                f"{self.path}: slot {manifest.slot} could not be written ({error}); "
+                "make room and run the scan again"
+            ) from None
+        if old is not None and old.digest != manifest.digest:
+            shutil.rmtree(self._data(old), ignore_errors=True)
+        return manifest
+
+    def drop_slot(self, manifest: Manifest) -> None:
+        """Take a slot out of the store."""
+        (self.path / "slots" / f"{manifest.slot}.json").unlink(missing_ok=True)
+        shutil.rmtree(self._data(manifest), ignore_errors=True)
+
+    def _replace(self, name: str, content: object) -> None:
+        target = self.path / name
+        part = target.with_name(target.name + ".part")
+        _write(part, msgspec.json.format(msgspec.json.encode(content, order="sorted")) + b"\n")
+        os.replace(part, target)
+
+    def _load(self, name: str, kind: type[T]) -> T | None:
+        try:
+            return msgspec.json.decode((self.path / name).read_bytes(), type=kind)
+        except FileNotFoundError:
+            return None
+        except (msgspec.DecodeError, OSError) as error:
+            raise StoreError(
+                f"{self.path / name}: cannot be read ({error}); "
+                "move the store away and scan again"
+            ) from None
+
+    def roles(self) -> Roles | None:
+        """Who was who when the store was made. Raises StoreError for another schema version."""
+        roles = self._load("store.json", Roles)
+        if roles is not None and roles.schema != SCHEMA:
+            raise StoreError(
+                f"{self.path}: this store has schema {roles.schema}, this version reads "
+                f"{SCHEMA}; scan into a new store (`[store] path`)"
+            )
+        return roles
+
+    def save_roles(self, roles: Roles) -> None:
+        """Remember who is who."""
+        self._replace("store.json", roles)
+
+    def frozen(self) -> Frozen | None:
+        """columns.json, None before the first scan."""
+        return self._load("columns.json", Frozen)
+
+    def save_frozen(self, frozen: Frozen) -> None:
+        """Write columns.json; done once."""
+        self._replace("columns.json", frozen)
+
+    def footers(self) -> dict[str, list[LogFile]]:
+        """What footers said last time, per side; empty when unknown."""
+        try:
+            return self._load("files.json", dict[str, list[LogFile]]) or {}
+        except StoreError:
+            return {}
+
+    def save_footers(self, footers: Mapping[str, list[LogFile]]) -> None:
+        """Remember footers."""
+        self._replace("files.json", footers)
+
+    def read(self, manifest: Manifest, name: str) -> pa.Table:
+        """One table of one slot. Raises StoreError when it is damaged."""
+        if name not in TABLES:
+            raise StoreError(f"there is no table {name!r}; there are: {', '.join(TABLES)}")
+        path = self._data(manifest) / f"{name}.parquet"
+        try:
+            if path.stat().st_size != manifest.tables[name]:
+                raise StoreError(f"{path}: is not as it was written; run `analyzer scan` again")
+            return pq.read_table(path, use_threads=False, partitioning=None)
+        except (OSError, pa.ArrowInvalid, KeyError) as error:
+            raise StoreError(f"{path}: cannot be read ({error}); scan again") from None
+
+
+def _write(path: Path, content: bytes) -> None:
+    with open(path, "wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
