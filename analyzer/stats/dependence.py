@@ -82,7 +82,9 @@ def jackknife(values_without_each: ArrayLike, value: float, confidence: float = 
 
 def _ratio_without_each(num: Floats, den: Floats) -> Floats:
     rest = den.sum() - den
-    return np.divide(num.sum() - num, rest, out=np.full_like(rest, np.nan), where=rest != 0)
+    ratios: Floats = np.full_like(rest, np.nan)
+    np.divide(num.sum() - num, rest, out=ratios, where=rest != 0)
+    return ratios
 
 
 def jackknife_ratio(

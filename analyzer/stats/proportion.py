@@ -198,7 +198,7 @@ def _largest_passing(n: float, limit: float, c: float, threshold: float) -> int:
 
     if excess(0.0) <= 0:
         return -1
-    return math.floor(brentq(excess, 0.0, n * limit))
+    return math.floor(float(brentq(excess, 0.0, n * limit)))
 
 
 def _first_passage(

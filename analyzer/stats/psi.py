@@ -155,7 +155,7 @@ def psi_interval(
     >>> current = [50, 70, 80, 90, 100, 110, 120, 120, 130, 130]
     >>> r = psi_interval([100] * 10, current, alpha=0.10, smoothing=0)
     >>> round(r.value, 5), round(r.low, 5), round(r.high, 5)
-    (0.05686, 0.02639, 0.09442)
+    (0.05686, 0.02639, 0.10243)
     """
     found = psi(reference_counts, current_counts, smoothing)
     if isinstance(found, Undefined):
@@ -182,7 +182,7 @@ def psi_design_effect(
 
     >>> r = psi_design_effect([[90, 10], [50, 50], [10, 90]], [[50, 50], [50, 50], [50, 50]])
     >>> round(r.value, 2), r.n
-    (16.0, 3.0)
+    (32.0, 3.0)
     """
     ref = np.atleast_2d(np.asarray(reference_block_counts, dtype=np.float64))
     cur = np.atleast_2d(np.asarray(current_block_counts, dtype=np.float64))
@@ -235,7 +235,8 @@ def decile_cells(fine_counts_reference: ArrayLike, bins: int = 10) -> NDArray[np
     nearer = targets - cumulative[after - 1] <= cumulative[after] - targets
     cuts = np.unique(np.where(nearer, after - 1, after))
     inside = (cumulative[cuts] > 0) & (cumulative[cuts] < total)
-    return cuts[inside].astype(np.int64)
+    kept: NDArray[np.int64] = cuts[inside].astype(np.int64)
+    return kept
 
 
 def regroup(counts: ArrayLike, edges: ArrayLike) -> Floats:
