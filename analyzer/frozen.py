@@ -19,8 +19,8 @@ from analyzer.config import Rollout
 from analyzer.histogram import Binning, Kind, codes_of, raw_bins, reference_cells
 from analyzer.logs import SIDES, LogFile, Side, has_column
 from analyzer.reader import Batch, numbers, read, text
+from analyzer.window import HOUR
 
-HOUR = 3_600_000_000
 VOCABULARY = 1_000
 SEGMENT_VALUES = 50
 REFERENCE_ROWS = 200_000

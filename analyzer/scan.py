@@ -14,7 +14,7 @@ import numpy as np
 from analyzer import __version__, sql
 from analyzer.config import Rollout
 from analyzer.errors import LogError, StoreError
-from analyzer.frozen import HOUR, Frozen, freeze
+from analyzer.frozen import Frozen, freeze
 from analyzer.logs import SIDES, LogFile, Side, has_column, survey
 from analyzer.narrow import MAX_THRESHOLDS, Shape
 from analyzer.policy import Policy
@@ -23,6 +23,7 @@ from analyzer.reader import read
 from analyzer.slot import Slot, halves
 from analyzer.store import Manifest, Roles, Store, slot_name
 from analyzer.tallies import MINUTE
+from analyzer.window import HOUR
 
 Files = Mapping[Side, list[LogFile]]
 Progress = Callable[[int, int], None]

@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from analyzer import tallies
-from analyzer.frozen import HOUR, OTHER, shown
+from analyzer.frozen import OTHER, shown
 from analyzer.histogram import HourlyCounts, raw_bins
 from analyzer.ids import BUCKETS
 from analyzer.logs import SIDES, LogFile, Side, has_column
@@ -34,6 +34,7 @@ from analyzer.profile import (
 )
 from analyzer.reader import Batch, numbers, read, text
 from analyzer.tallies import MINUTE, Measures, Rows, SegmentSums
+from analyzer.window import HOUR
 
 PART_ROWS = 2_000_000
 PARITY_TOLERANCE = 1e-6

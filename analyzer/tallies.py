@@ -17,7 +17,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from analyzer.frozen import HOUR, OTHER, QUANTUM_BITS, shown
+from analyzer.frozen import OTHER, QUANTUM_BITS, shown
 from analyzer.histogram import HourlyCounts, raw_bins
 from analyzer.ids import BUCKETS
 from analyzer.narrow import (
@@ -29,6 +29,7 @@ from analyzer.narrow import (
     Shape,
 )
 from analyzer.pairing import Identity
+from analyzer.window import HOUR
 
 MINUTE = 60_000_000
 CHUNK = 65_536

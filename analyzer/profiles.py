@@ -1,0 +1,78 @@
+"""Profiles of a window: the slots' tables, read lazily, cut to whole hours, never recomputed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pyarrow as pa
+
+from analyzer.errors import StoreError
+from analyzer.frozen import Frozen
+from analyzer.profile import TABLES, hours_between
+from analyzer.store import Manifest, Store
+from analyzer.window import Window, show
+
+
+class Profiles:
+    """The tables of all slots that overlap a window."""
+
+    def __init__(self, store: Store, frozen: Frozen, manifests: Sequence[Manifest], window: Window):
+        self.store = store
+        self.frozen = frozen
+        self.window = window
+        self.manifests = [m for m in manifests if window.overlaps(m.start, m.end)]
+        self._cache: dict[str, pa.Table] = {}
+
+    def table(self, name: str) -> pa.Table:
+        """One table over the window. Hourly rows are cut to it; rows of a slot count only where
+        the slot lies wholly inside.
+        """
+        if name not in self._cache:
+            self._cache[name] = self._read(name)
+        return self._cache[name]
+
+    def _read(self, name: str) -> pa.Table:
+        instant = next(iter(TABLES[name].keys))
+        slots = [
+            m for m in self.manifests
+            if instant != "slot" or self.window.holds(m.start, m.end)
+        ]
+        if not slots:
+            # a table of the right shape without rows
+            if not self.manifests:
+                raise StoreError(f"the store holds no slot of {self.window}; run `analyzer scan`")
+            return self.store.read(self.manifests[0], name).slice(0, 0)
+        parts = [self.store.read(m, name) for m in slots]
+        whole = pa.concat_tables(parts, promote_options="default")
+        return hours_between(whole, instant, self.window.start, self.window.end)
+
+    @property
+    def digests(self) -> dict[str, str]:
+        """Digest of each slot that the window's numbers come from."""
+        return {m.slot: m.digest for m in self.manifests}
+
+    def within(self, window: Window) -> Profiles:
+        """The same store, another window."""
+        return Profiles(self.store, self.frozen, list(self.store.manifests().values()), window)
+
+
+def open_profiles(store: Store, window: Window | None = None) -> Profiles:
+    """Profiles of `window`, or of everything the store holds.
+
+    Raises StoreError when nothing was scanned yet, or nothing of that window.
+    """
+    frozen = store.frozen()
+    if frozen is None:
+        raise StoreError(f"{store.path}: no store here yet; run `analyzer scan` first")
+    store.roles()
+    manifests = list(store.manifests().values())
+    if not manifests:
+        raise StoreError(f"{store.path}: the store holds no slot; run `analyzer scan`")
+    span = Window(manifests[0].start, manifests[-1].end)
+    profiles = Profiles(store, frozen, manifests, window or span)
+    if not profiles.manifests:
+        raise StoreError(
+            f"{store.path}: holds {show(span.start)} to {show(span.end)}, nothing of "
+            f"{profiles.window}; scan those logs or choose another window"
+        )
+    return profiles
