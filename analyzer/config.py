@@ -156,9 +156,7 @@ def load(path: str | Path) -> Rollout:
     try:
         raw = tomllib.loads(file.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        raise ConfigError(
-            f"{file}: no such file; write one with `analyzer init LOGS...`"
-        ) from None
+        raise ConfigError(f"{file}: no such file; write one with `analyzer init LOGS...`") from None
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"{file}: cannot be read ({error})") from None
     except tomllib.TOMLDecodeError as error:

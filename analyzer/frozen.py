@@ -29,8 +29,10 @@ QUANTUM_BITS = 36
 2**27 full-scale rows in the int64 that tables hold."""
 
 OTHER = "(other)"
-SHARED = ("prediction", "decision")
+SHARED = ("prediction", "decision", "version")
 """Columns whose vocabulary comes from both models."""
+TRACKED = ("prediction", "version")
+"""Columns whose values are counted by the hour beside the categorical features."""
 
 
 class Bins(Struct, frozen=True, forbid_unknown_fields=True):
@@ -124,7 +126,9 @@ def freeze(
         reference_rows=rows,
         scale=_scale(rollout, sample.values("score")),
         bins=bins,
-        vocabularies={c: sample.top(c, VOCABULARY) for c in rollout.features.categorical},
+        vocabularies={
+            c: sample.top(c, VOCABULARY) for c in (*rollout.features.categorical, *TRACKED)
+        },
         segments={c: sample.top(c, SEGMENT_VALUES) for c in rollout.segments.columns},
         classes=sample.top("prediction", SEGMENT_VALUES),
         decisions=sample.top("decision", SEGMENT_VALUES),
@@ -140,7 +144,7 @@ def sampled_columns(
         return [name for name in names if has_column(files, rollout, side, name)]
 
     numeric = there(["score", "latency_ms", *rollout.features.numeric])
-    wanted = ["prediction", "decision", *rollout.features.categorical, *rollout.segments.columns]
+    wanted = [*SHARED, *rollout.features.categorical, *rollout.segments.columns]
     return numeric, there(list(dict.fromkeys(wanted)))
 
 

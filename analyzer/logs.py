@@ -80,8 +80,10 @@ class LogFile:
 
     def overlaps(self, start: int, end: int) -> bool:
         """Whether any row may lie in [start, end)."""
-        return self.first is not None and self.last is not None and (
-            self.first < end and self.last >= start
+        return (
+            self.first is not None
+            and self.last is not None
+            and (self.first < end and self.last >= start)
         )
 
 
@@ -122,9 +124,11 @@ def _remote_matches(pattern: str) -> list[tuple[str, str, pafs.FileSystem]]:
     head = pattern.split("*", 1)[0].rsplit("/", 1)[0] if "*" in pattern else pattern
     try:
         system, base = pafs.FileSystem.from_uri(head)
-        infos = system.get_file_info(pafs.FileSelector(base, recursive=True)) if (
-            system.get_file_info(base).type == pafs.FileType.Directory
-        ) else [system.get_file_info(base)]
+        infos = (
+            system.get_file_info(pafs.FileSelector(base, recursive=True))
+            if (system.get_file_info(base).type == pafs.FileType.Directory)
+            else [system.get_file_info(base)]
+        )
     except (OSError, pa.ArrowInvalid) as error:
         raise LogError(f"{pattern}: cannot be listed ({error})") from None
     scheme = pattern.split("://", 1)[0]
@@ -177,8 +181,12 @@ def _inspect(
         return broken("is empty (0 bytes); write it again or take it out of `paths`")
     try:
         with system.open_input_file(path) as source:
-            return _footer(rollout, side, LogFile(name, path, size, changed, {}, (), 0, parts),
-                           pq.ParquetFile(source))
+            return _footer(
+                rollout,
+                side,
+                LogFile(name, path, size, changed, {}, (), 0, parts),
+                pq.ParquetFile(source),
+            )
     except PermissionError:
         return broken("may not be read; give this user read permission")
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
@@ -198,12 +206,17 @@ def _footer(rollout: Rollout, side: Side, file: LogFile, parquet: pq.ParquetFile
         field = parquet.schema_arrow.field(column)
         groups, nulls = _row_groups(parquet, field, rollout.time.zone)
         if field.type.tz is None and rollout.time.zone is None:
-            problem = (
-                f"column {column!r} has no time zone; declare one as `zone` under [time]"
-            )
+            problem = f"column {column!r} has no time zone; declare one as `zone` under [time]"
     return LogFile(
-        file.name, file.path, file.size, file.changed, schema, groups, nulls,
-        file.partitions, problem,
+        file.name,
+        file.path,
+        file.size,
+        file.changed,
+        schema,
+        groups,
+        nulls,
+        file.partitions,
+        problem,
     )
 
 
@@ -296,9 +309,7 @@ def to_utc(values: pa.ChunkedArray, zone: str | None) -> pa.ChunkedArray:
     Of an hour that occurs twice the earlier is taken; of one that does not exist, the later edge.
     """
     if values.type.tz is None and zone not in (None, "UTC"):
-        values = pc.assume_timezone(
-            values, zone, ambiguous="earliest", nonexistent="latest"
-        )
+        values = pc.assume_timezone(values, zone, ambiguous="earliest", nonexistent="latest")
     return values.cast(pa.timestamp("us", tz="UTC"), safe=False)
 
 

@@ -154,9 +154,7 @@ def _failed_text(values: pa.DictionaryArray) -> pa.Array:
     """A message is a failure, and so is the spelling of true or of a status of 500 or more."""
     fine = {"", "false", "0", "none", "null", "ok"}
     words = [str(word).strip().lower() for word in values.dictionary.to_pylist()]
-    failed = [
-        w not in fine and not (w.isdigit() and len(w) == 3 and int(w) < 500) for w in words
-    ]
+    failed = [w not in fine and not (w.isdigit() and len(w) == 3 and int(w) < 500) for w in words]
     if not failed:
         return pa.array(np.zeros(len(values), dtype=bool))
     return pa.array(failed).take(values.indices).fill_null(False)

@@ -115,8 +115,18 @@ def _merged(
     for key, value in own.items():
         name = f"{prefix}{key}"
         if key not in base and name not in OPTIONAL_KEYS:
-            known = ", ".join(sorted({*base, *(k.rpartition(".")[2] for k in OPTIONAL_KEYS
-                                              if k.rpartition(".")[0] == prefix.rstrip("."))}))
+            known = ", ".join(
+                sorted(
+                    {
+                        *base,
+                        *(
+                            k.rpartition(".")[2]
+                            for k in OPTIONAL_KEYS
+                            if k.rpartition(".")[0] == prefix.rstrip(".")
+                        ),
+                    }
+                )
+            )
             raise ConfigError(f"{where}: unknown key `{name}`; known here: {known}")
         inner = base.get(key)
         if isinstance(inner, dict):

@@ -40,13 +40,9 @@ TABLES: dict[str, TableKind] = {
     "rejects": TableKind({"hour": INSTANT, **_MODEL, "reason": pa.string()}),
     "minutes": TableKind({"minute": INSTANT, **_MODEL}),
     "minute_latency": TableKind({"minute": INSTANT, **_MODEL, "code": pa.int32()}),
-    "histograms": TableKind(
-        {"hour": INSTANT, **_MODEL, "column": pa.string(), "cell": pa.int16()}
-    ),
+    "histograms": TableKind({"hour": INSTANT, **_MODEL, "column": pa.string(), "cell": pa.int16()}),
     "fine": TableKind({"slot": INSTANT, **_MODEL, "column": pa.string(), "code": pa.int32()}),
-    "fine_hours": TableKind(
-        {"hour": INSTANT, **_MODEL, "column": pa.string(), "code": pa.int32()}
-    ),
+    "fine_hours": TableKind({"hour": INSTANT, **_MODEL, "column": pa.string(), "code": pa.int32()}),
     "values": TableKind({"hour": INSTANT, **_MODEL, "column": pa.string(), "value": pa.string()}),
     "newcomers": TableKind(
         {"slot": INSTANT, **_MODEL, "column": pa.string(), "value": pa.string()}
@@ -170,6 +166,4 @@ def encode(content: pa.Table) -> bytes:
 def hours_between(content: pa.Table, column: str, start: int, end: int) -> pa.Table:
     """Rows whose instant lies in [start, end), microseconds UTC."""
     instant = content[column].cast(pa.int64())
-    return content.filter(
-        pc.and_(pc.greater_equal(instant, start), pc.less(instant, end))
-    )
+    return content.filter(pc.and_(pc.greater_equal(instant, start), pc.less(instant, end)))

@@ -34,8 +34,7 @@ class Profiles:
     def _read(self, name: str) -> pa.Table:
         instant = next(iter(TABLES[name].keys))
         slots = [
-            m for m in self.manifests
-            if instant != "slot" or self.window.holds(m.start, m.end)
+            m for m in self.manifests if instant != "slot" or self.window.holds(m.start, m.end)
         ]
         if not slots:
             # a table of the right shape without rows

@@ -77,11 +77,14 @@ def _read_file(
 ) -> Iterator[Batch]:
     log = rollout.log(side)
     names = {c: log.source(c) for c in ["ts", *columns] if log.source(c) in file.schema}
-    constants = {k: v for k, v in (file.partitions or {}).items()}
+    constants = file.partitions or {}
     filters = [c for c in file.schema if c in log.where] if log.where else []
     wanted = list(dict.fromkeys([*names.values(), *filters]))
-    texts = [c for c in wanted if file.schema[c] == "text" and c != log.source("request_id")
-             and c != log.source("unit_id")]
+    texts = [
+        c
+        for c in wanted
+        if file.schema[c] == "text" and c != log.source("request_id") and c != log.source("unit_id")
+    ]
     parquet = pq.ParquetFile(source, read_dictionary=texts)
     stored = set(parquet.schema_arrow.names)
     for index, group in enumerate(file.groups):
@@ -159,7 +162,7 @@ def _buffer(values: pa.Array) -> NDArray[np.floating]:
     data = values.buffers()[1]
     if data is None:
         return np.zeros(len(values), dtype=dtype)
-    return np.frombuffer(data, dtype=dtype, count=len(values), offset=values.offset * dtype.itemsize)
+    return np.frombuffer(data, dtype, count=len(values), offset=values.offset * dtype.itemsize)
 
 
 def null_positions(values: pa.Array) -> NDArray[np.int64]:

@@ -176,11 +176,14 @@ def _freeze(rollout: Rollout, store: Store, files: Files, busy: Sequence[int]) -
 def _shape(rollout: Rollout, policy: Policy, frozen: Frozen, files: Files) -> Shape:
     kinds = {
         f.schema[rollout.log(side).source("request_id")]
-        for side in SIDES for f in files[side] if not f.problem
+        for side in SIDES
+        for f in files[side]
+        if not f.problem
     }
     features = [*rollout.features.numeric, *rollout.features.categorical]
     shared = [
-        c for c in features
+        c
+        for c in features
         if all(has_column(files[side], rollout, side, c) for side in SIDES)
         and not _one_column(rollout, c)
     ]
@@ -199,7 +202,11 @@ def _shape(rollout: Rollout, policy: Policy, frozen: Frozen, files: Files) -> Sh
             "like is frozen when a store is made, so scan into a new store ([store] path)"
         )
     return Shape(
-        rollout, frozen, thresholds, len(kinds) > 1, tuple(shared),
+        rollout,
+        frozen,
+        thresholds,
+        len(kinds) > 1,
+        tuple(shared),
         "unit_id" if units else "request_id",
     )
 
@@ -232,8 +239,15 @@ def _depends(shape: Shape) -> str:
     """Digest of all but the files that a slot's tables depend on."""
     texts = [sql.load(name).text for name in ("rows",)]
     parts = (
-        SCHEMA, __version__, shape.rollout.digest, shape.frozen, shape.thresholds,
-        shape.as_text, shape.parity, shape.bucketed_by, texts,
+        SCHEMA,
+        __version__,
+        shape.rollout.digest,
+        shape.frozen,
+        shape.thresholds,
+        shape.as_text,
+        shape.parity,
+        shape.bucketed_by,
+        texts,
     )
     return hashlib.sha256(msgspec.json.encode(parts, order="sorted")).hexdigest()[:16]
 
@@ -278,9 +292,13 @@ def _run(
 def _rows(slot: Slot) -> int:
     return sum(
         g.rows
-        for side in SIDES for f in slot.files[side] for g in f.groups
-        if g.first is not None and g.last is not None
-        and g.first < slot.end and g.last >= slot.start
+        for side in SIDES
+        for f in slot.files[side]
+        for g in f.groups
+        if g.first is not None
+        and g.last is not None
+        and g.first < slot.end
+        and g.last >= slot.start
     )
 
 

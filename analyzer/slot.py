@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from analyzer import tallies
-from analyzer.frozen import OTHER, shown
+from analyzer.frozen import OTHER, TRACKED, shown
 from analyzer.histogram import HourlyCounts, raw_bins
 from analyzer.ids import BUCKETS
 from analyzer.logs import SIDES, LogFile, Side, has_column
@@ -64,7 +64,8 @@ def feature_tables(slot: Slot, side: Side) -> Tables:
     shape, files = slot.shape, list(slot.files[side])
     rollout = shape.rollout
     numeric = [c for c in rollout.features.numeric if has_column(files, rollout, side, c)]
-    texts = [c for c in rollout.features.categorical if has_column(files, rollout, side, c)]
+    named = [*rollout.features.categorical, *TRACKED]
+    texts = [c for c in named if has_column(files, rollout, side, c)]
     counts = {
         c: HourlyCounts(shape.frozen.binning(c), slot.hours, fine_by_hour=False) for c in numeric
     }
@@ -312,14 +313,20 @@ def _measures(
         borrowed[name] = own
     return {
         "champion": tallies.side_measures(
-            slot.shape, champion, ours,
+            slot.shape,
+            champion,
+            ours,
             (pairing.challenger_of >= 0)[ours] | pairing.champion_duplicate[ours],
-            [champion[n][ours] for n in names], champion["bucket"][ours],
+            [champion[n][ours] for n in names],
+            champion["bucket"][ours],
         ),
         "challenger": tallies.side_measures(
-            slot.shape, challenger, theirs,
+            slot.shape,
+            challenger,
+            theirs,
             found | pairing.challenger_duplicate[theirs],
-            [borrowed[n] for n in names], borrowed["bucket"],
+            [borrowed[n] for n in names],
+            borrowed["bucket"],
         ),
     }
 
@@ -339,7 +346,8 @@ def _coverage(
 
     columns: dict[str, Ints] = {"hour": edges[:-1]}
     duplicates = {
-        "champion": pairing.champion_duplicate, "challenger": pairing.challenger_duplicate,
+        "champion": pairing.champion_duplicate,
+        "challenger": pairing.challenger_duplicate,
     }
     partner = {"champion": pairing.challenger_of, "challenger": pairing.champion_of}
     for side in SIDES:
@@ -538,9 +546,7 @@ def _differences(slot: Slot, ts: Ints, difference: NDArray[np.float64]) -> pa.Ta
     return add_up("differences", rows)
 
 
-def _worst(
-    slot: Slot, champion: Rows, challenger: Rows, at: Ints, other: Ints
-) -> pa.Table:
+def _worst(slot: Slot, champion: Rows, challenger: Rows, at: Ints, other: Ints) -> pa.Table:
     """The pairs with the largest absolute difference, in a total order."""
     ours, theirs = champion["score"][at], challenger["score"][other]
     distance = np.abs(theirs - ours)

@@ -1,10 +1,10 @@
 """The profile store: one folder, one manifest per slot, tables that appear all at once.
 
-    store.json              schema version and who is champion and challenger
-    columns.json            frozen facts of the columns (see `frozen`)
-    files.json              what footers said last time (a cache; may be deleted)
-    slots/2013-06-01T00.json    manifest: digest, inputs, table sizes; replaced atomically
-    data/2013-06-01T00-DIGEST/  the slot's tables; never changed once a manifest names them
+store.json              schema version and who is champion and challenger
+columns.json            frozen facts of the columns (see `frozen`)
+files.json              what footers said last time (a cache; may be deleted)
+slots/2013-06-01T00.json    manifest: digest, inputs, table sizes; replaced atomically
+data/2013-06-01T00-DIGEST/  the slot's tables; never changed once a manifest names them
 """
 
 from __future__ import annotations
@@ -95,7 +95,7 @@ class Store:
             raise StoreError(f"{self.path}: the store cannot be made ({error})") from None
 
     def _sweep(self) -> None:
-        """Remove what a killed scan left behind: data that no manifest names, half-written files."""
+        """Remove what a killed scan left: data that no manifest names, half-written files."""
         named = {f"{m.slot}-{m.digest}" for m in self.manifests().values()}
         for folder in (self.path / "data").iterdir():
             if folder.name not in named:
@@ -142,7 +142,12 @@ class Store:
         for name in sorted(tables):
             hashed.update(name.encode() + hashlib.sha256(tables[name]).digest())
         manifest = Manifest(
-            slot_name(start), start, end, hashed.hexdigest()[:16], depends, inputs,
+            slot_name(start),
+            start,
+            end,
+            hashed.hexdigest()[:16],
+            depends,
+            inputs,
             {name: len(tables[name]) for name in sorted(tables)},
         )
         old = self.manifests().get(start)
@@ -181,8 +186,7 @@ class Store:
             return None
         except (msgspec.DecodeError, OSError) as error:
             raise StoreError(
-                f"{self.path / name}: cannot be read ({error}); "
-                "move the store away and scan again"
+                f"{self.path / name}: cannot be read ({error}); move the store away and scan again"
             ) from None
 
     def roles(self) -> Roles | None:

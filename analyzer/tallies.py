@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import combinations
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -59,7 +60,7 @@ class Rows:
             self.ids = self.ids.take(pa.array(order))
             self.parity = {n: c.take(pa.array(order)) for n, c in self.parity.items()}
 
-    def __getitem__(self, name: str) -> NDArray[np.generic]:
+    def __getitem__(self, name: str) -> NDArray[Any]:
         return self.columns[name]
 
     @property
@@ -238,8 +239,12 @@ def _add(store: dict[str, Ints], row: int, rows: int, sums: dict[str, Ints]) -> 
 
 
 def side_measures(
-    shape: Shape, rows: Rows, keep: slice, matched: NDArray[np.bool_],
-    codes: list[NDArray[np.uint8]], bucket: NDArray[np.uint8],
+    shape: Shape,
+    rows: Rows,
+    keep: slice,
+    matched: NDArray[np.bool_],
+    codes: list[NDArray[np.uint8]],
+    bucket: NDArray[np.uint8],
 ) -> Measures:
     """What is summed over one model's rows within the slot."""
     flags, state = rows["flags"][keep], rows["state"][keep]
