@@ -59,6 +59,8 @@ def clopper_pearson(k: float, n: float, confidence: float = 0.95) -> Result:
     a = (1 - confidence) / 2
     low = float(betaincinv(k, n - k + 1, a)) if k > 0 else 0.0
     high = float(betaincinv(k + 1, n - k, 1 - a)) if k < n else 1.0
+    # Root finding resolves about 1e-12; the rate itself may be smaller.
+    low, high = min(low, k / n), max(high, k / n)
     return estimate(k / n, low, high, n, f"Clopper-Pearson {confidence:.0%}")
 
 
