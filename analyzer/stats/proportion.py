@@ -160,13 +160,15 @@ def requests_needed(
 
     Fixed: P(Clopper-Pearson high < limit) = power. The exact power is a saw-tooth in n, so the
     value is the middle of its teeth, `low` and `high` the n where their tips and feet reach the
-    power: .05 % against .1 % gives 25,831 (printed 26,000), .08 % gives 183,440 (within 1 % of
-    185,000 found by search); a true rate of 0 has no teeth: 3,688. Always-valid: the n by which
-    a share `power` of runs has been established by `bernoulli_sequence`, read every
-    `per_reading` requests (default: a 24th of the fixed n); exact first-passage recursion,
-    the value is the reading and `low` the one before: 42,003 for .05 % against .1 % (printed
-    42,000). Rates are shares, not percents. Undefined when true_rate >= limit (never
-    established) or more than 1e10 requests are needed.
+    power; other readings of the definition differ by up to that much. At the defaults: .05 %
+    against .1 % gives 25,831 (23,770 to 27,811), .08 % gives 183,440 (178,398 to 188,414); a
+    true rate of 0 has no teeth: 3,688.
+    Always-valid: the reading by which a share `power` of runs has been established by
+    `bernoulli_sequence`, read every `per_reading` requests (default: a 24th of the fixed n), by
+    exact first-passage recursion; `low` is the reading before. It moves with `t_opt` and, by up
+    to one step, with `per_reading`: .05 % against .1 % gives 42,003 (40,926 to 42,003).
+    Rates are shares, not percents. Undefined when true_rate >= limit (never established) or more
+    than 1e10 requests are needed.
     Brown, Cai, DasGupta (2001), Statistical Science 16, for the saw-tooth.
 
     >>> requests_needed(0.0, 0.001).value, requests_needed(0.0005, 0.001).value

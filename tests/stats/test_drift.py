@@ -65,6 +65,9 @@ def test_nannyml_univariate() -> None:  # NannyML tests/drift/test_univariate_dr
     found = value(drift.hellinger(*drift.doane_cells(*quasi)))
     assert found == pytest.approx(0.719157109887117, abs=1e-12)
     legacy = np.random.RandomState(1)
+    far = drift.tally(legacy.normal(0, 1, 100_000), legacy.normal(-4, 1, 1000))
+    assert value(drift.wasserstein(*far)) == pytest.approx(3.986647116753284, abs=1e-12)
+    legacy = np.random.RandomState(1)
     sides = drift.tally(legacy.normal(0, 1, 10000), legacy.normal(1, 1, 1000))
     assert value(drift.wasserstein(*sides)) == pytest.approx(1.0114449430265402, abs=1e-12)
 
