@@ -82,9 +82,10 @@ class Shadow(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
 
 
 class StoreAt(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """Where profiles are kept. `redact_ids` keeps request ids out of it."""
+    """Where profiles and the diary are kept. `redact_ids` keeps request ids out of profiles."""
 
     path: str = ".analyzer"
+    events: str = "events.jsonl"
     redact_ids: bool = False
 
 
