@@ -9,20 +9,18 @@ from __future__ import annotations
 import glob
 import os
 from collections import Counter
-from collections.abc import Mapping
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 from urllib.parse import unquote
-from zoneinfo import ZoneInfo
 
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.fs as pafs
 import pyarrow.parquet as pq
 
-from analyzer.config import Rollout
+from analyzer.config import CANONICAL, Rollout
 from analyzer.errors import LogError
 
 Side = Literal["champion", "challenger"]
@@ -37,7 +35,15 @@ _KINDS = {
     "feature_ts": ("time",),
 }
 _SCALARS = ("text", "number", "flag", "time")
-OPTIONAL = ("prediction", "latency_ms", "error", "unit_id", "decision", "feature_ts", "version")
+NOTHING = "null"
+"""Kind of a column that holds nothing but NULL: it goes with every other kind."""
+
+EARLIEST = 0
+LATEST = 7_258_118_400_000_000
+"""1970 and 2200: a `ts` outside is no clock skew but a number read in the wrong unit."""
+
+_UNITS = {"ms": "milliseconds", "us": "microseconds", "ns": "nanoseconds"}
+_TEXT = (pa.types.is_string, pa.types.is_large_string, pa.types.is_string_view)
 
 
 @dataclass(frozen=True)
@@ -115,7 +121,12 @@ def _matches(pattern: str, root: Path) -> list[tuple[str, str, pafs.FileSystem]]
     elif os.path.exists(full):
         full = glob.escape(full)
     paths = sorted(p for p in glob.glob(full, recursive=True) if not os.path.isdir(p))
-    return [(os.path.relpath(p, root), os.path.realpath(p), local) for p in paths]
+    return [(_readable(os.path.relpath(p, root)), os.path.realpath(p), local) for p in paths]
+
+
+def _readable(path: str) -> str:
+    """A file name as text, also when its bytes are not UTF-8."""
+    return os.fsencode(path).decode("utf-8", "backslashreplace")
 
 
 def _remote_matches(pattern: str) -> list[tuple[str, str, pafs.FileSystem]]:
@@ -160,7 +171,12 @@ def survey(
     for name, path, system in expand(rollout, side):
         info = system.get_file_info(path)
         key = (name, info.size or 0, info.mtime_ns or 0)
-        found.append(known[key] if key in known else _inspect(rollout, side, key, path, system))
+        # the same relative name may lie in a folder that was copied: `path` is never remembered
+        found.append(
+            replace(known[key], path=path)
+            if key in known
+            else _inspect(rollout, side, key, path, system)
+        )
     return _with_kind_changes(found, side, rollout)
 
 
@@ -173,10 +189,13 @@ def _inspect(
 ) -> LogFile:
     name, size, changed = key
     parts = partitions_of(name)
+    path_text = _readable(path)
 
     def broken(problem: str) -> LogFile:
-        return LogFile(name, path, size, changed, {}, (), 0, parts, problem)
+        return LogFile(name, path_text, size, changed, {}, (), 0, parts, problem)
 
+    if path_text != path:
+        return broken("has a name that is not UTF-8; rename it")
     if size == 0:
         return broken("is empty (0 bytes); write it again or take it out of `paths`")
     try:
@@ -189,35 +208,45 @@ def _inspect(
             )
     except PermissionError:
         return broken("may not be read; give this user read permission")
-    except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
-        return broken(f"is not readable Parquet, perhaps cut short ({str(error)[:160]})")
     except OSError as error:
         return broken(f"cannot be read ({str(error)[:160]})")
+    except pa.ArrowException as error:
+        return broken(f"is not readable Parquet, perhaps cut short ({str(error)[:160]})")
 
 
 def _footer(rollout: Rollout, side: Side, file: LogFile, parquet: pq.ParquetFile) -> LogFile:
+    names = parquet.schema_arrow.names
     schema = {field.name: kind_of(field.type) for field in parquet.schema_arrow}
     schema.update({k: "text" for k in file.partitions or {} if k not in schema})
-    column = rollout.log(side).source("ts")
-    problem = _missing(rollout, side, schema)
-    groups: tuple[RowGroup, ...] = ()
-    nulls = 0
-    if not problem:
-        field = parquet.schema_arrow.field(column)
-        groups, nulls = _row_groups(parquet, field, rollout.time.zone)
-        if field.type.tz is None and rollout.time.zone is None:
-            problem = f"column {column!r} has no time zone; declare one as `zone` under [time]"
-    return LogFile(
-        file.name,
-        file.path,
-        file.size,
-        file.changed,
-        schema,
-        groups,
-        nulls,
-        file.partitions,
-        problem,
-    )
+    file = replace(file, schema=schema)
+    problem = _missing(rollout, side, schema) or _twice(rollout, side, names)
+    if problem:
+        return replace(file, problem=problem)
+    field = parquet.schema_arrow.field(rollout.log(side).source("ts"))
+    if field.type.tz is None and rollout.time.zone is None:
+        problem = f"column {field.name!r} has no time zone; declare one as `zone` under [time]"
+        return replace(file, problem=problem)
+    groups, nulls = _row_groups(parquet, field, rollout.time.zone)
+    file = replace(file, groups=groups, null_ts=nulls)
+    return replace(file, problem=_odd_times(file, field.name))
+
+
+def _twice(rollout: Rollout, side: Side, names: Sequence[str]) -> str:
+    used = {rollout.log(side).source(column) for column in used_columns(rollout)}
+    twice = sorted(name for name in used if names.count(name) > 1)
+    return f"has {names.count(twice[0])} columns named {twice[0]!r}" if twice else ""
+
+
+def _odd_times(file: LogFile, column: str) -> str:
+    """Why no slot can hold the file's rows, or an empty text."""
+    if file.first is None or file.last is None:
+        return f"column {column!r} (ts) is NULL in all {file.rows:,} rows" if file.rows else ""
+    if file.first < EARLIEST or file.last >= LATEST:
+        return (
+            f"column {column!r} (ts) holds times before 1970 or after 2200; "
+            "perhaps it was written in another unit than it declares"
+        )
+    return ""
 
 
 def _missing(rollout: Rollout, side: Side, schema: Mapping[str, str]) -> str:
@@ -229,16 +258,20 @@ def _missing(rollout: Rollout, side: Side, schema: Mapping[str, str]) -> str:
         if source not in schema:
             return f"has no column {source!r} ({canonical}); map it under [{side}.columns]"
     for canonical, kinds in _KINDS.items():
-        kind = schema.get(log.source(canonical))
-        if kind is not None and kind not in kinds:
+        kind = schema.get(log.source(canonical), NOTHING)
+        if kind not in kinds and (kind != NOTHING or canonical == "ts"):
             return (
                 f"column {log.source(canonical)!r} ({canonical}) holds {kind}, "
                 f"not {' or '.join(kinds)}"
             )
     for feature in rollout.features.numeric:
-        kind = schema.get(log.source(feature))
-        if kind not in (None, "number", "flag"):
+        kind = schema.get(log.source(feature), NOTHING)
+        if kind not in ("number", "flag", NOTHING):
             return f"column {log.source(feature)!r}: numeric feature {feature!r} holds {kind}"
+    for canonical in used_columns(rollout):
+        kind = schema.get(log.source(canonical), NOTHING)
+        if kind not in (*_SCALARS, NOTHING):
+            return f"column {log.source(canonical)!r} ({canonical}) holds {kind}, no plain value"
     return ""
 
 
@@ -252,8 +285,9 @@ def kind_of(kind: pa.DataType) -> str:
         return "number"
     if pa.types.is_timestamp(kind):
         return "time"
-    text = (pa.types.is_string, pa.types.is_large_string, pa.types.is_string_view)
-    if any(is_text(kind) for is_text in text):
+    if pa.types.is_date(kind):
+        return "text"  # it is counted as it is spelled
+    if any(is_text(kind) for is_text in _TEXT):
         return "text"
     return str(kind)
 
@@ -266,31 +300,26 @@ def _row_groups(
     groups, nulls = [], 0
     for index in range(meta.num_row_groups):
         group = meta.row_group(index)
-        stats = group.column(leaf).statistics
-        trusted = stats is not None and stats.has_min_max and stats.has_null_count
-        if trusted and isinstance(stats.min, datetime):
-            first, last = _microseconds(stats.min, zone), _microseconds(stats.max, zone)
-            missing = stats.null_count
-        else:
-            first, last, missing = _measure_ts(parquet, index, field.name, zone)
-        # nanosecond statistics are cut to microseconds; naive ones may shift at a clock change
-        slack = 3_600_000_000 if field.type.tz is None and zone not in (None, "UTC") else 1
-        groups.append(
-            RowGroup(
-                group.num_rows,
-                None if first is None else first - (slack if slack > 1 else 0),
-                None if last is None else last + (slack if slack > 1 else 0),
-            )
-        )
+        ends = _stated_ends(group.column(leaf).statistics, field, zone)
+        first, last, missing = ends or _measure_ts(parquet, index, field.name, zone)
+        groups.append(RowGroup(group.num_rows, first, last))
         nulls += missing
     return tuple(groups), nulls
 
 
-def _microseconds(moment: datetime, zone: str | None) -> int:
-    if moment.tzinfo is None:
-        moment = moment.replace(tzinfo=ZoneInfo(zone or "UTC"))
-    delta = moment.astimezone(UTC) - datetime(1970, 1, 1, tzinfo=UTC)
-    return (delta.days * 86_400 + delta.seconds) * 1_000_000 + delta.microseconds
+def _stated_ends(
+    stats: pq.Statistics | None, field: pa.Field, zone: str | None
+) -> tuple[int, int, int] | None:
+    """Earliest and latest `ts` and NULLs that a footer states; None where it does not."""
+    if stats is None or not (stats.has_min_max and stats.has_null_count):
+        return None
+    unit = next((u for u in _UNITS if f"timeUnit={_UNITS[u]}" in str(stats.logical_type)), None)
+    if unit is None:
+        return None
+    # the stored integers, since Python's datetime neither holds nanoseconds nor the year 10,000
+    raw = pa.chunked_array([[stats.min_raw, stats.max_raw]], pa.int64())
+    first, last = to_utc(raw.cast(pa.timestamp(unit, field.type.tz)), zone).cast(pa.int64())
+    return first.as_py(), last.as_py(), stats.null_count
 
 
 def _measure_ts(
@@ -321,14 +350,14 @@ def _with_kind_changes(files: list[LogFile], side: Side, rollout: Rollout) -> li
     for column in used:
         weights: Counter[str] = Counter()
         for file in checked:
-            if not file.problem and column in file.schema:
+            if not file.problem and file.schema.get(column, NOTHING) != NOTHING:
                 weights[file.schema[column]] += max(file.rows, 1)
         if len(weights) < 2:
             continue
         usual = min(weights, key=lambda kind: (-weights[kind], kind))
         checked = [
             _odd(file, column, usual)
-            if not file.problem and file.schema.get(column, usual) != usual
+            if not file.problem and file.schema.get(column, usual) not in (usual, NOTHING)
             else file
             for file in checked
         ]
@@ -336,8 +365,6 @@ def _with_kind_changes(files: list[LogFile], side: Side, rollout: Rollout) -> li
 
 
 def _odd(file: LogFile, column: str, usual: str) -> LogFile:
-    from dataclasses import replace
-
     problem = (
         f"column {column!r} holds {file.schema[column]} here but {usual} in most of the log; "
         "write the file again with the usual type"
@@ -347,8 +374,6 @@ def _odd(file: LogFile, column: str, usual: str) -> LogFile:
 
 def used_columns(rollout: Rollout) -> list[str]:
     """Canonical names of every column the product may read."""
-    from analyzer.config import CANONICAL
-
     features = [*rollout.features.numeric, *rollout.features.categorical]
     return list(dict.fromkeys([*CANONICAL, *rollout.segments.columns, *features]))
 
@@ -357,3 +382,18 @@ def has_column(files: list[LogFile], rollout: Rollout, side: Side, canonical: st
     """Whether any usable file of a log carries a column."""
     source = rollout.log(side).source(canonical)
     return any(source in file.schema for file in files if not file.problem)
+
+
+def gaps(files: Sequence[LogFile], rollout: Rollout, side: Side) -> list[tuple[LogFile, str]]:
+    """Files that lack a column which others of the log carry, with its canonical name.
+
+    Their rows count as NULL there; `check` names them.
+    """
+    usable = [file for file in files if not file.problem]
+    found = []
+    for canonical in used_columns(rollout):
+        source = rollout.log(side).source(canonical)
+        lacking = [file for file in usable if source not in file.schema]
+        if len(lacking) < len(usable):
+            found += [(file, canonical) for file in lacking]
+    return found

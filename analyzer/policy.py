@@ -59,6 +59,12 @@ class Record(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     power: Confidence
 
 
+class VerdictLife(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """How long a verdict may be acted upon."""
+
+    valid_hours: Annotated[int, Meta(ge=1)]
+
+
 class Policy(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """All thresholds in force."""
 
@@ -66,6 +72,7 @@ class Policy(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     latency: Latency
     shadow: ShadowPhase
     record: Record
+    verdict: VerdictLife
 
     @property
     def latency_thresholds(self) -> list[float]:

@@ -1,0 +1,78 @@
+"""`analyzer event`."""
+
+from __future__ import annotations
+
+import click
+
+from analyzer.cli import common
+
+KINDS = ["phase", "weight", "trigger", "rollback", "holiday", "incident", "note"]
+
+
+@click.group(epilog="Example: analyzer event add phase shadow --weight 0")
+def command() -> None:
+    """Keep the rollout's diary, events.jsonl: what happened, when, who said so."""
+
+
+@command.command("add", epilog="Example: analyzer event add phase shadow --at 2013-06-01")
+@click.argument("kind", type=click.Choice(KINDS))
+@click.argument("text", required=False, default="")
+@common.config_options
+@click.option("--at", metavar="TIME", help="When it happened, UTC; now unless given.")
+@click.option("--end", metavar="TIME", help="When an incident or a holiday is over, UTC.")
+@click.option(
+    "--weight", type=click.FloatRange(0, 1), help="Share of traffic the challenger now serves."
+)
+@click.option("--source", default="", help="Who or what says so.")
+def add(
+    kind: str,
+    text: str,
+    config: str,
+    store: str | None,
+    at: str | None,
+    end: str | None,
+    weight: float | None,
+    source: str,
+) -> None:
+    """Append one event. TEXT is the phase's name for a phase, else a note."""
+    import msgspec
+
+    from analyzer import diary
+    from analyzer.window import parse, show
+
+    path = diary.path_of(common.load_rollout(config, store))
+    known: dict[str, object] = {
+        "ts": show(parse(at) if at else common.now()),
+        "kind": kind,
+        "phase" if kind == "phase" else "note": text,
+        "challenger_weight": weight,
+        "end": show(parse(end)) if end else "",
+        "source": source,
+    }
+    event = msgspec.convert(known, diary.Event)
+    diary.append(path, event)
+    common.say(f"{event.ts} {event.kind} {text}".rstrip() + f" -> {path}")
+
+
+@command.command("list", epilog="Example: analyzer event list --json")
+@common.config_options
+@common.json_option
+def show_events(config: str, store: str | None, as_json: bool) -> None:
+    """Show the diary, earliest event first."""
+    from analyzer import diary
+
+    path = diary.path_of(common.load_rollout(config, store))
+    events = diary.read(path)
+    if as_json:
+        common.show_json({"diary": path.as_posix(), "events": events})
+        return
+    if not events:
+        common.say(f"{path}: nothing recorded yet; `analyzer event add` writes the first line")
+        return
+    common.show_table(
+        ["time", "kind", "phase", "weight", "until", "source", "note"],
+        [
+            (e.ts, e.kind, e.phase, e.challenger_weight, e.end or None, e.source, e.note)
+            for e in events
+        ],
+    )

@@ -1,0 +1,236 @@
+"""From profiles to estimates: which counts answer a question, and how dependent they are.
+
+Rows of a log are not independent: minutes are correlated and users return. Every interval here
+divides its sample size by a design effect, the larger of 2-hour blocks and unit buckets.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from analyzer.histogram import NULL, bin_edges
+from analyzer.ids import BUCKETS
+from analyzer.profiles import Profiles
+from analyzer.stats.dependence import combined_design_effect, design_effect
+from analyzer.stats.proportion import bernoulli_sequence, clopper_pearson, effective
+from analyzer.stats.quantiles import quantile
+from analyzer.stats.result import Estimate, Result, Undefined, point
+from analyzer.window import HOUR
+
+BLOCK_HOURS = 2
+Ints = NDArray[np.int64]
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Hourly:
+    """Sums by hour of a window: arrays of one int64 per hour, 0 where nothing was logged."""
+
+    start: int
+    sums: Mapping[str, Ints]
+
+    def __getitem__(self, name: str) -> Ints:
+        return self.sums[name]
+
+    def total(self, name: str) -> int:
+        """Sum over the window."""
+        return int(self.sums[name].sum())
+
+    def blocks(self, name: str) -> Ints:
+        """Sums by 2-hour block from the window's start; the last may be one hour."""
+        hours = self.sums[name]
+        return np.add.reduceat(hours, np.arange(0, len(hours), BLOCK_HOURS))
+
+
+@dataclass(frozen=True)
+class Rate:
+    """A share of requests: k of n, its design effect and its interval."""
+
+    k: int
+    n: int
+    deff: float
+    result: Result
+
+
+def hourly(
+    profiles: Profiles, model: str, segment: str | None = None, value: str | None = None
+) -> Hourly:
+    """Sums of `champion`, `challenger` or `pair` by hour, overall or of one segment value."""
+    cells = profiles.table("cells")
+    chosen = pc.equal(cells["model"], model)
+    chosen = pc.and_(chosen, pc.is_null(cells["b"]))
+    if segment is None:
+        chosen = pc.and_(chosen, pc.is_null(cells["a"]))
+    else:
+        chosen = pc.and_(chosen, pc.fill_null(pc.equal(cells["a"], segment), False))
+        same = (
+            pc.is_null(cells["a_value"])
+            if value is None
+            else pc.fill_null(pc.equal(cells["a_value"], value), False)
+        )
+        chosen = pc.and_(chosen, same)
+    rows = cells.filter(chosen)
+    keys = ("hour", "model", "a", "a_value", "b", "b_value")
+    return by_hour(profiles, rows, [c for c in rows.schema.names if c not in keys])
+
+
+def by_hour(profiles: Profiles, rows: pa.Table, columns: list[str]) -> Hourly:
+    """Rows with an `hour` column, added up on the window's dense grid of hours."""
+    window = profiles.window
+    count = (window.end - window.start) // HOUR
+    place = (rows["hour"].cast(pa.int64()).to_numpy() - window.start) // HOUR
+    sums = {}
+    for column in columns:
+        total = np.zeros(count, dtype=np.int64)
+        np.add.at(total, place, rows[column].to_numpy())
+        sums[column] = total
+    return Hourly(window.start, sums)
+
+
+def in_buckets(profiles: Profiles, model: str) -> dict[str, Ints]:
+    """Sums over the window's whole slots by unit bucket, 256 of each."""
+    table = profiles.table("cell_buckets")
+    rows = table.filter(pc.and_(pc.equal(table["model"], model), pc.is_null(table["a"])))
+    bucket = rows["bucket"].to_numpy()
+    sums = {}
+    for column in rows.schema.names:
+        if column not in ("slot", "model", "a", "a_value", "bucket"):
+            total = np.zeros(BUCKETS, dtype=np.int64)
+            np.add.at(total, bucket, rows[column].to_numpy())
+            sums[column] = total
+    return sums
+
+
+def rate_of(
+    k_blocks: Ints,
+    n_blocks: Ints,
+    k_buckets: Ints | None = None,
+    n_buckets: Ints | None = None,
+    *,
+    confidence: float = 0.95,
+    always_valid: bool = True,
+) -> Rate:
+    """A share of requests from its counts by 2-hour block and, where there are any, by bucket."""
+    k, n = int(k_blocks.sum()), int(n_blocks.sum())
+    if n == 0:
+        return Rate(k, n, 1.0, Undefined("no requests"))
+    variance = k / n * (1 - k / n)
+    effects = [design_effect(k_blocks, n_blocks, variance)]
+    if k_buckets is not None and n_buckets is not None and n_buckets.sum():
+        effects.append(design_effect(k_buckets, n_buckets, variance))
+    deff = combined_design_effect(*effects)
+    k_effective, n_effective = effective(k, n, deff)
+    if always_valid:
+        result = bernoulli_sequence(k_effective, n_effective, 1 - confidence)
+    else:
+        result = clopper_pearson(k_effective, n_effective, confidence)
+    return Rate(k, n, deff, result)
+
+
+def rate(
+    profiles: Profiles,
+    model: str,
+    numerator: str,
+    denominator: str = "n",
+    *,
+    confidence: float = 0.95,
+    always_valid: bool = True,
+) -> Rate:
+    """Share of a model's requests, overall, from `cells` and `cell_buckets`."""
+    hours = hourly(profiles, model)
+    buckets = in_buckets(profiles, model)
+    return rate_of(
+        hours.blocks(numerator),
+        hours.blocks(denominator),
+        buckets.get(numerator),
+        buckets.get(denominator),
+        confidence=confidence,
+        always_valid=always_valid,
+    )
+
+
+def realised(k: int, n: int, what: str) -> Result:
+    """A share that describes the log itself, so nothing is estimated and it has no interval."""
+    return point(k / n, n, what) if n else Undefined("no rows")
+
+
+def fine_bins(profiles: Profiles, model: str, column: str) -> tuple[Ints, Ints, Ints]:
+    """Hourly fine bins of latency or score: (hour index in the window, code, n)."""
+    table = profiles.table("fine_hours")
+    rows = table.filter(pc.and_(pc.equal(table["model"], model), pc.equal(table["column"], column)))
+    hour = (rows["hour"].cast(pa.int64()).to_numpy() - profiles.window.start) // HOUR
+    return hour, rows["code"].to_numpy().astype(np.int64), rows["n"].to_numpy()
+
+
+def latency_quantile(
+    profiles: Profiles,
+    model: str,
+    q: float,
+    *,
+    hours: Ints | None = None,
+    deff: float = 1.0,
+    confidence: float = 0.95,
+    always_valid: bool = False,
+) -> Result:
+    """A latency percentile in milliseconds, from fine bins; `hours` limits it to some hours."""
+    hour, code, n = fine_bins(profiles, model, "latency_ms")
+    if hours is not None:
+        chosen = np.isin(hour, hours)
+        code, n = code[chosen], n[chosen]
+    codes, place = np.unique(code, return_inverse=True)
+    counts = np.bincount(place, weights=n, minlength=len(codes))
+    if not len(codes):
+        return Undefined("no latency was logged")
+    low, high = bin_edges(codes, "distance", profiles.frozen.bins["latency_ms"].origin)
+    return quantile(
+        low, high, counts, q, confidence=confidence, always_valid=always_valid, deff=deff
+    )
+
+
+def score_cells(profiles: Profiles, model: str) -> NDArray[np.float64]:
+    """Scores by hour in ten unions of the frozen reference cells: shape hours x 10."""
+    hour, code, n = fine_bins(profiles, model, "score")
+    starts = np.asarray(profiles.frozen.bins["score"].starts, dtype=np.int64)
+    count = min(10, len(starts))
+    edges = starts[np.arange(count) * len(starts) // count]
+    cell = np.maximum(np.searchsorted(edges, code, side="right") - 1, 0)
+    hours = int(profiles.window.hours)
+    flat = np.bincount(hour * count + cell, weights=n, minlength=hours * count)
+    return flat.reshape(hours, count)
+
+
+def feature_nulls(profiles: Profiles, model: str, feature: str) -> Hourly:
+    """Rows (`n`) and NULLs (`nulls`) of a feature by hour; NaN counts as NULL, both unusable."""
+    if feature in profiles.frozen.vocabularies:
+        table = profiles.table("values")
+        missing = pc.is_null(table["value"])
+    else:
+        table = profiles.table("histograms")
+        missing = pc.is_in(table["cell"], value_set=pa.array([NULL, NULL + 1], pa.int16()))
+    chosen = pc.and_(pc.equal(table["model"], model), pc.equal(table["column"], feature))
+    table = table.append_column("nulls", pc.if_else(missing, table["n"], 0)).filter(chosen)
+    return by_hour(profiles, table, ["n", "nulls"])
+
+
+def logged(profiles: Profiles, model: str, feature: str) -> bool:
+    """Whether a model's log carries a feature in this window."""
+    return feature_nulls(profiles, model, feature).total("n") > 0
+
+
+def means(profiles: Profiles, sums: Hourly, total: str, n: Ints) -> Floats:
+    """Mean score or difference by hour, NaN where there is none."""
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return sums[total] * profiles.frozen.quantum / n
+
+
+def scored(result: Result) -> str:
+    """A result as people read it: value [low, high], or why there is none."""
+    if isinstance(result, Estimate):
+        return f"{result.value:.4g} [{result.low:.4g}, {result.high:.4g}]"
+    return f"undefined: {result.reason}"

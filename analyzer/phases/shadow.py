@@ -1,0 +1,439 @@
+"""The shadow gate: the challenger sees all traffic and serves none. May it take one percent?"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.stats import norm
+
+from analyzer.config import calendar
+from analyzer.measure import (
+    BLOCK_HOURS,
+    Hourly,
+    by_hour,
+    feature_nulls,
+    hourly,
+    in_buckets,
+    latency_quantile,
+    logged,
+    rate,
+    rate_of,
+    score_cells,
+)
+from analyzer.phases.data import data_checks
+from analyzer.phases.gate import (
+    Material,
+    check,
+    number_with_interval,
+    percent,
+    share_with_interval,
+)
+from analyzer.stats.dependence import combined_design_effect, design_effect
+from analyzer.stats.psi import psi_design_effect, psi_interval
+from analyzer.stats.result import Estimate, Result, Undefined, estimate, point
+from analyzer.stats.sequential import spend
+from analyzer.tallies import over
+from analyzer.verdict import Check, Outcome, judge, worst
+from analyzer.window import HOUR, Window
+
+MIN_BLOCK_PAIRS = 500
+"""Blocks of fewer pairs are joined to the next: a normal interval means nothing on fewer."""
+
+
+def shadow_checks(material: Material) -> list[Check]:
+    """Every check of the shadow phase, data checks first."""
+    return [
+        _duration(material),
+        *data_checks(material),
+        _latency(material),
+        _errors(material),
+        _score_ratio(material),
+        _score_psi(material),
+        *_critical_features(material),
+        _divergence(material),
+    ]
+
+
+def _duration(material: Material) -> Check:
+    limits = material.policy.shadow
+    hours = material.window.hours
+    result = point(hours, hours, "hours in the window")
+    word = "" if material.started else " The phase's start is not recorded in the diary."
+    return check(
+        material,
+        "process.duration",
+        "process",
+        "hours in shadow",
+        result,
+        ">=",
+        float(limits.min_hours),
+        f"{hours:g} h in shadow; never judged before {limits.min_hours} h.{word}",
+        outcome="pass" if judge(result, ">=", limits.min_hours) == "pass" else "undecided",
+    )
+
+
+def _latency(material: Material) -> Check:
+    limits = material.policy.shadow
+    name = over(limits.latency_limit_ms)
+    found = rate(material.profiles, "challenger", name, "latency_n", confidence=limits.confidence)
+    result = found.result if found.n else Undefined("the challenger logs no latency")
+    tail = latency_quantile(
+        material.profiles, "challenger", limits.latency_quantile, deff=found.deff
+    )
+    limit = 1 - limits.latency_quantile
+    return check(
+        material,
+        "infrastructure.latency",
+        "infrastructure",
+        f"share of requests of {limits.latency_limit_ms:g} ms or more",
+        result,
+        "<",
+        round(limit, 12),
+        f"{found.k:,} of {found.n:,} challenger requests took {limits.latency_limit_ms:g} ms or "
+        f"more: {share_with_interval(result)}; below {percent(limit)} is needed for "
+        f"P{limits.latency_quantile * 100:g} < {limits.latency_limit_ms:g} ms. "
+        f"P{limits.latency_quantile * 100:g} is {number_with_interval(tail, ' ms')}. "
+        f"Design effect {found.deff:.2g}.{_worst_hour(material, name, 'latency_n')}",
+    )
+
+
+def _errors(material: Material) -> Check:
+    limits = material.policy.shadow
+    found = rate(material.profiles, "challenger", "errors", confidence=limits.confidence)
+    return check(
+        material,
+        "infrastructure.errors",
+        "infrastructure",
+        "error rate",
+        found.result,
+        "<",
+        limits.max_error_rate,
+        f"{found.k:,} of {found.n:,} challenger requests failed: "
+        f"{share_with_interval(found.result)}; below {percent(limits.max_error_rate)} is needed. "
+        f"Design effect {found.deff:.2g}.{_worst_hour(material, 'errors', 'n')}",
+    )
+
+
+def _worst_hour(material: Material, numerator: str, denominator: str) -> str:
+    sums = hourly(material.profiles, "challenger")
+    k, n = sums[numerator], sums[denominator]
+    if not k.any():
+        return ""
+    shares = np.where(n > 0, k / np.maximum(n, 1), 0.0)
+    at = int(np.argmax(shares))
+    hour = datetime.fromtimestamp((sums.start + at * HOUR) // 1_000_000, UTC)
+    return f" Worst hour {hour:%Y-%m-%d %H}h UTC: {k[at]:,} of {n[at]:,}."
+
+
+def _score_ratio(material: Material) -> Check:
+    """Challenger mean over champion mean per 2-hour block, against the phase's own ratio.
+
+    Scores that can be negative: the mean difference of a block against the phase's, in
+    reference standard deviations. Blocks are finished data and there are at most
+    max_hours / 2 of them, so a Bonferroni bound over those holds however often it is read.
+    """
+    limits = material.policy.shadow
+    pairs = hourly(material.profiles, "pair")
+    champion = hourly(material.profiles, "champion")
+    challenger = hourly(material.profiles, "challenger")
+    blocks = _joined_blocks(pairs["n"] - pairs["nulls"])
+    alpha = (1 - limits.confidence) / max(limits.max_hours / BLOCK_HOURS, len(blocks), 1)
+    changes = _changes(material, blocks, pairs, champion, challenger, alpha)
+    outcomes: list[Outcome] = [
+        judge(change, "<=", limits.max_score_ratio_change) for change in changes
+    ]
+    what = "mean difference in reference SD" if _signed(material) else "score ratio"
+    if not changes:
+        return check(
+            material,
+            "model.score_ratio",
+            "model",
+            f"change of {what} by block",
+            Undefined("no pair has two scores"),
+            "<=",
+            limits.max_score_ratio_change,
+            "No pair of requests has two usable scores, so their ratio cannot be followed.",
+        )
+    outcome = worst(outcomes)
+    candidates = [i for i, found in enumerate(outcomes) if found == outcome]
+    at = max(candidates, key=lambda i: _height(changes[i]))
+    first, last = blocks[at]
+    span = Window(pairs.start + first * HOUR, pairs.start + last * HOUR)
+    return check(
+        material,
+        "model.score_ratio",
+        "model",
+        f"change of {what} by block",
+        changes[at],
+        "<=",
+        limits.max_score_ratio_change,
+        f"The {what} of challenger and champion, in {len(blocks)} blocks of {BLOCK_HOURS} h or "
+        f"more, against that of the whole phase: the block that decides differs by "
+        f"{share_with_interval(changes[at])}; at most "
+        f"{percent(limits.max_score_ratio_change)}.",
+        outcome=outcome,
+        window=span,
+    )
+
+
+def _signed(material: Material) -> bool:
+    return material.rollout.score.type != "probability"
+
+
+def _height(change: Result) -> float:
+    return change.high if isinstance(change, Estimate) else math.inf
+
+
+def _joined_blocks(n: NDArray[np.int64]) -> list[tuple[int, int]]:
+    """Runs of hours [first, last), 2 hours or more each, with enough pairs; the rest joins."""
+    blocks: list[tuple[int, int]] = []
+    first = 0
+    for last in range(BLOCK_HOURS, len(n) + BLOCK_HOURS, BLOCK_HOURS):
+        last = min(last, len(n))
+        if n[first:last].sum() >= MIN_BLOCK_PAIRS:
+            blocks.append((first, last))
+            first = last
+    if first < len(n) and n[first:].sum():
+        start = blocks.pop()[0] if blocks else first
+        blocks.append((start, len(n)))
+    return blocks
+
+
+def _changes(
+    material: Material,
+    blocks: Sequence[tuple[int, int]],
+    pairs: Hourly,
+    champion: Hourly,
+    challenger: Hourly,
+    alpha: float,
+) -> list[Result]:
+    """|change| of each block with its interval."""
+    scale = material.profiles.frozen.scale
+    quantum = material.profiles.frozen.quantum
+    deff = _difference_deff(material, pairs)
+
+    def moments(sums: Hourly, kind: str, span: slice) -> tuple[float, float, float]:
+        n = int((sums["n"] - sums["nulls"])[span].sum())
+        total = int(sums[f"{kind}_sum"][span].sum()) * quantum
+        squares = int(sums[f"{kind}_squares"][span].sum()) * quantum * scale
+        mean = total / n if n else 0.0
+        return n, mean, max(squares / n - mean * mean, 0.0) if n else 0.0
+
+    def whole() -> tuple[float, float, float]:
+        span = slice(None)
+        _, ours, variance = moments(champion, "score", span)
+        _, theirs, _ = moments(challenger, "score", span)
+        return ours, theirs, variance
+
+    ours_all, theirs_all, variance_all = whole()
+    z = float(norm.isf(alpha / 2))
+    results: list[Result] = []
+    for first, last in blocks:
+        span = slice(first, last)
+        n, d_mean, d_variance = moments(pairs, "difference", span)
+        _, ours, our_variance = moments(champion, "score", span)
+        _, theirs, their_variance = moments(challenger, "score", span)
+        if n < 2:
+            results.append(Undefined("fewer than two pairs in a block", n))
+        elif _signed(material):
+            if variance_all <= 0:
+                results.append(Undefined("the champion's scores do not vary", n))
+                continue
+            unit = math.sqrt(variance_all)
+            change = (d_mean - (theirs_all - ours_all)) / unit
+            error = math.sqrt(d_variance * deff / n) / unit
+            results.append(_absolute(change, z * error, n))
+        elif ours <= 0 or theirs_all <= 0 or ours_all <= 0:
+            results.append(Undefined("a mean score is zero", n))
+        else:
+            ratio = theirs / ours
+            covariance = (our_variance + their_variance - d_variance) / 2
+            spread = their_variance + ratio**2 * our_variance - 2 * ratio * covariance
+            error = math.sqrt(max(spread, 0.0) * deff / n) / ours
+            phase = theirs_all / ours_all
+            results.append(_absolute(ratio / phase - 1, z * error / phase, n))
+    return results
+
+
+def _difference_deff(material: Material, pairs: Hourly) -> float:
+    """Users return: how much wider a mean difference is than its rows suggest."""
+    buckets = in_buckets(material.profiles, "pair")
+    if not buckets or not buckets["n"].sum():
+        return 1.0
+    frozen = material.profiles.frozen
+    n = pairs.total("n") - pairs.total("nulls")
+    if n < 2:
+        return 1.0
+    mean = pairs.total("difference_sum") * frozen.quantum / n
+    squares = pairs.total("difference_squares") * frozen.quantum * frozen.scale / n
+    found = design_effect(
+        buckets["difference_sum"] * frozen.quantum,
+        buckets["n"] - buckets["nulls"],
+        max(squares - mean * mean, 0.0),
+    )
+    return combined_design_effect(found)
+
+
+def _absolute(change: float, half: float, n: float) -> Result:
+    low, high = change - half, change + half
+    nearest = 0.0 if low <= 0 <= high else min(abs(low), abs(high))
+    return estimate(
+        abs(change), nearest, max(abs(low), abs(high)), n, "delta method, Bonferroni over blocks"
+    )
+
+
+def _score_psi(material: Material) -> Check:
+    limits = material.policy.shadow
+    result = half_psi(material)
+    return check(
+        material,
+        "model.score_psi",
+        "model",
+        "PSI of the challenger's scores between halves",
+        result,
+        "<=",
+        limits.max_score_psi,
+        "The challenger's score distribution, second half of the phase against the first at the "
+        f"same hours: debiased PSI {number_with_interval(result)}; at most "
+        f"{limits.max_score_psi:g}.",
+    )
+
+
+def half_psi(material: Material) -> Result:
+    """Debiased PSI of the challenger's scores between the window's halves, equal hours in each.
+
+    Hours of the week are matched when both halves hold a week, else hours of the day. The
+    interval spends its error over hourly readings since the shortest allowed duration.
+    """
+    limits = material.policy.shadow
+    counts = score_cells(material.profiles, "challenger")
+    pairs = matched_hours(material, len(counts))
+    if not pairs:
+        return Undefined("the two halves share no hour of the day; wait for more hours")
+    first = np.stack([counts[a] for a, _ in pairs])
+    second = np.stack([counts[b] for _, b in pairs])
+    blocks = np.arange(len(pairs)) // BLOCK_HOURS
+    grouped = [
+        np.stack([half[blocks == b].sum(axis=0) for b in range(blocks[-1] + 1)])
+        for half in (first, second)
+    ]
+    effect = psi_design_effect(*grouped)
+    deff = combined_design_effect(effect, minimum_blocks=2)
+    look = max(1, int(material.window.hours) - limits.min_hours + 1)
+    alpha = spend(1 - limits.confidence, look)
+    return psi_interval(first.sum(axis=0), second.sum(axis=0), deff=deff, alpha=alpha)
+
+
+def matched_hours(material: Material, hours: int) -> list[tuple[int, int]]:
+    """(hour of the first half, hour of the second half) with the same local hour, in order."""
+    zone = calendar(material.rollout)
+    half = hours // 2
+    weekly = half >= 7 * 24
+
+    def local(hour: int) -> int:
+        instant = (material.window.start + hour * HOUR) // 1_000_000
+        moment = datetime.fromtimestamp(instant, UTC).astimezone(zone)
+        return moment.hour + (24 * moment.weekday() if weekly else 0)
+
+    early: dict[int, list[int]] = {}
+    late: dict[int, list[int]] = {}
+    for hour in range(half):
+        early.setdefault(local(hour), []).append(hour)
+    for hour in range(hours - 1, hours - half - 1, -1):
+        late.setdefault(local(hour), []).append(hour)
+    pairs = [
+        pair
+        for key in early
+        if key in late
+        for pair in zip(early[key], reversed(late[key][: len(early[key])]), strict=False)
+    ]
+    return sorted(pairs)
+
+
+def _critical_features(material: Material) -> list[Check]:
+    checks = []
+    for feature in material.rollout.features.critical:
+        model = "challenger" if logged(material.profiles, "challenger", feature) else "champion"
+        checks.append(_nulls(material, feature, model))
+    return [*checks, *_parity(material)]
+
+
+def _nulls(material: Material, feature: str, model: str) -> Check:
+    limits = material.policy.shadow
+    sums = feature_nulls(material.profiles, model, feature)
+    found = rate_of(sums.blocks("nulls"), sums.blocks("n"), confidence=limits.confidence)
+    result = found.result if found.n else Undefined("neither model logs it in this window")
+    return check(
+        material,
+        f"model.nulls.{feature}",
+        "model",
+        "null share of a critical feature",
+        result,
+        "<",
+        limits.max_critical_null_share,
+        f"Critical feature {feature}, as the {model} logged it: {found.k:,} of {found.n:,} are "
+        f"NULL or NaN: {share_with_interval(result)}; below "
+        f"{percent(limits.max_critical_null_share)} is needed.",
+        segment=None,
+    )
+
+
+def _parity(material: Material) -> list[Check]:
+    """Critical features block; the others that both models log are shown."""
+    limits = material.policy.shadow
+    table = material.profiles.table("parity")
+    checks = []
+    for feature in sorted(set(table["feature"].to_pylist())):
+        rows = table.filter(np.asarray(table["feature"].to_numpy(zero_copy_only=False)) == feature)
+        sums = by_hour(material.profiles, rows, ["compared", "differing"])
+        found = rate_of(
+            sums.blocks("differing"), sums.blocks("compared"), confidence=limits.confidence
+        )
+        critical = feature in material.rollout.features.critical
+        checks.append(
+            check(
+                material,
+                f"model.parity.{feature}",
+                "model",
+                "feature parity",
+                found.result,
+                "<=",
+                limits.max_parity_mismatch,
+                f"Feature {feature} as both models logged it for the same request: {found.k:,} of "
+                f"{found.n:,} differ: {share_with_interval(found.result)}; at most "
+                f"{percent(limits.max_parity_mismatch)}.",
+                severity="block" if critical else "warn",
+            )
+        )
+    return checks
+
+
+def _divergence(material: Material) -> Check:
+    """Always shown; a limit on it is optional."""
+    pairs = hourly(material.profiles, "pair")
+    n = pairs.total("n") - pairs.total("nulls")
+    limit = material.policy.shadow.max_divergence
+    result: Result = Undefined("no pair has two scores")
+    if n:
+        mean = pairs.total("difference_absolute") * material.profiles.frozen.quantum / n
+        result = point(mean, n, "mean absolute difference of paired scores, counted")
+    decided, flips = pairs.total("decided"), pairs.total("flips")
+    flipped = f"; {flips:,} of {decided:,} decisions differ" if decided else ""
+    shown = f"{result.value:.4g}" if isinstance(result, Estimate) else "cannot be said"
+    return check(
+        material,
+        "model.divergence",
+        "model",
+        "mean absolute difference of scores",
+        result,
+        "<=",
+        limit,
+        f"Mean absolute difference between the two models' scores over {n:,} pairs: "
+        f"{shown}{flipped}.",
+        outcome="pass" if limit is None else None,
+        severity="warn" if limit is None else "block",
+    )
