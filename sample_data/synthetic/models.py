@@ -7,7 +7,7 @@ from .vocabulary import CATEGORIES, SEGMENTS
 # Measured on a million unplanted pairs with the default features; planted effects are stated
 # in these units, so that the same plant means the same shift in logs of any size.
 SD_SCORE = 0.20
-SD_DIFFERENCE = 0.06
+SD_DIFFERENCE = 0.064
 
 
 def logits(
@@ -19,10 +19,10 @@ def logits(
     """
     x = latent + [np.float32(0.0)] * (8 - len(latent))
     common = _common(x, segments)
-    item = CATEGORIES["c2"].effects(0.15, 5)[categories["c2"]]
-    champion = common + 0.30 * x[4] + 0.10 * x[6]
-    challenger = 1.05 * common + 0.30 * x[5] + 0.15 * x[7] * x[0] + item
-    truth = common + 0.15 * x[4] + 0.22 * x[5] + 0.10 * x[7] * x[0] + item
+    item = CATEGORIES["c2"].effects(0.12, 5)[categories["c2"]]
+    champion = common + 0.21 * x[4] + 0.08 * x[6]
+    challenger = 1.02 * common + 0.22 * x[5] + 0.10 * x[7] * x[0] + item + 0.02
+    truth = common + 0.10 * x[4] + 0.20 * x[5] + 0.08 * x[7] * x[0] + item
     return {"champion": champion, "challenger": challenger, "truth": truth}
 
 

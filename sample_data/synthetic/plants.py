@@ -91,7 +91,8 @@ def parse_plant(text: str) -> Plant:
     where = tuple((name, _known_value(name, given.pop(name))) for name in SEGMENTS if name in given)
     unknown = sorted(set(given) - set(KINDS[kind]))
     if unknown:
-        raise ValueError(f"{kind}: unknown parameter {unknown[0]!r}; known: {', '.join(KINDS[kind])}")
+        known = ", ".join(KINDS[kind])
+        raise ValueError(f"{kind}: unknown parameter {unknown[0]!r}; known: {known}")
     params = {key: type(default)(given.get(key, default)) for key, default in KINDS[kind].items()}
     return Plant(kind, start, None if end is None else float(end), where, params)
 
