@@ -1,0 +1,1 @@
+"""How the flight logs were made: history, what was known when, two models, serving."""
