@@ -173,16 +173,28 @@ def latency_quantile(
     model: str,
     q: float,
     *,
-    hours: Ints | None = None,
     deff: float = 1.0,
     confidence: float = 0.95,
     always_valid: bool = False,
 ) -> Result:
-    """A latency percentile in milliseconds, from fine bins; `hours` limits it to some hours."""
-    hour, code, n = fine_bins(profiles, model, "latency_ms")
-    if hours is not None:
-        chosen = np.isin(hour, hours)
-        code, n = code[chosen], n[chosen]
+    """A latency percentile of a model over the window, in milliseconds, from fine bins."""
+    _, code, n = fine_bins(profiles, model, "latency_ms")
+    return quantile_of_bins(
+        profiles, code, n, q, deff=deff, confidence=confidence, always_valid=always_valid
+    )
+
+
+def quantile_of_bins(
+    profiles: Profiles,
+    code: Ints,
+    n: Ints,
+    q: float,
+    *,
+    deff: float = 1.0,
+    confidence: float = 0.95,
+    always_valid: bool = False,
+) -> Result:
+    """A latency percentile, in milliseconds, from fine bins in any order."""
     codes, place = np.unique(code, return_inverse=True)
     counts = np.bincount(place, weights=n, minlength=len(codes))
     if not len(codes):
