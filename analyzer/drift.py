@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from analyzer.errors import ConfigError
 from analyzer.frozen import OTHER
-from analyzer.histogram import ABOVE, BELOW, MAX_CELLS, MINUS_INF, NAN, NULL, PLUS_INF, bin_edges
+from analyzer.histogram import ABOVE, BELOW, MINUS_INF, NAN, NULL, PLUS_INF, bin_edges
 from analyzer.profiles import Profiles
 from analyzer.stats.distances import js_distance, ks_statistic, wasserstein_normalised
 from analyzer.stats.psi import Psi, decile_cells, empirical_p, null_ratio, psi, regroup
@@ -191,15 +191,15 @@ def _fine(profiles: Profiles) -> dict[Key, Counts]:
 
 
 def _cells(profiles: Profiles) -> dict[Key, Counts]:
-    special = _split(profiles.table("histograms"), "cell")
+    """Windows that cut slots: a cell is labelled by the code of the first fine bin in it."""
     found = {}
-    for key, (cell, n) in special.items():
-        order = [BELOW, *range(MAX_CELLS), ABOVE]
-        place = {c: i for i, c in enumerate(order)}
-        inside = np.isin(cell, order)
-        codes = np.asarray([place[c] for c in cell[inside].tolist()], dtype=np.int64)
-        sorted_at = np.argsort(codes)
-        found[key] = _numeric((cell, n), codes[sorted_at], n[inside][sorted_at])
+    for key, (cell, n) in _split(profiles.table("histograms"), "cell").items():
+        bins = profiles.frozen.bins[key[1]]
+        first = {**dict(enumerate(bins.starts)), BELOW: bins.starts[0] - 1, ABOVE: bins.last + 1}
+        inside = np.isin(cell, list(first))
+        codes = np.asarray([first[c] for c in cell[inside].tolist()], dtype=np.int64)
+        order = np.argsort(codes)
+        found[key] = _numeric((cell, n), codes[order], n[inside][order])
     return found
 
 

@@ -36,7 +36,10 @@ class Observed(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class Check(Struct, frozen=True, kw_only=True):
-    """One question asked of the logs, what was seen, and what follows."""
+    """One question asked of the logs, what was seen, and what follows.
+
+    counts: the whole numbers behind `observed`, which `analyzer verify` recounts from raw logs.
+    """
 
     id: str
     layer: Layer
@@ -44,6 +47,7 @@ class Check(Struct, frozen=True, kw_only=True):
     segment: str | None
     window: tuple[str, str]
     observed: Observed
+    counts: dict[str, int]
     operator: Operator | None
     limit: float | None
     outcome: Outcome

@@ -108,6 +108,7 @@ def _coverage(material: Material) -> Check:
         limit,
         f"{sums['matched']:,} of {rows:,} champion requests have a shadow row: "
         f"{share_with_interval(result)}; needed {percent(limit)}.",
+        counts={"matched": sums["matched"], "champion_requests": rows},
     )
 
 
@@ -128,6 +129,7 @@ def _strangers(material: Material) -> Check:
         f"{sums['only_challenger']:,} of {rows:,} challenger requests were not seen by the "
         f"champion: {share_with_interval(result)}, at most {percent(limit)} expected. More means "
         "that logs are missing, or that champion and challenger are swapped.",
+        counts={"only_challenger": sums["only_challenger"], "challenger_requests": rows},
     )
 
 
@@ -149,6 +151,7 @@ def _duplicates(material: Material) -> list[Check]:
                 limit,
                 f"{found:,} of {rows:,} {side} rows repeat a request id: "
                 f"{share_with_interval(result)}; at most {percent(limit)}. The earliest pairs.",
+                counts={f"{side}_duplicates": found, f"{side}_rows": rows},
             )
         )
     return checks
@@ -176,6 +179,7 @@ def _rejects(material: Material) -> list[Check]:
                 limit,
                 f"Values of the {side} that cannot be used: {named}; "
                 f"{share_with_interval(result)}, at most {percent(limit)}.",
+                counts={f"{side}_rejected": total, f"{side}_rows": sums[f"{side}_rows"]},
             )
         )
     return checks
@@ -228,6 +232,7 @@ def _unwatched(material: Material) -> Check:
         limit,
         f"{unwatched:,} of {busy:,} minutes with champion traffic have no shadow row: "
         f"{share_with_interval(result)}; at most {percent(limit)}.{empty}",
+        counts={"unwatched_minutes": unwatched, "busy_minutes": busy},
     )
 
 

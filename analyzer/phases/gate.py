@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from analyzer.config import Rollout
@@ -49,6 +49,7 @@ def check(
     severity: str = "block",
     segment: str | None = None,
     window: Window | None = None,
+    counts: Mapping[str, int] | None = None,
 ) -> Check:
     """A check whose outcome is judged from `result`, or given where there is nothing to compare."""
     if outcome is None:
@@ -63,6 +64,7 @@ def check(
         segment=segment,
         window=(show(span.start), show(span.end)),
         observed=observed(result),
+        counts=dict(counts or {}),
         operator=operator,
         limit=limit,
         outcome=outcome,

@@ -98,6 +98,7 @@ def _latency(material: Material) -> Check:
         f"P{limits.latency_quantile * 100:g} < {limits.latency_limit_ms:g} ms. "
         f"P{limits.latency_quantile * 100:g} is {number_with_interval(tail, ' ms')}. "
         f"Design effect {found.deff:.2g}.{_worst_hour(material, name, 'latency_n')}",
+        counts={"over_limit": found.k, "with_latency": found.n},
     )
 
 
@@ -115,6 +116,7 @@ def _errors(material: Material) -> Check:
         f"{found.k:,} of {found.n:,} challenger requests failed: "
         f"{share_with_interval(found.result)}; below {percent(limits.max_error_rate)} is needed. "
         f"Design effect {found.deff:.2g}.{_worst_hour(material, 'errors', 'n')}",
+        counts={"errors": found.k, "requests": found.n},
     )
 
 
@@ -379,6 +381,7 @@ def _nulls(material: Material, feature: str, model: str) -> Check:
         f"NULL or NaN: {share_with_interval(result)}; below "
         f"{percent(limits.max_critical_null_share)} is needed.",
         segment=None,
+        counts={"nulls": found.k, "rows": found.n},
     )
 
 
@@ -407,6 +410,7 @@ def _parity(material: Material) -> list[Check]:
                 f"{found.n:,} differ: {share_with_interval(found.result)}; at most "
                 f"{percent(limits.max_parity_mismatch)}.",
                 severity="block" if critical else "warn",
+                counts={"differing": found.k, "compared": found.n},
             )
         )
     return checks
@@ -436,4 +440,5 @@ def _divergence(material: Material) -> Check:
         f"{shown}{flipped}.",
         outcome="pass" if limit is None else None,
         severity="warn" if limit is None else "block",
+        counts={"pairs": n, "flips": flips, "decided": decided},
     )
