@@ -30,7 +30,7 @@ def main() -> None:
     out = HERE / "flights"
     quality = {}
     for side, rows, kind, features in (
-        ("champion", champion_rows, models.Champion, models.CHAMPION_NUMERIC + ("weekday",)),
+        ("champion", champion_rows, models.Champion, (*models.CHAMPION_NUMERIC, "weekday")),
         ("challenger", challenger_rows, models.Challenger, models.CHALLENGER_NUMERIC),
     ):
         model = train(kind, rows)

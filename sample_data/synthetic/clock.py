@@ -34,7 +34,7 @@ def _cycle(spec: Spec, minutes: int) -> np.ndarray:
     day = minute // MINUTES_PER_DAY + spec.start.weekday()
     hour_angle = 2 * np.pi * (minute % MINUTES_PER_DAY) / MINUTES_PER_DAY
     daily = 1.0 - 0.55 * np.cos(hour_angle - 0.5) - 0.15 * np.cos(2 * hour_angle)
-    return daily * np.where(day % 7 >= 5, WEEKEND_LEVEL, 1.0)
+    return np.asarray(daily * np.where(day % 7 >= 5, WEEKEND_LEVEL, 1.0))
 
 
 def _wander(rng: np.random.Generator, minutes: int, sigma: float) -> np.ndarray:
@@ -79,4 +79,4 @@ def shadow_times(ts: np.ndarray, streams: BlockStreams) -> np.ndarray:
     """Return when the challenger logged each request: 5 to 50 ms later, inside the same day."""
     delay = 5_000 + (streams.uniform(Stream.SHADOW_DELAY, len(ts)) * 45_000).astype(np.int64)
     midnight = (ts // US_PER_DAY + 1) * US_PER_DAY
-    return np.minimum(ts + delay, midnight - 1)
+    return np.asarray(np.minimum(ts + delay, midnight - 1))

@@ -8,6 +8,7 @@ from .vocabulary import CATEGORIES, SEGMENTS
 # in these units, so that the same plant means the same shift in logs of any size.
 SD_SCORE = 0.20
 SD_DIFFERENCE = 0.064
+SEGMENT_EFFECTS = {"country": 0.4, "device": 0.25, "channel": 0.3, "plan": 0.4}
 
 
 def logits(
@@ -17,7 +18,7 @@ def logits(
 
     A null feature arrives as latent 0: both models impute the mean.
     """
-    x = latent + [np.float32(0.0)] * (8 - len(latent))
+    x = latent + [np.zeros(1, dtype=np.float32)] * (8 - len(latent))
     common = _common(x, segments)
     item = CATEGORIES["c2"].effects(0.12, 5)[categories["c2"]]
     champion = common + 0.21 * x[4] + 0.08 * x[6]
@@ -27,13 +28,11 @@ def logits(
 
 
 def _common(x: list[np.ndarray], segments: dict[str, np.ndarray]) -> np.ndarray:
-    by_segment = sum(
-        SEGMENTS[name].effects(scale, salt)[segments[name]]
-        for salt, (name, scale) in enumerate(
-            (("country", 0.4), ("device", 0.25), ("channel", 0.3), ("plan", 0.4))
-        )
-    )
-    return -1.1 + 0.7 * x[0] + 0.5 * x[1] + 0.6 * np.tanh(x[2]) + 0.25 * x[3] * x[0] + by_segment
+    by_segment = np.zeros(1, dtype=np.float32)
+    for salt, (name, scale) in enumerate(SEGMENT_EFFECTS.items()):
+        by_segment = by_segment + SEGMENTS[name].effects(scale, salt)[segments[name]]
+    known = 0.7 * x[0] + 0.5 * x[1] + 0.6 * np.tanh(x[2]) + 0.25 * x[3] * x[0]
+    return np.asarray(known + by_segment - 1.1)
 
 
 def sigmoid(logit: np.ndarray) -> np.ndarray:
@@ -44,4 +43,4 @@ def sigmoid(logit: np.ndarray) -> np.ndarray:
 
 def clip(score: np.ndarray) -> np.ndarray:
     """Keep a score strictly inside (0, 1)."""
-    return np.clip(score, 1e-6, 1.0 - 1e-6).astype(np.float32)
+    return np.asarray(np.clip(score, 1e-6, 1.0 - 1e-6), dtype=np.float32)

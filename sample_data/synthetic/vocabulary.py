@@ -18,12 +18,12 @@ class Vocabulary:
         edges = (np.cumsum(weights) / weights.sum()).astype(np.float32)
         codes = np.searchsorted(edges, uniform, side="right")
         # Rounding to float32 can leave the last edge a hair below 1.
-        return np.minimum(codes, len(self.values) - 1).astype(np.int16)
+        return np.asarray(np.minimum(codes, len(self.values) - 1), dtype=np.int16)
 
     def effects(self, scale: float, salt: int) -> np.ndarray:
         """Return a fixed, irregular effect per value, in [-scale, scale]."""
         angle = np.arange(len(self.values)) * 2.399963 + salt
-        return (scale * np.sin(angle)).astype(np.float32)
+        return np.asarray(scale * np.sin(angle), dtype=np.float32)
 
 
 SEGMENTS = {
