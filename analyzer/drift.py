@@ -109,17 +109,24 @@ def drift(profiles: Profiles, reference: Window, *, history: Sequence[Window] = 
     return Drift(str(profiles.window), str(reference), len(past), [*columns, *fresh])
 
 
-def default_reference(first: int, incidents: Sequence[tuple[int, int | None]]) -> Window:
-    """The first 7 days from `first` (microseconds UTC) that touch no incident."""
+def default_reference(
+    first: int, before: int, incidents: Sequence[tuple[int, int | None]]
+) -> Window:
+    """The first 7 days from `first` that touch no incident; fewer where `before` comes sooner.
+
+    Instants in microseconds UTC. Raises ConfigError when there is no clean day before `before`.
+    """
     day = 24 * HOUR
     start = -(-first // day) * day
-    for _ in range(366):
-        window = Window(start, start + REFERENCE_DAYS * day)
-        hit = [end for begin, end in incidents if window.overlaps(begin, end or window.end)]
-        if not hit:
+    while start + day <= before:
+        window = Window(start, min(start + REFERENCE_DAYS * day, before // day * day))
+        if not any(window.overlaps(begin, end or window.end) for begin, end in incidents):
             return window
         start += day
-    raise ConfigError("no 7 days in a row without an incident; name a reference with --reference")
+    raise ConfigError(
+        "drift needs a reference: no clean whole day lies before the window; scan older logs, "
+        "or name a window with --reference FROM/TO"
+    )
 
 
 def past_windows(

@@ -213,8 +213,8 @@ def score_cells(profiles: Profiles, model: str) -> NDArray[np.float64]:
     edges = starts[np.arange(count) * len(starts) // count]
     cell = np.maximum(np.searchsorted(edges, code, side="right") - 1, 0)
     hours = int(profiles.window.hours)
-    flat = np.bincount(hour * count + cell, weights=n, minlength=hours * count)
-    return flat.reshape(hours, count)
+    flat: Floats = np.bincount(hour * count + cell, weights=n, minlength=hours * count)
+    return flat.reshape((hours, count))
 
 
 def feature_nulls(profiles: Profiles, model: str, feature: str) -> Hourly:

@@ -5,7 +5,13 @@ from __future__ import annotations
 import hashlib
 import multiprocessing
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from concurrent.futures import Executor, Future, ProcessPoolExecutor, as_completed
+from concurrent.futures import (
+    BrokenExecutor,
+    Executor,
+    Future,
+    ProcessPoolExecutor,
+    as_completed,
+)
 from dataclasses import dataclass
 
 import msgspec
@@ -14,8 +20,8 @@ import numpy as np
 from analyzer import __version__, sql
 from analyzer.config import Rollout
 from analyzer.errors import LogError, StoreError
-from analyzer.frozen import Frozen, freeze
-from analyzer.logs import SIDES, LogFile, Side, has_column, survey
+from analyzer.frozen import TRACKED, Frozen, freeze
+from analyzer.logs import NOTHING, SIDES, LogFile, Side, has_column, survey
 from analyzer.narrow import MAX_THRESHOLDS, Shape
 from analyzer.policy import Policy
 from analyzer.profile import SCHEMA
@@ -28,6 +34,9 @@ from analyzer.window import HOUR
 Files = Mapping[Side, list[LogFile]]
 Progress = Callable[[int, int], None]
 """Called with rows done and rows in all."""
+
+SPARSE = 10
+"""A slot with less than this fraction of the usual rows is no reference."""
 
 WIDE_GROUP = 40
 """Slots that a row group may seem to span before its timestamps are read to know better."""
@@ -88,6 +97,11 @@ def scan(
     )
 
 
+def known_problems(store: Store) -> list[LogFile]:
+    """Log files that the last scan could not use, as its footers said."""
+    return [file for files in store.footers().values() for file in files if file.problem]
+
+
 def _check_roles(rollout: Rollout, store: Store) -> None:
     now = Roles(
         SCHEMA,
@@ -108,7 +122,7 @@ def _check_roles(rollout: Rollout, store: Store) -> None:
 
 def _source(rollout: Rollout, side: Side) -> str:
     log = rollout.log(side)
-    parts = (sorted(log.paths), log.where, log.columns.get("score", ""))
+    parts = (sorted(log.paths), log.where, sorted(log.columns.items()))
     return hashlib.sha256(msgspec.json.encode(parts)).hexdigest()[:16]
 
 
@@ -167,8 +181,11 @@ def _freeze(rollout: Rollout, store: Store, files: Files, busy: Sequence[int]) -
     last = max(f.last for f in champion if f.last is not None)
     own = [s for s in busy if s + length > first and s <= last]
     whole = [s for s in own if first < s + HOUR and last >= s + length - HOUR]
-    start = (whole or own)[0]
-    frozen = freeze(rollout, dict(files), start, start + length, SCHEMA)
+    usual = sum(f.rows for f in champion) / len(own)
+    for start in whole or own:
+        frozen = freeze(rollout, dict(files), start, start + length, SCHEMA)
+        if frozen.reference_rows * SPARSE >= usual:  # not a few rows of a clock gone wrong
+            break
     store.save_frozen(frozen)
     return frozen
 
@@ -179,13 +196,16 @@ def _shape(rollout: Rollout, policy: Policy, frozen: Frozen, files: Files) -> Sh
         for side in SIDES
         for f in files[side]
         if not f.problem
-    }
+    } - {NOTHING}
     features = [*rollout.features.numeric, *rollout.features.categorical]
+    logged = {
+        side: tuple(c for c in (*features, *TRACKED) if has_column(files[side], rollout, side, c))
+        for side in SIDES
+    }
     shared = [
         c
         for c in features
-        if all(has_column(files[side], rollout, side, c) for side in SIDES)
-        and not _one_column(rollout, c)
+        if all(c in logged[side] for side in SIDES) and not _one_column(rollout, c)
     ]
     units = any(has_column(files[side], rollout, side, "unit_id") for side in SIDES)
     thresholds = tuple(sorted(set(policy.latency_thresholds)))
@@ -208,6 +228,7 @@ def _shape(rollout: Rollout, policy: Policy, frozen: Frozen, files: Files) -> Sh
         len(kinds) > 1,
         tuple(shared),
         "unit_id" if units else "request_id",
+        logged,
     )
 
 
@@ -237,7 +258,7 @@ def _inputs(slot: Slot) -> list[tuple[str, str, int, int]]:
 
 def _depends(shape: Shape) -> str:
     """Digest of all but the files that a slot's tables depend on."""
-    texts = [sql.load(name).text for name in ("rows",)]
+    texts = [sql.load(name).text for name in sql.names()]
     parts = (
         SCHEMA,
         __version__,
@@ -247,6 +268,8 @@ def _depends(shape: Shape) -> str:
         shape.as_text,
         shape.parity,
         shape.bucketed_by,
+        shape.logged,
+        shape.rollout.time.calendar,  # which rows lie outside the day of their partition
         texts,
     )
     return hashlib.sha256(msgspec.json.encode(parts, order="sorted")).hexdigest()[:16]
@@ -310,14 +333,20 @@ def _work(
             yield slot, half, halves(slot, half)
         return
     pool = executor or _process_pool(jobs)
+    waiting: dict[Future[dict[str, bytes]], tuple[Slot, str]] = {}
     try:
-        waiting: dict[Future[dict[str, bytes]], tuple[Slot, str]] = {
-            pool.submit(halves, slot, half): (slot, half) for slot, half in tasks
-        }
+        for slot, half in tasks:
+            waiting[pool.submit(halves, slot, half)] = (slot, half)
         for future in as_completed(waiting):
             slot, half = waiting.pop(future)
             yield slot, half, future.result()
+    except BrokenExecutor:
+        raise StoreError(
+            "a worker was killed, most likely for want of memory; run again with fewer --jobs"
+        ) from None
     finally:
+        for future in waiting:
+            future.cancel()
         if executor is None:
             pool.shutdown(cancel_futures=True)
 

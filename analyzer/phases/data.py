@@ -9,7 +9,7 @@ import pyarrow.compute as pc
 from analyzer.logs import SIDES
 from analyzer.measure import by_hour, realised
 from analyzer.phases.gate import Material, check, percent, share_with_interval
-from analyzer.stats.result import Undefined, point
+from analyzer.stats.result import Result, Undefined, point
 from analyzer.verdict import Check
 from analyzer.window import Window
 
@@ -188,6 +188,7 @@ def _rejects(material: Material) -> list[Check]:
 def _clocks(material: Material) -> Check:
     sums = _coverage_sums(material)
     limit = material.policy.data.max_clock_skew_seconds
+    skew: Result
     if not sums["matched"]:
         skew = Undefined("no request was matched")
         text = "cannot be said, no request was matched"

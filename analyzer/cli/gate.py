@@ -1,0 +1,50 @@
+"""`analyzer gate`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from analyzer.cli import common, verdicts
+from analyzer.cli.common import Job
+
+
+@click.command(
+    epilog="Example: analyzer gate shadow --from 2013-06-01 --to 2013-06-04\n\n"
+    'In Python: analyzer.gate.gate(rollout, policy, "shadow", window=window)'
+)
+@click.argument("phase", metavar="PHASE")
+@common.job_options
+@click.option("--out", type=click.Path(path_type=Path), metavar="FILE", help="Write verdict.json.")
+@click.option("--exit-zero", is_flag=True, help="Exit 0 whatever the verdict.")
+def command(job: Job, phase: str, out: Path | None, exit_zero: bool) -> int:
+    """May the challenger take the next step? Judged from profiles; scan first.
+
+    The window is the time since the phase's start in the diary, else the last 24 hours.
+    The exit code is the verdict: 0 promote, 3 hold, 4 undecided, 5 roll back.
+    """
+    from analyzer import diary, verdict
+    from analyzer.errors import StoreError
+    from analyzer.gate import gate
+    from analyzer.scan import known_problems
+
+    found = gate(
+        job.rollout,
+        job.policy,
+        phase,
+        window=job.asked,
+        as_of=job.as_of,
+        events=diary.read(diary.path_of(job.rollout)),
+        problems=known_problems(job.store),
+    )
+    if out is not None:
+        try:
+            out.write_bytes(verdict.encode(found))
+        except OSError as error:
+            raise StoreError(f"{out}: cannot be written ({error})") from None
+    if job.json:
+        click.echo(verdict.encode(found).decode(), nl=False)
+    else:
+        verdicts.show(found)
+    return 0 if exit_zero else found.exit_code

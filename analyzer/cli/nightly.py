@@ -1,0 +1,63 @@
+"""`analyzer nightly`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from analyzer.cli import common, verdicts
+from analyzer.cli.common import Job
+
+
+@click.command(
+    epilog="Example: analyzer nightly --jobs 2 --out reports/tonight\n\n"
+    "In Python: analyzer.nightly.nightly(rollout, policy)"
+)
+@common.job_options
+@click.option(
+    "--jobs",
+    type=click.IntRange(1, 256),
+    default=1,
+    show_default=True,
+    help="Worker processes of the scan.",
+)
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path),
+    metavar="FOLDER",
+    help="Where results go; default: nightly/END in the store.",
+)
+@click.option("--exit-zero", is_flag=True, help="Exit 0 whatever the verdict.")
+def command(job: Job, jobs: int, out: Path | None, exit_zero: bool) -> int:
+    """All of it, once, for cron: scan what is new, judge the running phase, keep the results.
+
+    Writes verdict.json, diff.json, latency.json and drift.json. The exit code is the verdict:
+    0 promote, 3 hold, 4 undecided, 5 roll back; 1 and 2 mean that the tool could not judge.
+    """
+    from analyzer import verdict
+    from analyzer.nightly import nightly
+
+    with common.progress_bar("scan") as progress:
+        found = nightly(
+            job.rollout,
+            job.policy,
+            window=job.asked,
+            as_of=job.as_of,
+            jobs=jobs,
+            out=out,
+            progress=progress,
+        )
+    for file in found.scan.problems:
+        common.note(f"left out: {file.name} {file.problem}")
+    for line in found.skipped:
+        common.note(f"skipped: {line}")
+    if job.json:
+        click.echo(verdict.encode(found.verdict).decode(), nl=False)
+    else:
+        verdicts.show(found.verdict)
+        common.say()
+        common.say(f"{len(found.scan.scanned)} slots profiled, {len(found.scan.kept)} kept")
+        for path in found.files:
+            common.say(f"wrote {path}")
+    return 0 if exit_zero else found.verdict.exit_code

@@ -1,0 +1,120 @@
+"""The nightly job: scan, judge, and keep what an analyst will ask for in the morning.
+
+Each result is written as soon as it is known, so a later step that fails loses nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+
+from analyzer import verdict as verdicts
+from analyzer.config import Rollout
+from analyzer.diary import Event, incidents, path_of, read
+from analyzer.divergence import divergence
+from analyzer.drift import Drift, default_reference, drift, past_windows
+from analyzer.errors import AnalyzerError, StoreError
+from analyzer.gate import default_window, gate
+from analyzer.latency import latency
+from analyzer.policy import Policy
+from analyzer.profiles import Profiles, open_profiles
+from analyzer.scan import Progress, Scan, scan
+from analyzer.store import Store
+from analyzer.verdict import Verdict
+from analyzer.window import Window
+
+
+@dataclass(frozen=True)
+class Nightly:
+    """What one night found: the scan, the verdict, the files written, what could not be done."""
+
+    scan: Scan
+    verdict: Verdict
+    files: tuple[str, ...]
+    skipped: tuple[str, ...]
+
+
+def nightly(
+    rollout: Rollout,
+    policy: Policy,
+    *,
+    window: Window | None = None,
+    as_of: int | None = None,
+    jobs: int = 1,
+    out: Path | None = None,
+    progress: Progress | None = None,
+) -> Nightly:
+    """Scan what is new, judge the phase the diary says is running, write the results.
+
+    Writes verdict.json, diff.json, latency.json and drift.json into `out` (default: a folder
+    `nightly/END` in the store). as_of: instant in microseconds UTC, default the window's end.
+    Raises what `scan` and `gate` raise; what comes after the verdict is skipped and named.
+    """
+    events = read(path_of(rollout))
+    done = scan(rollout, policy, jobs=jobs, progress=progress)
+    phase = running_phase(events)
+    store = Store(rollout.store_path)
+    started = next((e.at for e in reversed(events) if e.kind == "phase" and e.phase == phase), None)
+    window = window or default_window(rollout, policy, store, started, as_of)
+    result = gate(
+        rollout, policy, phase, window=window, as_of=as_of, events=events, problems=done.problems
+    )
+    folder = out or rollout.store_path / "nightly" / result.window[1].replace(":", "")
+    files = [_write(folder, "verdict.json", verdicts.encode(result))]
+    skipped = []
+    profiles = open_profiles(store, window)
+    for name, question in _questions(policy, profiles, events):
+        try:
+            files.append(_write(folder, name, _encode(question())))
+        except AnalyzerError as error:
+            skipped.append(f"{name}: {error}")
+    return Nightly(done, result, tuple(files), tuple(skipped))
+
+
+def running_phase(events: Sequence[Event]) -> str:
+    """The phase that the diary says is running; shadow where it says nothing."""
+    phases = [event.phase for event in events if event.kind == "phase" and event.phase]
+    return phases[-1] if phases else "shadow"
+
+
+def _questions(
+    policy: Policy, profiles: Profiles, events: Sequence[Event]
+) -> list[tuple[str, Callable[[], object]]]:
+    return [
+        ("diff.json", lambda: divergence(profiles)),
+        ("latency.json", lambda: latency(profiles, sorted(set(policy.latency_thresholds)))),
+        ("drift.json", lambda: drift_of(profiles, events)),
+    ]
+
+
+def drift_of(profiles: Profiles, events: Sequence[Event], reference: Window | None = None) -> Drift:
+    """Drift of a window against `reference`, by default the store's first 7 clean days."""
+    known = incidents(events)
+    first = min(m.start for m in profiles.store.manifests().values())
+    reference = reference or default_reference(first, profiles.window.start, known)
+    held = {m.start for m in profiles.store.manifests().values()}
+    history = [
+        past
+        for past in past_windows(profiles.window, reference, known)
+        if any(past.overlaps(start, start + 1) for start in held)
+    ]
+    return drift(profiles, reference, history=history)
+
+
+def _encode(content: object) -> bytes:
+    return msgspec.json.format(msgspec.json.encode(content, order="sorted"), indent=2) + b"\n"
+
+
+def _write(folder: Path, name: str, content: bytes) -> str:
+    target = folder / name
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        part = target.with_name(f"{name}.part")
+        part.write_bytes(content)
+        part.replace(target)
+    except OSError as error:
+        raise StoreError(f"{target}: cannot be written ({error})") from None
+    return str(target)
