@@ -1,0 +1,1 @@
+"""Planted truth: is the gate right when the truth is known? `python -m benchmarks.planted.shadow`."""
