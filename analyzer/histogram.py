@@ -32,6 +32,7 @@ DENSE_ROWS = 8192
 """Rows an hour above which 65,536 counters an hour are cheaper than a lookup per value."""
 
 _NULL_BITS = np.uint32(0xFFFF0000)  # a NaN that arithmetic does not produce; nulls are known apart
+_LARGE = 1.5e38  # of two such numbers the difference still fits into float32
 _UPPER = 0x7E00  # code of p = 1: mirrors the codes of the lower side around p = 0.5
 
 Kind = Literal["distance", "probability"]
@@ -113,17 +114,28 @@ def raw_bins(
 
     nulls: positions whose value is not there; they get a NaN bin and are counted apart.
     """
-    if kind == "probability":
-        # the sign carries the side; -(1 - p) keeps p = 1 at -0.0, apart from p = 0
-        folded = np.where(values > 0.5, -(1.0 - values), values).astype(np.float32, copy=False)
-    else:
-        # adding, also when origin is 0, turns -0.0 into 0.0
-        folded = np.add(values, values.dtype.type(-origin)).astype(np.float32, copy=False)
+    try:
+        with np.errstate(over="raise"):
+            folded = _folded(values, kind, origin)
+    except FloatingPointError:  # finite, yet beyond float32: no infinity, but the last bin
+        finite = np.isfinite(values)
+        folded = np.where(finite, np.clip(values, -_LARGE, _LARGE), values)
+        folded = _folded(folded, kind, origin)
     bits = folded.view(np.uint32)
     bits[nulls] = _NULL_BITS
     head = out[: len(values)]
     np.right_shift(bits, 16, out=head, casting="unsafe")
     return head
+
+
+def _folded(values: NDArray[np.floating], kind: Kind, origin: float) -> NDArray[np.float32]:
+    if kind == "probability":
+        # the sign carries the side; -(1 - p) keeps p = 1 at -0.0, apart from p = 0
+        folded = np.where(values > 0.5, -(1.0 - values), values + 0.0)
+    else:
+        # adding, also when origin is 0, turns -0.0 into 0.0
+        folded = np.add(values, values.dtype.type(-origin))
+    return folded.astype(np.float32, copy=False)
 
 
 class HourlyCounts:

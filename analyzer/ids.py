@@ -29,18 +29,31 @@ def pairing_keys(ids: pa.Array, as_text: bool) -> tuple[Hashes, Hashes]:
 
 
 def _series(ids: pa.Array, as_text: bool) -> pl.Series:
+    ids = plain(ids)
+    series = pl.from_arrow(ids.cast(pa.string()) if as_text else ids)
+    assert isinstance(series, pl.Series)
+    return series
+
+
+def plain(ids: pa.Array) -> pa.Array:
+    """Ids as int64 where they are whole numbers that fit, else as text, whatever they came in.
+
+    Raises LogError for fractions: an id that was rounded names no request.
+    """
     if pa.types.is_dictionary(ids.type):
         ids = ids.dictionary_decode()
-    if pa.types.is_integer(ids.type):
-        ids = ids.cast(pa.int64(), safe=False)
-    elif not pa.types.is_string(ids.type) and not pa.types.is_large_string(ids.type):
-        ids = ids.cast(pa.string(), safe=False)
-    if as_text and pa.types.is_integer(ids.type):
-        ids = ids.cast(pa.string())
-    series = pl.from_arrow(ids)
-    if not isinstance(series, pl.Series):
-        raise LogError(f"request ids of type {ids.type} cannot be used; write text or integers")
-    return series
+    kind = ids.type
+    if pa.types.is_null(kind) or pa.types.is_uint64(kind) or pa.types.is_boolean(kind):
+        return ids.cast(pa.string())
+    if pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind):
+        try:
+            return ids.cast(pa.int64())
+        except pa.ArrowInvalid as error:
+            raise LogError(
+                f"request ids of type {kind} are not all whole numbers ({str(error)[:100]}); "
+                "write them as text or integers"
+            ) from None
+    return ids if pa.types.is_string(kind) else ids.cast(pa.string())
 
 
 def buckets(units: pa.Array) -> NDArray[np.int64]:

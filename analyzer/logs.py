@@ -34,7 +34,7 @@ _KINDS = {
     "error": ("flag", "number", "text"),
     "feature_ts": ("time",),
 }
-_SCALARS = ("text", "number", "flag", "time")
+_SCALARS = ("text", "number", "flag", "time", "date")
 NOTHING = "null"
 """Kind of a column that holds nothing but NULL: it goes with every other kind."""
 
@@ -286,7 +286,7 @@ def kind_of(kind: pa.DataType) -> str:
     if pa.types.is_timestamp(kind):
         return "time"
     if pa.types.is_date(kind):
-        return "text"  # it is counted as it is spelled
+        return "date"
     if any(is_text(kind) for is_text in _TEXT):
         return "text"
     return str(kind)

@@ -6,9 +6,9 @@ slower than a threshold) is decided here, batch by batch, before values are roun
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -19,14 +19,18 @@ from numpy.typing import NDArray
 from analyzer import ids
 from analyzer.config import Rollout
 from analyzer.frozen import Frozen
-from analyzer.logs import Side
-from analyzer.reader import Batch, numbers, text
+from analyzer.logs import NOTHING, Side, kind_of
+from analyzer.reader import STRAY, Batch, numbers, text
 
 SCORE_STATES = ("ok", "null", "nan", "infinite", "out_of_range")
 OK, NO_SCORE, NAN_SCORE, INFINITE, OUT_OF_RANGE = range(5)
-ERROR, HAS_LATENCY, BAD_LATENCY = 1, 2, 4
+ERROR, HAS_LATENCY, BAD_LATENCY, STRAYED = 1, 2, 4, 128
 FIRST_THRESHOLD_BIT = 3
 MAX_THRESHOLDS = 4
+LARGEST_LATENCY = float(np.finfo(np.float32).max)
+SCORE_REACH = 16
+"""A score beyond this multiple of the frozen scale is out of range: its square and the sums of
+squares of an hour's rows would not fit into 64 bits."""
 UNKNOWN = -1
 
 
@@ -40,6 +44,9 @@ class Shape:
     as_text: bool
     parity: tuple[str, ...]
     bucketed_by: str
+    decided_by: str
+    logged: Mapping[Side, tuple[str, ...]] = field(default_factory=dict)
+    """Per side the features that some file of the log carries: they count in every slot."""
 
     @property
     def segments(self) -> list[str]:
@@ -66,6 +73,8 @@ def narrow(shape: Shape, batch: Batch) -> pa.RecordBatch:
     score, state = _score(shape, columns.get("score"), rows)
     klass = _classes(shape, columns.get("prediction"), rows)
     flags, latency = _flags(shape, columns.get("latency_ms"), columns.get("error"), rows)
+    if STRAY in columns:
+        flags |= np.asarray(columns[STRAY]).view(np.uint8) << 7
     fields: dict[str, pa.Array | NDArray[np.generic]] = {
         "ts": batch.ts,
         "key": key,
@@ -80,7 +89,7 @@ def narrow(shape: Shape, batch: Batch) -> pa.RecordBatch:
         "decision": _decisions(shape, score, state, klass, columns.get("decision"), rows),
         "class": klass,
         "bucket": _buckets(shape, columns, rows),
-        "id": request.cast(pa.string()) if not pa.types.is_integer(request.type) else request,
+        "id": ids.plain(request),
     }
     for position, segment in enumerate(shape.segments):
         fields[f"s{position}"] = segment_codes(shape, segment, columns.get(segment), rows)
@@ -101,7 +110,7 @@ def _score(
     if shape.rollout.score.type == "probability":
         bad = ~((score >= 0.0) & (score <= 1.0))
     else:
-        bad = ~(np.abs(score) <= shape.frozen.scale * 256)
+        bad = ~(np.abs(score) <= shape.frozen.scale * SCORE_REACH)
     state = np.zeros(rows, dtype=np.uint8)
     bad[nulls] = True
     if bad.any():
@@ -125,7 +134,7 @@ def _flags(
     if latency is None:
         return flags, np.full(rows, np.nan, dtype=np.float32)
     values, nulls = numbers(latency)
-    there = (values >= 0) & (values < np.inf)
+    there = (values >= 0) & (values <= LARGEST_LATENCY)
     there[nulls] = False
     missing = np.ones(rows, dtype=bool)
     missing[nulls] = False
@@ -143,21 +152,20 @@ def _errors(values: pa.Array) -> NDArray[np.uint8]:
     kind = values.type
     if pa.types.is_boolean(kind):
         failed = values.fill_null(False)
-    elif pa.types.is_dictionary(kind) or pa.types.is_string(kind) or pa.types.is_large_string(kind):
+    elif pa.types.is_dictionary(kind) or kind_of(kind) == "text":
         failed = _failed_text(text(values))
-    else:
-        failed = pc.greater_equal(values, 500).fill_null(False)
+    else:  # 0 is no error and 1 is `true`; below 100 there is no status of HTTP
+        values = values.cast(pa.float64(), safe=False)
+        small = pc.and_(pc.not_equal(values, 0), pc.less(values, 100))
+        failed = pc.or_(small, pc.greater_equal(values, 500)).fill_null(False)
     return np.asarray(failed).astype(np.uint8)
 
 
 def _failed_text(values: pa.DictionaryArray) -> pa.Array:
     """A message is a failure, and so is the spelling of true or of a status of 500 or more."""
-    fine = {"", "false", "0", "none", "null", "ok"}
-    words = [str(word).strip().lower() for word in values.dictionary.to_pylist()]
-    failed = [w not in fine and not (w.isdigit() and len(w) == 3 and int(w) < 500) for w in words]
-    if not failed:
-        return pa.array(np.zeros(len(values), dtype=bool))
-    return pa.array(failed).take(values.indices).fill_null(False)
+    words = pc.utf8_lower(pc.utf8_trim_whitespace(values.dictionary))
+    fine = pc.match_substring_regex(words, r"^(|false|0|none|null|ok|[1-4]\d\d)$")
+    return pc.invert(fine).take(values.indices).fill_null(False)
 
 
 def _classes(shape: Shape, values: pa.Array | None, rows: int) -> NDArray[np.int16]:
@@ -175,13 +183,15 @@ def _decisions(
     logged: pa.Array | None,
     rows: int,
 ) -> NDArray[np.int16]:
-    """What was decided: as logged, else the class, else the score's side of the threshold."""
-    if logged is not None:
+    """What was decided, as both logs can tell it (`Shape.decided_by`)."""
+    if shape.decided_by == "decision" and logged is not None:
         return coded(logged, shape.frozen.decisions, UNKNOWN).astype(np.int16)
+    if shape.decided_by == "prediction":
+        return klass
     threshold = shape.rollout.threshold
-    if threshold is not None:
+    if shape.decided_by == "threshold" and threshold is not None:
         return np.where(state == OK, score >= threshold, UNKNOWN).astype(np.int16)
-    return klass
+    return np.full(rows, UNKNOWN, dtype=np.int16)
 
 
 def _buckets(shape: Shape, columns: dict[str, pa.Array], rows: int) -> NDArray[np.uint8]:
@@ -207,15 +217,18 @@ def coded(values: pa.Array, vocabulary: Sequence[str], null: int) -> NDArray[np.
     places = pc.index_in(spelled.dictionary, value_set=pa.array(vocabulary, pa.string()))
     table = places.fill_null(len(vocabulary)).to_numpy(zero_copy_only=False)
     lookup = np.append(table.astype(np.int64), null)
-    indices = spelled.indices.fill_null(len(table)) if spelled.null_count else spelled.indices
-    return lookup[indices.to_numpy()]
+    indices = spelled.indices
+    if spelled.null_count:  # widened first: int8 indices need not hold one more
+        indices = indices.cast(pa.int32()).fill_null(len(table))
+    codes: NDArray[np.int64] = lookup[indices.to_numpy()]
+    return codes
 
 
 def _comparable(values: pa.Array | None, rows: int) -> pa.Array:
     """A feature's values for comparing two logs: float64, or a hash of their text."""
     if values is None:
         return pa.nulls(rows, pa.float64())
-    if not (pa.types.is_dictionary(values.type) or pa.types.is_string(values.type)):
+    if kind_of(values.type) in ("number", "flag", NOTHING):
         return values.cast(pa.float64(), safe=False)
     spelled = text(values)
     # 52 bits of two hashes of each distinct value: exact in float64

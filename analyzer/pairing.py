@@ -7,7 +7,9 @@ hash neighbours) is a small rest that is settled exactly.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,13 +19,18 @@ Ints = NDArray[np.int64]
 
 @dataclass(frozen=True)
 class Identity:
-    """What pairing needs of one side: two hashes of the id, whether there is one, ts, score."""
+    """What pairing needs of one side: two hashes of the id, whether there is one, ts, score.
+
+    others: further columns of chosen rows; they decide between rows equal in all of these, so
+    that the order in which rows were read never does.
+    """
 
     key: NDArray[np.uint64]
     check: NDArray[np.uint64]
     has_id: NDArray[np.bool_]
     ts: Ints
     score: NDArray[np.float64]
+    others: Callable[[Ints], Sequence[NDArray[Any]]] = lambda rows: []
 
 
 @dataclass(frozen=True)
@@ -102,7 +109,11 @@ def _settle(
     side = rest >= n_a
     ts = np.concatenate((champion.ts, challenger.ts))[rest]
     score = np.concatenate((champion.score, challenger.score))[rest]
-    order = np.lexsort((rest, score, ts, side, check[rest], key[rest]))
+    by_side = np.argsort(side, kind="stable")
+    rest, side, ts, score = rest[by_side], side[by_side], ts[by_side], score[by_side]
+    halves = zip(champion.others(rest[~side]), challenger.others(rest[side] - n_a), strict=True)
+    others = [np.concatenate(half) for half in halves]
+    order = np.lexsort((*others, score, ts, side, check[rest], key[rest]))
     row, side = rest[order], side[order]
     same_id = np.zeros(len(row), dtype=bool)
     same_id[1:] = (key[row][1:] == key[row][:-1]) & (check[row][1:] == check[row][:-1])

@@ -81,7 +81,12 @@ TABLES: dict[str, TableKind] = {
             "distance": pa.float64(),
         },
         most=WORST_PAIRS,
-        order=(("distance", "descending"), ("ts", "ascending"), ("request_id", "ascending")),
+        order=(
+            ("distance", "descending"),
+            ("ts", "ascending"),
+            ("request_id", "ascending"),
+            ("champion_score", "ascending"),
+        ),
     ),
 }
 

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta
+from zoneinfo import ZoneInfo
 
 import numpy as np
 import pyarrow as pa
@@ -19,9 +21,14 @@ from numpy.typing import NDArray
 from analyzer import engine, sql
 from analyzer.config import Log, Rollout
 from analyzer.errors import LogError
-from analyzer.logs import LogFile, Side, to_utc
+from analyzer.logs import LogFile, RowGroup, Side, to_utc
 
 BATCH_ROWS = 131_072
+PARTITION_DAYS = ("date", "dt", "day")
+"""Hive partitions that name the day of their rows."""
+
+STRAY = "(outside its partition)"
+"""Column of a batch, present where some row lies outside the day of its partition."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +53,7 @@ def read(
     """Rows of a log with `ts` in [start, end), microseconds UTC, batch by batch.
 
     columns: canonical names besides `ts`; one that a file lacks is absent from its batches.
-    Rows with a NULL `ts` belong to no slot and are left out here (`logs.survey` counts them).
+    Rows with a NULL `ts` belong to no slot and are left out here (`null_times` counts them).
     Raises LogError naming the file when it cannot be read after all.
     """
     for file in files:
@@ -55,8 +62,20 @@ def read(
         try:
             with _open(file) as source:
                 yield from _read_file(rollout, side, file, source, columns, start, end)
-        except (pa.ArrowInvalid, OSError) as error:
+        except (pa.ArrowException, OSError) as error:
             raise LogError(f"{file.name}: cannot be read ({str(error)[:200]})") from None
+
+
+def null_times(rollout: Rollout, side: Side, file: LogFile) -> int:
+    """Rows of a model in a file whose `ts` is NULL."""
+    log = rollout.log(side)
+    if not (file.null_ts and log.where):
+        return file.null_ts
+    found = 0
+    with _open(file) as source:
+        for raw in _raw_batches(log, file, source, {"ts": log.source("ts")}, file.groups):
+            found += raw[log.source("ts")].null_count
+    return found
 
 
 def _open(file: LogFile) -> pa.NativeFile:
@@ -77,35 +96,79 @@ def _read_file(
 ) -> Iterator[Batch]:
     log = rollout.log(side)
     names = {c: log.source(c) for c in ["ts", *columns] if log.source(c) in file.schema}
-    constants = file.partitions or {}
-    filters = [c for c in file.schema if c in log.where] if log.where else []
-    wanted = list(dict.fromkeys([*names.values(), *filters]))
-    texts = [
-        c
-        for c in wanted
-        if file.schema[c] == "text" and c != log.source("request_id") and c != log.source("unit_id")
+    groups = [
+        group
+        for group in file.groups
+        if group.first is not None
+        and group.last is not None
+        and (group.first < end and group.last >= start)
     ]
-    parquet = pq.ParquetFile(source, read_dictionary=texts)
-    stored = set(parquet.schema_arrow.names)
+    day = _partition_day(rollout, file)
+    for raw in _raw_batches(log, file, source, names, groups):
+        batch = _window(names, raw, rollout.time.zone, start, end)
+        if len(batch):
+            yield _with_strays(batch, day) if day else batch
+
+
+def _raw_batches(
+    log: Log,
+    file: LogFile,
+    source: pa.NativeFile,
+    names: dict[str, str],
+    groups: Sequence[RowGroup],
+) -> Iterator[dict[str, pa.Array]]:
+    """The model's rows of some row groups: columns under the names they have in the log."""
+    filters = [c for c in file.schema if _mentions(log.where, c)]
+    wanted = list(dict.fromkeys([*names.values(), *filters]))
+    constants = {c: v for c, v in (file.partitions or {}).items() if c in wanted}
+    ids = (log.source("request_id"), log.source("unit_id"))
+    footer = pq.ParquetFile(source)
+    stored = [c for c in wanted if c in footer.schema_arrow.names]
+    texts = [c for c in stored if file.schema[c] == "text" and c not in ids]
+    parquet = pq.ParquetFile(source, read_dictionary=texts, metadata=footer.metadata)
     for index, group in enumerate(file.groups):
-        if group.first is None or group.last is None or group.first >= end or group.last < start:
+        if group not in groups:
             continue
-        batches = parquet.iter_batches(
-            BATCH_ROWS,
-            row_groups=[index],
-            columns=[c for c in wanted if c in stored],
-            use_threads=False,
-        )
-        for raw in batches:
-            full = {c: raw.column(c) for c in raw.schema.names}
-            for c in wanted:
-                if c not in stored:
-                    full[c] = pa.array([constants[c]] * len(raw))
-            if log.where:
-                full = _select(log, file, {c: full[c] for c in filters}, full)
-            batch = _window(names, full, rollout.time.zone, start, end)
-            if len(batch):
-                yield batch
+        for batch in parquet.iter_batches(
+            BATCH_ROWS, row_groups=[index], columns=stored, use_threads=False
+        ):
+            full = {c: pa.repeat(value, len(batch)) for c, value in constants.items()}
+            full.update({c: batch.column(c) for c in stored})
+            yield _select(log, file, {c: full[c] for c in filters}, full) if log.where else full
+
+
+def _mentions(where: str, column: str) -> bool:
+    """Whether a filter may name a column; SQL ignores case and doubles quotes inside a name."""
+    return column.replace('"', '""').lower() in where.lower()
+
+
+def _partition_day(rollout: Rollout, file: LogFile) -> tuple[int, int] | None:
+    """[start, end) in microseconds UTC of the day that the file's folder names, if it does.
+
+    The folder may mean the day in UTC or where people live: rows of either are at home.
+    """
+    parts = file.partitions or {}
+    for key in PARTITION_DAYS:
+        try:
+            day = date.fromisoformat(parts.get(key, ""))
+        except ValueError:
+            continue
+        midnights = [
+            datetime.combine(day + timedelta(days=n), time(), zone)
+            for zone in (UTC, ZoneInfo(rollout.time.calendar))
+            for n in (0, 1)
+        ]
+        seconds = [round(midnight.timestamp()) for midnight in midnights]
+        return min(seconds) * 1_000_000, max(seconds) * 1_000_000
+    return None
+
+
+def _with_strays(batch: Batch, day: tuple[int, int]) -> Batch:
+    """The batch, rows outside the day of their partition marked in the column STRAY."""
+    if batch.ts[0] >= day[0] and batch.ts[-1] < day[1]:
+        return batch
+    stray = pa.array((batch.ts < day[0]) | (batch.ts >= day[1]))
+    return Batch(batch.ts, {**batch.columns, STRAY: stray})
 
 
 def _select(
@@ -118,7 +181,7 @@ def _select(
         connection.register("batch", pa.table(tested))
         engine.view(connection, "selected", f"SELECT ({log.where}) AS wanted FROM batch")
         mask = engine.run(connection, sql.load("rows").text, {})["wanted"]
-    mask = mask.combine_chunks() if isinstance(mask, pa.ChunkedArray) else mask
+    mask = mask.combine_chunks()
     if pc.all(mask).as_py():
         return full
     return {name: column.filter(mask) for name, column in full.items()}

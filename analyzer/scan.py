@@ -228,8 +228,21 @@ def _shape(rollout: Rollout, policy: Policy, frozen: Frozen, files: Files) -> Sh
         len(kinds) > 1,
         tuple(shared),
         "unit_id" if units else "request_id",
+        _decided_by(rollout, files),
         logged,
     )
+
+
+def _decided_by(rollout: Rollout, files: Files) -> str:
+    """How to tell what was decided, the same for both models; "" where it cannot be told."""
+    both = [
+        column
+        for column in ("decision", "prediction")
+        if all(has_column(files[side], rollout, side, column) for side in SIDES)
+    ]
+    if "decision" in both or rollout.threshold is None:
+        return both[0] if both else ""
+    return "threshold"
 
 
 def _one_column(rollout: Rollout, feature: str) -> bool:
@@ -268,6 +281,7 @@ def _depends(shape: Shape) -> str:
         shape.as_text,
         shape.parity,
         shape.bucketed_by,
+        shape.decided_by,
         shape.logged,
         shape.rollout.time.calendar,  # which rows lie outside the day of their partition
         texts,

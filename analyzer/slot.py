@@ -15,11 +15,23 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from analyzer import tallies
+from analyzer.errors import StoreError
 from analyzer.frozen import OTHER, TRACKED, shown
 from analyzer.histogram import HourlyCounts, raw_bins
 from analyzer.ids import BUCKETS
-from analyzer.logs import SIDES, LogFile, Side, has_column
-from analyzer.narrow import OK, SCORE_STATES, UNKNOWN, Shape, Spool, coded, narrow
+from analyzer.logs import SIDES, LogFile, Side
+from analyzer.narrow import (
+    BAD_LATENCY,
+    NO_SCORE,
+    OK,
+    SCORE_STATES,
+    STRAYED,
+    UNKNOWN,
+    Shape,
+    Spool,
+    coded,
+    narrow,
+)
 from analyzer.pairing import Pairing, pair
 from analyzer.profile import (
     NEWCOMERS,
@@ -32,12 +44,13 @@ from analyzer.profile import (
     merge,
     table,
 )
-from analyzer.reader import Batch, numbers, read, text
+from analyzer.reader import Batch, null_times, numbers, read, text
 from analyzer.tallies import MINUTE, Measures, Rows, SegmentSums
 from analyzer.window import HOUR
 
 PART_ROWS = 2_000_000
 PARITY_TOLERANCE = 1e-6
+LARGEST = float(np.finfo(np.float64).max)
 COARSE = 3
 """Bits dropped from fine bins per minute and of differences: 16 bins an octave are left."""
 
@@ -63,9 +76,9 @@ def feature_tables(slot: Slot, side: Side) -> Tables:
     """Tables `histograms`, `fine`, `values` and `newcomers` of the features a model logged."""
     shape, files = slot.shape, list(slot.files[side])
     rollout = shape.rollout
-    numeric = [c for c in rollout.features.numeric if has_column(files, rollout, side, c)]
-    named = [*rollout.features.categorical, *TRACKED]
-    texts = [c for c in named if has_column(files, rollout, side, c)]
+    logged = shape.logged.get(side, ())
+    numeric = [c for c in rollout.features.numeric if c in logged]
+    texts = [c for c in (*rollout.features.categorical, *TRACKED) if c in logged]
     counts = {
         c: HourlyCounts(shape.frozen.binning(c), slot.hours, fine_by_hour=False) for c in numeric
     }
@@ -104,7 +117,7 @@ def _count_numeric(
     binning = counts.binning
     if column in batch.columns:
         values, nulls = numbers(batch.columns[column])
-    else:  # this file lacks the column: every row is a NULL, and `check` names the file
+    else:  # this file lacks the column: every row is a NULL, and `logs.gaps` names the file
         values, nulls = np.zeros(len(batch), dtype=np.float32), np.arange(len(batch))
     raw = raw_bins(values, nulls, binning.kind, binning.origin, buffer)
     counts.add(raw, bounds, nulls)
@@ -124,7 +137,7 @@ class _Values:
         if values is None:
             self.counts[:, -1] += np.diff(bounds)
             return
-        code = coded(values, self.vocabulary, len(self.vocabulary) + 1)
+        code = coded(values, self.vocabulary, len(self.vocabulary) + 1)  # last: NULL
         hours = np.repeat(np.arange(len(self.counts)), np.diff(bounds))
         flat = np.bincount(hours * self.width + code, minlength=self.counts.size)
         self.counts += flat.reshape(self.counts.shape)
@@ -233,19 +246,44 @@ def _repeat(word: str, times: int) -> pa.Array:
 
 def pair_tables(slot: Slot) -> Tables:
     """All other tables. A slot too large for memory is split by request id; parts add up."""
-    rows = sum(
-        group.rows
-        for file in slot.files["champion"]
-        for group in file.groups
-        if group.first is not None and group.first < slot.end and (group.last or 0) >= slot.start
-    )
-    parts = max(1, -(-rows // PART_ROWS))
-    with tempfile.TemporaryDirectory(prefix="analyzer-") as folder:
-        spools = {side: _spool(slot, side, parts, Path(folder)) for side in SIDES}
-        pieces = zip(*(spools[side].tables() for side in SIDES), strict=True)
-        results = [_part_tables(slot, ours, theirs) for ours, theirs in pieces]
+    parts = max(1, -(-max(_rows(slot, side) for side in SIDES) // PART_ROWS))
+    try:
+        with tempfile.TemporaryDirectory(prefix="analyzer-") as folder:
+            spools = {side: _spool(slot, side, parts, Path(folder)) for side in SIDES}
+            pieces = zip(*(spools[side].tables() for side in SIDES), strict=True)
+            results = [_part_tables(slot, ours, theirs) for ours, theirs in pieces]
+    except OSError as error:
+        raise StoreError(
+            f"the temporary folder {tempfile.gettempdir()} cannot be used ({error}); "
+            "make room there or point TMPDIR elsewhere"
+        ) from None
+    results[0]["rejects"] = merge("rejects", [results[0]["rejects"], _timeless(slot)])
     names = results[0].keys()
     return {name: merge(name, [result[name] for result in results]) for name in names}
+
+
+def _rows(slot: Slot, side: Side) -> int:
+    """Rows of a side that the slot may hold at most."""
+    return sum(
+        group.rows
+        for file in slot.files[side]
+        for group in file.groups
+        if group.first is not None
+        and group.last is not None
+        and (group.first < slot.end and group.last >= slot.start)
+    )
+
+
+def _timeless(slot: Slot) -> pa.Table:
+    """Rows without a `ts`, counted in the hour in which their file begins."""
+    parts = [empty("rejects", ["n"])]
+    for side in SIDES:
+        for file in slot.files[side]:
+            if file.null_ts and file.first is not None and slot.start <= file.first < slot.end:
+                hour = file.first // HOUR * HOUR
+                found = null_times(slot.shape.rollout, side, file)
+                parts += [_reject_rows(side, "ts null", [hour], [found])] if found else []
+    return add_up("rejects", pa.concat_tables(parts))
 
 
 def _spool(slot: Slot, side: Side, parts: int, folder: Path) -> Spool:
@@ -261,7 +299,7 @@ def _spool(slot: Slot, side: Side, parts: int, folder: Path) -> Spool:
 
 def _part_tables(slot: Slot, ours: pa.Table | None, theirs: pa.Table | None) -> Tables:
     blank = narrow(slot.shape, Batch(np.zeros(0, dtype=np.int64), {"request_id": _no_ids()}))
-    rows = {
+    rows: dict[Side, Rows] = {
         "champion": Rows(ours if ours is not None else pa.Table.from_batches([blank])),
         "challenger": Rows(theirs if theirs is not None else pa.Table.from_batches([blank])),
     }
@@ -375,25 +413,21 @@ def _rejects(slot: Slot, rows: Mapping[Side, Rows], inside: Mapping[Side, slice]
         reasons = {
             f"score {word.replace('_', ' ')}": state == code
             for code, word in enumerate(SCORE_STATES)
-            if code not in (OK, 1)
+            if code not in (OK, NO_SCORE)
         }
         reasons["request id null"] = rows[side]["has_id"][keep] == 0
-        reasons["latency negative or not finite"] = (rows[side]["flags"][keep] & 4) > 0
+        reasons["latency negative or not finite"] = (rows[side]["flags"][keep] & BAD_LATENCY) > 0
+        reasons["outside its partition"] = (rows[side]["flags"][keep] & STRAYED) > 0
         for reason, chosen in reasons.items():
             n = np.diff(np.searchsorted(ts[chosen], edges))
             busy = np.flatnonzero(n)
-            parts.append(
-                table(
-                    "rejects",
-                    {
-                        "hour": edges[busy],
-                        "model": _repeat(side, len(busy)),
-                        "reason": _repeat(reason, len(busy)),
-                        "n": n[busy],
-                    },
-                )
-            )
+            parts.append(_reject_rows(side, reason, edges[busy], n[busy]))
     return merge("rejects", [pa.concat_tables(parts)])
+
+
+def _reject_rows(side: Side, reason: str, hours: Ints | list[int], n: Ints | list[int]) -> pa.Table:
+    named = {"model": _repeat(side, len(n)), "reason": _repeat(reason, len(n))}
+    return table("rejects", {"hour": hours, **named, "n": n})
 
 
 def _minutes(slot: Slot, measures: Mapping[str, Measures]) -> pa.Table:
@@ -589,7 +623,8 @@ def _parity(slot: Slot, champion: Rows, challenger: Rows, at: Ints, other: Ints)
         missing, absent = np.isnan(ours), np.isnan(theirs)
         both = ~missing & ~absent
         with np.errstate(invalid="ignore"):
-            far = np.abs(ours - theirs) > PARITY_TOLERANCE * np.maximum(abs(ours), abs(theirs))
+            size = np.minimum(np.maximum(abs(ours), abs(theirs)), LARGEST)
+            far = np.abs(ours - theirs) > PARITY_TOLERANCE * size
         columns = {
             "compared": np.ones(len(at), dtype=bool),
             "differing": (both & far & (ours != theirs)) | (missing != absent),

@@ -12,12 +12,13 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import os
+import re
 import shutil
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TypeVar
+from typing import TextIO, TypeVar
 
 import msgspec
 import pyarrow as pa
@@ -31,6 +32,9 @@ from analyzer.profile import SCHEMA, TABLES
 
 T = TypeVar("T")
 
+_OWN_FILES = ("store.json", "columns.json", "files.json")
+_OWN_FOLDER = re.compile(r"\d{4}-\d\d-\d\dT\d\d-[0-9a-f]{16}")
+
 
 class Roles(Struct, frozen=True, forbid_unknown_fields=True):
     """store.json: which logs were called champion and challenger when the store was made."""
@@ -38,6 +42,12 @@ class Roles(Struct, frozen=True, forbid_unknown_fields=True):
     schema: int
     champion: str
     challenger: str
+
+
+class _Version(Struct, frozen=True):
+    """What store.json of any version begins with."""
+
+    schema: int
 
 
 class Manifest(Struct, frozen=True, forbid_unknown_fields=True):
@@ -54,7 +64,7 @@ class Manifest(Struct, frozen=True, forbid_unknown_fields=True):
 
 def slot_name(start: int) -> str:
     """Name of the slot that begins at `start`, microseconds UTC."""
-    return datetime.fromtimestamp(start / 1e6, UTC).strftime("%Y-%m-%dT%H")
+    return datetime.fromtimestamp(start // 1_000_000, UTC).strftime("%Y-%m-%dT%H")
 
 
 class Store:
@@ -71,8 +81,8 @@ class Store:
     @contextmanager
     def locked(self) -> Iterator[None]:
         """Hold the store for writing. Raises StoreError at once when another scan holds it."""
-        self._make_folders()
-        with open(self.path / "lock", "a+", encoding="utf-8") as lock:
+        self.roles()  # another version's store is left as it is
+        with self._open_lock() as lock:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
@@ -81,38 +91,39 @@ class Store:
                     f"{self.path}: another scan is writing to this store "
                     f"(process {lock.read().strip() or 'unknown'}); wait for it to end"
                 ) from None
-            lock.truncate(0)
-            lock.write(str(os.getpid()))
-            lock.flush()
+            with suppress(OSError):  # a full disk: the number only serves the message above
+                lock.truncate(0)
+                lock.write(str(os.getpid()))
+                lock.flush()
             self._sweep()
             yield
 
-    def _make_folders(self) -> None:
+    def _open_lock(self) -> TextIO:
         try:
             for folder in ("slots", "data"):
                 (self.path / folder).mkdir(parents=True, exist_ok=True)
+            return open(self.path / "lock", "a+", encoding="utf-8")
         except OSError as error:
-            raise StoreError(f"{self.path}: the store cannot be made ({error})") from None
+            raise StoreError(f"{self.path}: the store cannot be written ({error})") from None
 
     def _sweep(self) -> None:
-        """Remove what a killed scan left: data that no manifest names, half-written files."""
+        """Remove what a killed scan left: data that no manifest names, half-written files.
+
+        Nothing else is touched: `[store] path` may point at a folder that holds other things.
+        """
         named = {f"{m.slot}-{m.digest}" for m in self.manifests().values()}
         for folder in (self.path / "data").iterdir():
-            if folder.name not in named:
+            if _OWN_FOLDER.fullmatch(folder.name) and folder.name not in named:
                 shutil.rmtree(folder, ignore_errors=True)
-        for file in [*self.path.glob("*.part"), *(self.path / "slots").glob("*.part")]:
+        for name in _OWN_FILES:
+            (self.path / f"{name}.part").unlink(missing_ok=True)
+        for file in (self.path / "slots").glob("*.json.part"):
             file.unlink(missing_ok=True)
 
     def manifests(self) -> dict[int, Manifest]:
         """All slots by start. A manifest that cannot be read counts as absent: it is remade."""
-        found = {}
-        for file in sorted((self.path / "slots").glob("*.json")):
-            try:
-                manifest = msgspec.json.decode(file.read_bytes(), type=Manifest)
-            except (msgspec.DecodeError, OSError):
-                continue
-            found[manifest.start] = manifest
-        return found
+        found = [_manifest(file) for file in sorted((self.path / "slots").glob("*.json"))]
+        return {manifest.start: manifest for manifest in found if manifest is not None}
 
     def intact(self, manifest: Manifest) -> bool:
         """Whether every table is there with the size it was written with."""
@@ -150,7 +161,7 @@ class Store:
             inputs,
             {name: len(tables[name]) for name in sorted(tables)},
         )
-        old = self.manifests().get(start)
+        old = _manifest(self.path / "slots" / f"{manifest.slot}.json")
         folder = self._data(manifest)
         try:
             if not (folder.is_dir() and self.intact(manifest)):
@@ -176,8 +187,13 @@ class Store:
     def _replace(self, name: str, content: object) -> None:
         target = self.path / name
         part = target.with_name(target.name + ".part")
-        _write(part, msgspec.json.format(msgspec.json.encode(content, order="sorted")) + b"\n")
-        os.replace(part, target)
+        try:
+            _write(part, msgspec.json.format(msgspec.json.encode(content, order="sorted")) + b"\n")
+            os.replace(part, target)
+        except OSError as error:
+            raise StoreError(
+                f"{target}: cannot be written ({error}); make room and run the scan again"
+            ) from None
 
     def _load(self, name: str, kind: type[T]) -> T | None:
         try:
@@ -191,13 +207,13 @@ class Store:
 
     def roles(self) -> Roles | None:
         """Who was who when the store was made. Raises StoreError for another schema version."""
-        roles = self._load("store.json", Roles)
-        if roles is not None and roles.schema != SCHEMA:
+        version = self._load("store.json", _Version)
+        if version is not None and version.schema != SCHEMA:
             raise StoreError(
-                f"{self.path}: this store has schema {roles.schema}, this version reads "
+                f"{self.path}: this store has schema {version.schema}, this version reads "
                 f"{SCHEMA}; scan into a new store (`[store] path`)"
             )
-        return roles
+        return self._load("store.json", Roles)
 
     def save_roles(self, roles: Roles) -> None:
         """Remember who is who."""
@@ -233,6 +249,13 @@ class Store:
             return pq.read_table(path, use_threads=False, partitioning=None)
         except (OSError, pa.ArrowInvalid, KeyError) as error:
             raise StoreError(f"{path}: cannot be read ({error}); scan again") from None
+
+
+def _manifest(path: Path) -> Manifest | None:
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=Manifest)
+    except (msgspec.DecodeError, OSError):
+        return None
 
 
 def _write(path: Path, content: bytes) -> None:

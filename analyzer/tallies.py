@@ -18,6 +18,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from analyzer.errors import LogError
 from analyzer.frozen import OTHER, QUANTUM_BITS, shown
 from analyzer.histogram import HourlyCounts, raw_bins
 from analyzer.ids import BUCKETS
@@ -61,13 +62,22 @@ class Rows:
             self.parity = {n: c.take(pa.array(order)) for n, c in self.parity.items()}
 
     def __getitem__(self, name: str) -> NDArray[Any]:
-        return self.columns[name]
+        column: NDArray[Any] = self.columns[name]
+        return column
 
     @property
     def identity(self) -> Identity:
         """What pairing needs of these rows."""
         c = self.columns
-        return Identity(c["key"], c["check"], c["has_id"].view(bool), c["ts"], c["score"])
+        return Identity(
+            c["key"], c["check"], c["has_id"].view(bool), c["ts"], c["score"], self._others
+        )
+
+    def _others(self, rows: Ints) -> list[NDArray[Any]]:
+        """What else the chosen rows hold: decides which of several equal rows pairs."""
+        chosen = [values[rows] for _, values in sorted(self.columns.items())]
+        features = [values.take(pa.array(rows)) for _, values in sorted(self.parity.items())]
+        return [*chosen, *(values.to_numpy() for values in features)]
 
 
 @dataclass(frozen=True)
@@ -130,7 +140,10 @@ def _is_packed(group: Sequence[str]) -> bool:
 
 
 def _exact(code: Ints, cells: int, weight: Floats) -> Ints:
-    """Sum of whole-numbered weights, split in two limbs where a float64 would round."""
+    """Sum of whole-numbered weights, split in two limbs where a float64 would round.
+
+    It fits: CHUNK squares of scores or differences within `narrow.SCORE_REACH` stay below 2**62.
+    """
     largest = float(np.max(np.abs(weight), initial=0.0))
     if largest * len(weight) < 2.0**53:
         return np.bincount(code, weights=weight, minlength=cells).astype(np.int64)
@@ -235,7 +248,13 @@ def _add(store: dict[str, Ints], row: int, rows: int, sums: dict[str, Ints]) -> 
     for name, values in sums.items():
         if name not in store:
             store[name] = np.zeros((rows, len(values)), dtype=np.int64)
-        store[name][row] += values
+        total = store[name][row]
+        total += values
+        if name.endswith("_squares") and bool((total < 0).any()):  # squares only ever grow
+            raise LogError(
+                f"the sums in {name!r} grow beyond 64 bits: scores are many times larger than "
+                "when the store was made; scan into a new store ([store] path)"
+            )
 
 
 def side_measures(

@@ -1,0 +1,18 @@
+"""Fixtures shared by all tests: `book` builds folders of logs (see `logbook`)."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))  # so that any test may `from logbook import ...`
+
+from logbook import Book
+
+
+@pytest.fixture
+def book(tmp_path: Path) -> Book:
+    """An empty folder to write logs and a rollout.toml into."""
+    return Book(tmp_path)
