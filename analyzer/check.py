@@ -1,6 +1,6 @@
 """`analyzer check`: what is wrong with the logs, and what the shadow gate needs of them.
 
-Everything is read batch by batch; only one slot's request ids are held at a time.
+Everything is read batch by batch; request ids are held for a slot or few at a time.
 """
 
 from __future__ import annotations
@@ -31,6 +31,8 @@ Files = Mapping[Side, list[LogFile]]
 SEGMENT_VALUES = 50
 VOCABULARY = 1_000
 DAY = 24 * HOUR
+HELD_ROWS = 1_500_000
+"""Rows whose request ids are held at a time; a slot is never divided."""
 SAMPLED_IDS = 400_000
 """Request ids of the champion that are looked for in the challenger's log."""
 
@@ -346,26 +348,39 @@ def _row_findings(logs: _Logs, side: Side, rows: Sequence[Mapping[str, int]]) ->
             yield Finding("counted", side, name, column, count, problem, remedy)
 
 
-def _slots(logs: _Logs, side: Side) -> Iterator[tuple[int, int]]:
-    """Slots of the span in which the log may hold rows."""
+def _stretches(logs: _Logs, side: Side) -> Iterator[tuple[int, int]]:
+    """The span in stretches of whole slots, each of about `HELD_ROWS` rows or one slot."""
     length = logs.rollout.time.slot_hours * HOUR
+    begin, held = logs.start, 0
     for start in range(logs.start // length * length, logs.end, length):
-        span = max(start, logs.start), min(start + length, logs.end)
-        if any(file.overlaps(*span) for file in logs.files[side]):
-            yield span
+        held += sum(
+            group.rows
+            for file in logs.files[side]
+            for group in file.groups
+            if group.first is not None
+            and group.last is not None
+            and (group.first < start + length and group.last >= start)
+        )
+        if held >= HELD_ROWS:
+            yield begin, min(start + length, logs.end)
+            begin, held = start + length, 0
+    if held:
+        yield begin, logs.end
 
 
 def _duplicates(logs: _Logs, side: Side) -> Iterator[Finding]:
     """Request ids logged twice. Settled inside a slot, as the scan does."""
-    schema = pa.schema({"file": pa.string(), "request_id": pa.string()})
+    schema = pa.schema({"file": pa.string(), "ts": pa.int64(), "request_id": pa.string()})
 
     def batches(span: tuple[int, int]) -> Iterator[pa.RecordBatch]:
         for file, batch in logs.batches(side, ["request_id"], span):
-            yield pa.record_batch([pa.repeat(file.name, len(batch)), _ids(batch)], schema=schema)
+            arrays = [pa.repeat(file.name, len(batch)), pa.array(batch.ts), _ids(batch)]
+            yield pa.record_batch(arrays, schema=schema)
 
+    slot = {"slot": logs.rollout.time.slot_hours * HOUR}
     found: dict[tuple[str, str], int] = {}
-    for span in _slots(logs, side):
-        for row in _ask("check_duplicates", {"logged": (schema, batches(span))}, {}):
+    for span in _stretches(logs, side):
+        for row in _ask("check_duplicates", {"logged": (schema, batches(span))}, slot):
             pair = str(row["first_file"]), str(row["last_file"])
             found[pair] = found.get(pair, 0) + row["extra_rows"]
     column = logs.rollout.log(side).source("request_id")

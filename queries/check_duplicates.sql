@@ -1,7 +1,7 @@
--- Request ids that one model logged more than once, by the files that hold them.
+-- Request ids that one model logged more than once in a slot, by the files that hold them.
 -- grain: first_file, last_file (the same where a file repeats itself)
--- reads: logged (file, request_id)
--- parameters: none
+-- reads: logged (file, ts in microseconds UTC, request_id)
+-- parameters: $slot (its length in microseconds)
 -- columns: first_file, last_file, ids (that occur more than once), extra_rows (beyond the first)
 WITH repeated AS (
     SELECT
@@ -10,7 +10,7 @@ WITH repeated AS (
         count(*) AS n
     FROM logged
     WHERE request_id IS NOT NULL
-    GROUP BY request_id
+    GROUP BY ts // $slot, request_id
     HAVING count(*) > 1
 )
 SELECT
