@@ -157,9 +157,6 @@ def _waiting(material: Material, check: Check) -> list[Waiting]:
         needs = float(material.policy.shadow.min_hours)
         at = material.window.start + int(needs * HOUR)
         return [_wait(check.id, hours, needs, at, "hours")]
-    if check.id == "model.score_psi" and check.observed.undefined:
-        at = material.window.start + 48 * HOUR
-        return [_wait(check.id, hours, 48.0, at, "hours, so that both halves hold every hour")]
     shares = ("infrastructure.errors", "infrastructure.latency")
     if check.id not in shares and not check.id.startswith(("model.nulls", "model.parity")):
         return []

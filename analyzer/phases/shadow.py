@@ -10,7 +10,6 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import norm
 
-from analyzer.config import calendar
 from analyzer.measure import (
     BLOCK_HOURS,
     Hourly,
@@ -22,7 +21,6 @@ from analyzer.measure import (
     logged,
     rate,
     rate_of,
-    score_cells,
 )
 from analyzer.phases.data import data_checks
 from analyzer.phases.gate import (
@@ -32,10 +30,9 @@ from analyzer.phases.gate import (
     percent,
     share_with_interval,
 )
+from analyzer.phases.halves import DAY_HOURS, half_psi
 from analyzer.stats.dependence import combined_design_effect, design_effect
-from analyzer.stats.psi import psi_design_effect, psi_interval
 from analyzer.stats.result import Estimate, Result, Undefined, estimate, point
-from analyzer.stats.sequential import spend
 from analyzer.tallies import over
 from analyzer.verdict import Check, Outcome, judge, worst
 from analyzer.window import HOUR, Window
@@ -291,6 +288,11 @@ def _absolute(change: float, half: float, n: float) -> Result:
 def _score_psi(material: Material) -> Check:
     limits = material.policy.shadow
     result = half_psi(material)
+    how = (
+        "at the same hours"
+        if material.window.hours >= 2 * DAY_HOURS
+        else "with the champion's own change between them taken out"
+    )
     return check(
         material,
         "model.score_psi",
@@ -299,61 +301,9 @@ def _score_psi(material: Material) -> Check:
         result,
         "<=",
         limits.max_score_psi,
-        "The challenger's score distribution, second half of the phase against the first at the "
-        f"same hours: debiased PSI {number_with_interval(result)}; at most "
-        f"{limits.max_score_psi:g}.",
+        "The challenger's score distribution, second half of the phase against the first "
+        f"{how}: debiased PSI {number_with_interval(result)}; at most {limits.max_score_psi:g}.",
     )
-
-
-def half_psi(material: Material) -> Result:
-    """Debiased PSI of the challenger's scores between the window's halves, equal hours in each.
-
-    Hours of the week are matched when both halves hold a week, else hours of the day. The
-    interval spends its error over hourly readings since the shortest allowed duration.
-    """
-    limits = material.policy.shadow
-    counts = score_cells(material.profiles, "challenger")
-    pairs = matched_hours(material, len(counts))
-    if not pairs:
-        return Undefined("the two halves share no hour of the day; wait for more hours")
-    first = np.stack([counts[a] for a, _ in pairs])
-    second = np.stack([counts[b] for _, b in pairs])
-    blocks = np.arange(len(pairs)) // BLOCK_HOURS
-    grouped = [
-        np.stack([half[blocks == b].sum(axis=0) for b in range(blocks[-1] + 1)])
-        for half in (first, second)
-    ]
-    effect = psi_design_effect(*grouped)
-    deff = combined_design_effect(effect, minimum_blocks=2)
-    look = max(1, int(material.window.hours) - limits.min_hours + 1)
-    alpha = spend(1 - limits.confidence, look)
-    return psi_interval(first.sum(axis=0), second.sum(axis=0), deff=deff, alpha=alpha)
-
-
-def matched_hours(material: Material, hours: int) -> list[tuple[int, int]]:
-    """(hour of the first half, hour of the second half) with the same local hour, in order."""
-    zone = calendar(material.rollout)
-    half = hours // 2
-    weekly = half >= 7 * 24
-
-    def local(hour: int) -> int:
-        instant = (material.window.start + hour * HOUR) // 1_000_000
-        moment = datetime.fromtimestamp(instant, UTC).astimezone(zone)
-        return moment.hour + (24 * moment.weekday() if weekly else 0)
-
-    early: dict[int, list[int]] = {}
-    late: dict[int, list[int]] = {}
-    for hour in range(half):
-        early.setdefault(local(hour), []).append(hour)
-    for hour in range(hours - 1, hours - half - 1, -1):
-        late.setdefault(local(hour), []).append(hour)
-    pairs = [
-        pair
-        for key in early
-        if key in late
-        for pair in zip(early[key], reversed(late[key][: len(early[key])]), strict=False)
-    ]
-    return sorted(pairs)
 
 
 def _critical_features(material: Material) -> list[Check]:

@@ -1,1 +1,1 @@
-"""Planted truth: is the gate right when the truth is known? `python -m benchmarks.planted.shadow`."""
+"""Planted truth: is the gate right where the truth is known? See `benchmarks.planted.shadow`."""

@@ -236,9 +236,7 @@ def rows(phase: Phase) -> Iterator[Rows]:
         first = last
 
 
-def _day(
-    phase: Phase, world: _World, random: np.random.Generator, span: slice, made: int
-) -> Rows:
+def _day(phase: Phase, world: _World, random: np.random.Generator, span: slice, made: int) -> Rows:
     counts = random.poisson(world.expected[span])
     minute = np.repeat(np.arange(span.start, span.stop), counts)
     n = len(minute)
