@@ -245,8 +245,8 @@ def _notes(material: Material, busy: int) -> list[str]:
     inside = [m for m in held.manifests if held.window.holds(m.start, m.end)]
     if len(inside) < len(held.manifests):
         notes.append(
-            "The window cuts through slots: unit buckets and worst pairs come from whole slots "
-            "only."
+            "The window cuts through slots: worst pairs come from whole slots only, and what "
+            "is said of units counts the cut slots whole."
         )
     if busy == 0:
         notes.append("The champion logged nothing in this window.")

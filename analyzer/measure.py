@@ -94,8 +94,13 @@ def by_hour(profiles: Profiles, rows: pa.Table, columns: list[str]) -> Hourly:
 
 
 def in_buckets(profiles: Profiles, model: str) -> dict[str, Ints]:
-    """Sums over the window's whole slots by unit bucket, 256 of each."""
-    table = profiles.table("cell_buckets")
+    """Sums by unit bucket, 256 of each, over every slot that the window touches.
+
+    They say how alike a unit's requests are (design effects), so a slot that the window cuts
+    counts whole: without it, a phase that begins at noon would know nothing of its units.
+    """
+    slots = [profiles.store.read(m, "cell_buckets") for m in profiles.manifests]
+    table = pa.concat_tables(slots, promote_options="default")
     rows = table.filter(pc.and_(pc.equal(table["model"], model), pc.is_null(table["a"])))
     bucket = rows["bucket"].to_numpy()
     sums = {}
@@ -213,8 +218,22 @@ def score_cells(profiles: Profiles, model: str) -> NDArray[np.float64]:
     edges = starts[np.arange(count) * len(starts) // count]
     cell = np.maximum(np.searchsorted(edges, code, side="right") - 1, 0)
     hours = int(profiles.window.hours)
-    flat: Floats = np.bincount(hour * count + cell, weights=n, minlength=hours * count)
-    return flat.reshape((hours, count))
+    flat = np.bincount(hour * count + cell, weights=n, minlength=hours * count)
+    return flat.reshape((hours, count)).astype(np.float64)
+
+
+def class_cells(profiles: Profiles, model: str) -> NDArray[np.float64]:
+    """Predicted classes by hour: shape hours x classes, the same classes for both models."""
+    table = profiles.table("values")
+    rows = table.filter(pc.equal(table["column"], "prediction"))
+    rows = rows.filter(pc.is_valid(rows["value"]))
+    labels = sorted(pc.unique(rows["value"]).to_pylist())
+    rows = rows.filter(pc.equal(rows["model"], model))
+    hour = (rows["hour"].cast(pa.int64()).to_numpy() - profiles.window.start) // HOUR
+    counts = np.zeros((int(profiles.window.hours), len(labels)), dtype=np.float64)
+    place = pc.index_in(rows["value"], value_set=pa.array(labels, pa.string())).to_numpy()
+    np.add.at(counts, (hour, place), rows["n"].to_numpy())
+    return counts
 
 
 def feature_nulls(profiles: Profiles, model: str, feature: str) -> Hourly:

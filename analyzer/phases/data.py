@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import numpy as np
-import pyarrow as pa
 import pyarrow.compute as pc
+from numpy.typing import NDArray
 
 from analyzer.logs import SIDES
-from analyzer.measure import by_hour, realised
+from analyzer.measure import by_hour, feature_nulls, hourly, realised
 from analyzer.phases.gate import Material, check, percent, share_with_interval
 from analyzer.stats.result import Result, Undefined, point
 from analyzer.verdict import Check
-from analyzer.window import Window
+from analyzer.window import HOUR, show
+
+DAY_HOURS = 24
 
 
 def data_checks(material: Material) -> list[Check]:
@@ -23,8 +25,10 @@ def data_checks(material: Material) -> list[Check]:
         _strangers(material),
         *_duplicates(material),
         *_rejects(material),
+        *_unscored(material),
         _clocks(material),
         _unwatched(material),
+        _days(material),
     ]
 
 
@@ -238,14 +242,77 @@ def _unwatched(material: Material) -> Check:
 
 
 def _dark_hours(material: Material) -> int:
+    return int(material.window.hours) - len(_busy_hours(material))
+
+
+def watched_hours(material: Material) -> int:
+    """Hours from the window's first to its last with champion traffic."""
+    busy = _busy_hours(material)
+    return int(busy[-1] - busy[0]) + 1 if len(busy) else 0
+
+
+def _busy_hours(material: Material) -> NDArray[np.int64]:
     hours = by_hour(material.profiles, material.profiles.table("coverage"), ["champion_rows"])
-    return int(np.count_nonzero(hours["champion_rows"] == 0))
+    return np.flatnonzero(hours["champion_rows"])
 
 
-def missing_days(material: Material) -> list[Window]:
-    """Slots of the window that the store does not hold at all."""
-    held = pa.array([m.start for m in material.profiles.manifests], pa.int64()).to_pylist()
-    length = material.rollout.time.slot_hours * 3_600_000_000
-    first = material.window.start // length * length
-    starts = range(first, material.window.end, length)
-    return [Window(start, start + length) for start in starts if start not in held]
+def _days(material: Material) -> Check:
+    """A whole day without a champion row inside the phase: its logs are missing."""
+    busy = _busy_hours(material)
+    gaps = np.diff(busy) - 1
+    longest = int(gaps.max(initial=0))
+    missing = longest >= DAY_HOURS
+    at = int(busy[int(np.argmax(gaps))]) + 1 if missing else 0
+    sentence = (
+        f"The champion logged nothing for {longest} h from "
+        f"{show(material.window.start + at * HOUR)}: logs are missing, or choose a window "
+        "without that time."
+        if missing
+        else "No whole day of the phase is without champion rows."
+    )
+    return check(
+        material,
+        "data.days",
+        "data",
+        "longest time without champion rows, hours",
+        point(float(longest), len(busy), "counted"),
+        "<",
+        float(DAY_HOURS),
+        sentence,
+        outcome="invalid" if missing else "pass",
+    )
+
+
+def _unscored(material: Material) -> list[Check]:
+    """Requests that the challenger answered without an error and without a usable prediction.
+
+    The champion's own share is allowed for: some models abstain.
+    """
+    counted = {side: _predictions(material, side) for side in SIDES}
+    ours, theirs = counted["champion"], counted["challenger"]
+    usual = ours[0] / ours[1] if ours[1] else 0.0
+    limit = material.policy.data.max_rejected_share + usual
+    result = realised(theirs[0], theirs[1], "requests without error and without a prediction")
+    return [
+        check(
+            material,
+            "data.unscored.challenger",
+            "data",
+            "answers without a prediction",
+            result,
+            "<=",
+            limit,
+            f"{theirs[0]:,} of {theirs[1]:,} challenger requests have no usable prediction beyond "
+            f"those that failed: {share_with_interval(result)}; at most {percent(limit)}, the "
+            f"champion's own share and {percent(material.policy.data.max_rejected_share)} more.",
+        )
+    ]
+
+
+def _predictions(material: Material, side: str) -> tuple[int, int]:
+    """Requests without a usable prediction beyond those that failed, and all requests."""
+    sums = hourly(material.profiles, side)
+    rows, missing = sums.total("n"), sums.total("nulls")
+    if material.rollout.score.type == "class":
+        missing = feature_nulls(material.profiles, side, "prediction").total("nulls")
+    return max(missing - sums.total("errors"), 0), rows

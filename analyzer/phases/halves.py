@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from analyzer.config import calendar
-from analyzer.measure import BLOCK_HOURS, score_cells
+from analyzer.measure import BLOCK_HOURS, class_cells, score_cells
 from analyzer.phases.gate import Material
 from analyzer.stats.dependence import combined_design_effect
 from analyzer.stats.psi import psi_design_effect, psi_interval
@@ -30,7 +30,7 @@ Floats = NDArray[np.float64]
 
 
 def half_psi(material: Material) -> Result:
-    """Debiased PSI of the challenger's scores between the window's halves.
+    """Debiased PSI of the challenger's scores or classes between the window's halves.
 
     Halves of a day or more: the same hours of each (of the week when both hold a week). Shorter:
     all hours, the first half re-weighted by how the champion's scores moved. The interval spends
@@ -39,10 +39,11 @@ def half_psi(material: Material) -> Result:
     limits = material.policy.shadow
     look = max(1, int(material.window.hours) - limits.min_hours + 1)
     alpha = spend(1 - limits.confidence, look)
-    counts = score_cells(material.profiles, "challenger")
+    cells = class_cells if material.rollout.score.type == "class" else score_cells
+    counts = cells(material.profiles, "challenger")
     half = len(counts) // 2
     if half < DAY_HOURS:
-        return _standardised(counts, score_cells(material.profiles, "champion"), alpha)
+        return _standardised(counts, cells(material.profiles, "champion"), alpha)
     pairs = matched_hours(material, len(counts))
     first = _in_blocks(counts[[a for a, _ in pairs]])
     second = _in_blocks(counts[[b for _, b in pairs]])

@@ -13,6 +13,7 @@ from scipy.stats import norm
 from analyzer.measure import (
     BLOCK_HOURS,
     Hourly,
+    Rate,
     by_hour,
     feature_nulls,
     hourly,
@@ -22,7 +23,7 @@ from analyzer.measure import (
     rate,
     rate_of,
 )
-from analyzer.phases.data import data_checks
+from analyzer.phases.data import data_checks, watched_hours
 from analyzer.phases.gate import (
     Material,
     check,
@@ -48,7 +49,7 @@ def shadow_checks(material: Material) -> list[Check]:
         *data_checks(material),
         _latency(material),
         _errors(material),
-        _score_ratio(material),
+        *([] if material.rollout.score.type == "class" else [_score_ratio(material)]),
         _score_psi(material),
         *_critical_features(material),
         _divergence(material),
@@ -57,8 +58,8 @@ def shadow_checks(material: Material) -> list[Check]:
 
 def _duration(material: Material) -> Check:
     limits = material.policy.shadow
-    hours = material.window.hours
-    result = point(hours, hours, "hours in the window")
+    hours = float(watched_hours(material))
+    result = point(hours, hours, "hours from the first to the last with traffic")
     word = "" if material.started else " The phase's start is not recorded in the diary."
     return check(
         material,
@@ -77,7 +78,9 @@ def _latency(material: Material) -> Check:
     limits = material.policy.shadow
     name = over(limits.latency_limit_ms)
     found = rate(material.profiles, "challenger", name, "latency_n", confidence=limits.confidence)
-    result = found.result if found.n else Undefined("the challenger logs no latency")
+    result = _with_missing(material, found, name)
+    missing = hourly(material.profiles, "challenger").total("n") - found.n
+    silent = f" {missing:,} requests log none and may have been slow." if missing else ""
     tail = latency_quantile(
         material.profiles, "challenger", limits.latency_quantile, deff=found.deff
     )
@@ -94,8 +97,32 @@ def _latency(material: Material) -> Check:
         f"more: {share_with_interval(result)}; below {percent(limit)} is needed for "
         f"P{limits.latency_quantile * 100:g} < {limits.latency_limit_ms:g} ms. "
         f"P{limits.latency_quantile * 100:g} is {number_with_interval(tail, ' ms')}. "
-        f"Design effect {found.deff:.2g}.{_worst_hour(material, name, 'latency_n')}",
+        f"Design effect {found.deff:.2g}.{silent}{_worst_hour(material, name, 'latency_n')}",
         counts={"over_limit": found.k, "with_latency": found.n},
+    )
+
+
+def _with_missing(material: Material, found: Rate, name: str) -> Result:
+    """The share of slow requests when nothing is known of those that log no latency.
+
+    A timeout often logs none. So the upper end takes them all as slow and the lower end as fast.
+    """
+    if not isinstance(found.result, Estimate):
+        return Undefined("the challenger logs no latency")
+    sums = hourly(material.profiles, "challenger")
+    missing = sums.blocks("n") - sums.blocks("latency_n")
+    if not missing.any():
+        return found.result
+    confidence = material.policy.shadow.confidence
+    slowest = rate_of(sums.blocks(name) + missing, sums.blocks("n"), confidence=confidence).result
+    fastest = rate_of(sums.blocks(name), sums.blocks("n"), confidence=confidence).result
+    ends = [r for r in (slowest, fastest, found.result) if isinstance(r, Estimate)]
+    return estimate(
+        found.result.value,
+        min(r.low for r in ends),
+        max(r.high for r in ends),
+        found.result.n,
+        f"{found.result.method}, missing latencies either way",
     )
 
 
@@ -146,16 +173,16 @@ def _score_ratio(material: Material) -> Check:
         judge(change, "<=", limits.max_score_ratio_change) for change in changes
     ]
     what = "mean difference in reference SD" if _signed(material) else "score ratio"
-    if not changes:
+    if len(changes) < 2:  # one block is the whole phase: it would be compared with itself
         return check(
             material,
             "model.score_ratio",
             "model",
             f"change of {what} by block",
-            Undefined("no pair has two scores"),
+            Undefined(f"{len(changes)} blocks of {MIN_BLOCK_PAIRS} pairs, 2 needed"),
             "<=",
             limits.max_score_ratio_change,
-            "No pair of requests has two usable scores, so their ratio cannot be followed.",
+            "Too few pairs of requests have two usable scores to follow their ratio.",
         )
     outcome = worst(outcomes)
     candidates = [i for i, found in enumerate(outcomes) if found == outcome]

@@ -6,7 +6,7 @@ they equal a real scan's, value for value.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pyarrow as pa
@@ -15,11 +15,12 @@ from numpy.typing import NDArray
 from analyzer import ids
 from analyzer.config import Features, Log, Rollout
 from analyzer.errors import StoreError
-from analyzer.frozen import Bins, Frozen
+from analyzer.frozen import REFERENCE_ROWS, Bins, Frozen
 from analyzer.histogram import CELLS, NULL, codes_of, raw_bins, reference_cells
 from analyzer.policy import Policy
 from analyzer.profile import SCHEMA, TABLES, Tables, empty, merge, table
 from analyzer.profiles import Profiles
+from analyzer.scan import SPARSE
 from analyzer.store import Manifest, slot_name
 from analyzer.tallies import exact_weights, over
 from analyzer.window import HOUR, Window
@@ -39,10 +40,9 @@ ROLLOUT = Rollout(
 
 def simulate(phase: Phase, policy: Policy) -> Profiles:
     """The phase's profiles over its whole window."""
-    store = Simulated()
-    for day in rows(phase):
-        if store.frozen is None:
-            store.frozen = frozen_from(day)
+    days = list(rows(phase))
+    store = Simulated(frozen_from(_reference(days)))
+    for day in days:
         store.add(day, policy)
     window = Window(phase.start, phase.start + phase.hours * HOUR)
     return store.profiles(window)
@@ -51,14 +51,13 @@ def simulate(phase: Phase, policy: Policy) -> Profiles:
 class Simulated:
     """Tables by slot, in the place of a `Store`: it can be read, and that is all."""
 
-    def __init__(self) -> None:
+    def __init__(self, frozen: Frozen) -> None:
         self.slots: dict[int, Tables] = {}
-        self.frozen: Frozen | None = None
+        self.frozen = frozen
 
     def add(self, day: Rows, policy: Policy) -> None:
         """Profile one slot's rows."""
         start = int(day.ts[0]) // DAY * DAY
-        assert self.frozen is not None
         self.slots[start] = slot_tables(day, start, self.frozen, policy)
 
     def manifests(self) -> dict[int, Manifest]:
@@ -76,21 +75,48 @@ class Simulated:
 
     def profiles(self, window: Window) -> Profiles:
         """A window of the simulated store."""
-        assert self.frozen is not None
         return Profiles(self, self.frozen, list(self.manifests().values()), window)  # type: ignore[arg-type]
 
 
+def _reference(days: Sequence[Rows]) -> Rows:
+    """The slot that a scan freezes columns.json from: the first that is logged to both ends."""
+    last = len(days) - 1
+    whole = [
+        day
+        for number, day in enumerate(days)
+        if (number > 0 or day.ts[0] % DAY < HOUR)
+        and (number < last or day.ts[-1] % DAY >= DAY - HOUR)
+    ]
+    usual = sum(len(day.ts) for day in days) / len(days)
+    candidates = whole or list(days)
+    return next((d for d in candidates if len(d.ts) * SPARSE >= usual), candidates[-1])
+
+
+def _hours_read(day: Rows) -> NDArray[np.bool_]:
+    """The rows of the hours that a scan reads of the reference slot (`frozen.freeze`)."""
+    hour = day.ts % DAY // HOUR
+    counts = np.bincount(hour, minlength=24)
+    chosen, total = [], 0
+    for candidate in sorted(range(24), key=lambda h: (int(f"{h:05b}"[::-1], 2), h)):
+        if total >= REFERENCE_ROWS:
+            break
+        total += int(counts[candidate])
+        chosen.append(candidate)
+    return np.isin(hour, chosen)
+
+
 def frozen_from(day: Rows) -> Frozen:
-    """columns.json as a scan would freeze it from this slot, all rows read."""
+    """columns.json as a scan would freeze it from this slot."""
+    read = _hours_read(day)
     return Frozen(
         schema=SCHEMA,
         reference_start="",
-        reference_rows=len(day.ts),
+        reference_rows=int(read.sum()),
         scale=1.0,
         bins={
-            "score": _bins(day.scores["champion"], "probability", 0.0),
-            "latency_ms": _bins(day.latency["champion"], "distance", 0.0),
-            "amount": _amount_bins(day.amount["champion"]),
+            "score": _bins(day.scores["champion"][read], "probability", 0.0),
+            "latency_ms": _bins(day.latency["champion"][read], "distance", 0.0),
+            "amount": _amount_bins(day.amount["champion"][read]),
             "difference": Bins("distance", 0.0, [0], 0),
         },
         vocabularies={},
