@@ -1,0 +1,227 @@
+"""The command line: exit codes, messages, JSON, and how fast it answers."""
+
+import json
+import os
+import subprocess
+import sys
+import time
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from analyzer import cli
+from analyzer.cli import common
+from analyzer.errors import AnalyzerError, ConfigError, LogError, StoreError
+
+ROWS = 240
+START = datetime(2025, 3, 3, tzinfo=UTC)
+# DuckDB warns that `execute` copies Arrow results; engine.run is where that would change
+pytestmark = pytest.mark.filterwarnings("ignore:Arrow output on a DB-API result")
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The current folder: logs of one day, no rollout.toml yet."""
+    monkeypatch.chdir(tmp_path)
+    for side in ("champion", "challenger"):
+        content = pa.table(
+            {
+                "request_id": [f"r{i}" for i in range(ROWS)],
+                "ts": [START + timedelta(minutes=6 * i) for i in range(ROWS)],
+                "score": [i / ROWS for i in range(ROWS)],
+                "latency_ms": [5.0] * ROWS,
+                "error": [False] * ROWS,
+                "country": ["FR", "[red]DE\x1b[31m"] * (ROWS // 2),
+            }
+        )
+        (tmp_path / "logs" / side).mkdir(parents=True)
+        pq.write_table(content, tmp_path / "logs" / side / "a.parquet")
+    return tmp_path
+
+
+def test_from_logs_to_a_store(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.run(["init", "logs"]) == 0
+    assert cli.run(["check"]) == 0
+    assert "Nothing is wrong with these logs" in capsys.readouterr().out
+    assert cli.run(["event", "add", "phase", "shadow", "--at", "2025-03-03", "--weight", "0"]) == 0
+    assert cli.run(["scan"]) == 0
+    assert "1 slots profiled" in capsys.readouterr().out
+    assert cli.run(["scan", "--json"]) == 0
+    answer = json.loads(capsys.readouterr().out)
+    assert (answer["scanned"], answer["kept"]) == ([], ["2025-03-03T00"])
+    assert cli.run(["store", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["slots"][0]["slot"] == "2025-03-03T00"
+    assert cli.run(["event", "list", "--json"]) == 0
+    events = json.loads(capsys.readouterr().out)["events"]
+    assert events == [
+        {"challenger_weight": 0.0, "kind": "phase", "phase": "shadow", "ts": "2025-03-03T00:00Z"}
+    ]
+
+
+def test_a_store_elsewhere(folder: Path) -> None:
+    cli.run(["init", "logs"])
+    assert cli.run(["scan", "--store", "elsewhere/store"]) == 0
+    assert (folder / "elsewhere/store/columns.json").exists()
+    assert not (folder / ".analyzer").exists()
+
+
+def test_init_never_replaces_a_file_unasked(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (folder / "rollout.toml").write_text("mine")
+    assert cli.run(["init", "logs"]) == 2
+    assert "--force" in capsys.readouterr().err
+    assert (folder / "rollout.toml").read_text() == "mine"
+    assert cli.run(["init", "logs", "--force"]) == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["nonsense"], "No such command"),
+        (["scan", "--jobs", "0"], "--jobs"),
+        (["scan"], "analyzer init"),
+        (["sql", "nope"], "there are: "),
+        (["event", "add", "party"], "'party' is not one of"),
+    ],
+)
+def test_usage_is_2(
+    folder: Path, capsys: pytest.CaptureFixture[str], arguments: list[str], says: str
+) -> None:
+    assert cli.run(arguments) == 2
+    out = capsys.readouterr()
+    assert says in out.err
+    assert out.out == ""
+
+
+def test_logs_that_cannot_be_used_are_2(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    cli.run(["init", "logs"])
+    (folder / "logs/challenger/a.parquet").write_bytes(b"")
+    assert cli.run(["check"]) == 2
+    assert "stops the job" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "says"),
+    [
+        (ConfigError("key"), 2, "key"),
+        (LogError("file\x1b[31m"), 2, "file\\x1b[31m"),
+        (StoreError("locked"), 1, "locked"),
+        (AnalyzerError("other"), 1, "other"),
+        (OSError(28, "No space left on device", "store/x"), 1, "store/x: No space left"),
+        (MemoryError(), 1, "out of memory"),
+        (KeyboardInterrupt(), 130, "nothing is lost"),
+        (BrokenPipeError(), 0, ""),
+    ],
+)
+def test_one_place_turns_errors_into_codes(
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+    error: BaseException,
+    code: int,
+    says: str,
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise error
+
+    monkeypatch.setattr("analyzer.sql.names", fail)
+    monkeypatch.setattr(os, "dup2", lambda *_: None)
+    assert cli.run(["sql"]) == code
+    said = capfd.readouterr().err
+    assert says in said
+    assert "Traceback" not in said
+
+
+def test_an_unknown_bug_is_not_hidden(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("analyzer.sql.names", lambda: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        cli.run(["sql"])
+
+
+def test_a_reader_that_stops_early_is_no_error() -> None:
+    command = f'"{sys.executable}" -m analyzer.cli sql check_rows | head -n 1'
+    done = subprocess.run(["sh", "-c", command], capture_output=True, text=True, check=False)
+    assert done.stdout.startswith("-- ")
+    assert done.stderr == ""
+
+
+def test_help_loads_no_heavy_module_and_is_fast() -> None:
+    code = (
+        "import sys; from analyzer import cli; cli.run(['--help']); "
+        "print(sorted({'numpy', 'pyarrow', 'duckdb', 'polars', 'scipy', 'rich'} & set(sys.modules)))"
+    )
+    seconds = []
+    for _ in range(5):
+        began = time.perf_counter()
+        done = subprocess.run(
+            [sys.executable, "-c", code], capture_output=True, text=True, check=True
+        )
+        seconds.append(time.perf_counter() - began)
+    assert done.stdout.splitlines()[-1] == "[]"
+    # the best of five, because other tests share the processors
+    assert min(seconds) < 0.3
+
+
+def test_tables_fit_80_columns_and_never_cut(capsys: pytest.CaptureFixture[str]) -> None:
+    words = "verylongname" * 20
+    common.show_table(["name", "n"], [(words, 12_345), ("[b]x[/b]\x1b[31m", None)], right="n")
+    lines = capsys.readouterr().out.splitlines()
+    assert max(map(len, lines)) <= 80
+    text = "".join("".join(lines).split())
+    assert text.count("verylongname") >= 15
+    assert "12,345" in text
+    assert "[b]x[/b]\\x1b[31m" in text
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        ((None, None, None, None), None),
+        (("2025-03-03", "2025-03-04", None, None), "2025-03-03T00:00Z/2025-03-04T00:00Z"),
+        ((None, "2025-03-04", "6h", None), "2025-03-03T18:00Z/2025-03-04T00:00Z"),
+        ((None, None, "1d", "2025-03-04T05:59"), "2025-03-03T05:00Z/2025-03-04T05:00Z"),
+        (("2025-03-03", None, None, "2025-03-04T05:59"), "2025-03-03T00:00Z/2025-03-04T05:00Z"),
+    ],
+)
+def test_windows(options: tuple[str | None, ...], expected: str | None) -> None:
+    from analyzer.window import parse
+
+    start, end, last, as_of = options
+    found = common.window_of(start, end, last, parse(as_of) if as_of else None)
+    assert (str(found) if found else None) == expected
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["--last", "3 weeks"],
+        ["--last", "0h"],
+        ["--last", "1d", "--from", "2025-03-03"],
+        ["--from", "2025-03-03"],
+        ["--from", "2025-03-03", "--to", "2025-03-03"],
+        ["--from", "2025-03-03T00:30", "--to", "2025-03-04"],
+        ["--from", "tomorrow", "--to", "2025-03-04"],
+    ],
+)
+def test_windows_that_make_no_sense_are_usage(folder: Path, arguments: list[str]) -> None:
+    cli.run(["init", "logs"])
+    assert cli.run(["check", *arguments]) == 2
+
+
+def test_the_last_complete_day_is_the_default(folder: Path) -> None:
+    from analyzer.window import parse_window
+
+    cli.run(["init", "logs"])
+    cli.run(["scan"])
+    assert common.job("rollout.toml").window() == parse_window("2025-03-03", "2025-03-04")
+
+
+def test_the_demo_says_where_the_sample_is_missing(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("analyzer.cli.demo.SAMPLE", Path("no/such/rollout.toml"))
+    assert cli.run(["demo"]) == 2
+    assert "analyzer init" in capsys.readouterr().err
