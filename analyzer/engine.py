@@ -35,7 +35,7 @@ def run(
     Raises LogError that carries the engine's message and the full statement.
     """
     try:
-        return connection.execute(statement, dict(parameters)).to_arrow_table()
+        return connection.sql(statement, params=dict(parameters)).to_arrow_table()
     except duckdb.Error as error:
         raise LogError(f"{error}\nin the statement:\n{statement}") from None
 

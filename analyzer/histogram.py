@@ -133,8 +133,8 @@ def _folded(values: NDArray[np.floating], kind: Kind, origin: float) -> NDArray[
         # the sign carries the side; -(1 - p) keeps p = 1 at -0.0, apart from p = 0
         folded = np.where(values > 0.5, -(1.0 - values), values + 0.0)
     else:
-        # adding, also when origin is 0, turns -0.0 into 0.0
-        folded = np.add(values, values.dtype.type(-origin))
+        # adding turns -0.0 into 0.0, unless what is added is -0.0 as well
+        folded = np.add(values, values.dtype.type(0.0 - origin))
     return folded.astype(np.float32, copy=False)
 
 
@@ -180,9 +180,10 @@ class HourlyCounts:
 
     def fine_table(self) -> tuple[Ints, Ints, Ints]:
         """Non-empty finite bins as (hour, code, n), sorted by hour and code."""
-        finite = (np.arange(RAW_BINS) & 0x7FFF) < 0x7F80
-        hour, raw = np.nonzero(self.fine * finite)
-        n = self.fine[hour, raw]
+        flat = np.flatnonzero(self.fine)
+        flat = flat[(flat & 0x7FFF) < 0x7F80]
+        hour, raw = flat // RAW_BINS, flat % RAW_BINS
+        n = self.fine.reshape(-1)[flat]
         code = self.binning.codes[raw]
         order = np.lexsort((code, hour))
         return hour[order], code[order], n[order]

@@ -29,7 +29,10 @@ def pairing_keys(ids: pa.Array, as_text: bool) -> tuple[Hashes, Hashes]:
 
 
 def _series(ids: pa.Array, as_text: bool) -> pl.Series:
-    ids = plain(ids)
+    if as_text or not pa.types.is_uint64(ids.type):
+        ids = plain(ids)
+    else:  # the same bits, so that ids that fit equal those of a log that writes int64
+        ids = ids.cast(pa.int64(), safe=False)
     series = pl.from_arrow(ids.cast(pa.string()) if as_text else ids)
     assert isinstance(series, pl.Series)
     return series

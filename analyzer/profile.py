@@ -93,6 +93,13 @@ TABLES: dict[str, TableKind] = {
 Tables = dict[str, pa.Table]
 
 
+def table_kind(name: str) -> TableKind:
+    """The kind of table called `name`. Raises StoreError that lists the names there are."""
+    if name not in TABLES:
+        raise StoreError(f"there is no table {name!r}; there are: {', '.join(TABLES)}")
+    return TABLES[name]
+
+
 def table(name: str, columns: Mapping[str, object]) -> pa.Table:
     """A table of kind `name` with its key types; all other columns become int64."""
     keys = TABLES[name].keys

@@ -8,7 +8,7 @@ import pyarrow as pa
 
 from analyzer.errors import StoreError
 from analyzer.frozen import Frozen
-from analyzer.profile import TABLES, hours_between
+from analyzer.profile import hours_between, table_kind
 from analyzer.store import Manifest, Store
 from analyzer.window import Window, show
 
@@ -32,7 +32,7 @@ class Profiles:
         return self._cache[name]
 
     def _read(self, name: str) -> pa.Table:
-        instant = next(iter(TABLES[name].keys))
+        instant = next(iter(table_kind(name).keys))
         slots = [
             m for m in self.manifests if instant != "slot" or self.window.holds(m.start, m.end)
         ]

@@ -306,6 +306,7 @@ def _part_tables(slot: Slot, ours: pa.Table | None, theirs: pa.Table | None) -> 
     champion, challenger = rows["champion"], rows["challenger"]
     pairing = pair(champion.identity, challenger.identity)
     inside = {side: _inside(slot, rows[side]) for side in SIDES}
+    _leave_to_neighbours(slot, rows, pairing, inside["champion"])
     at = np.flatnonzero(pairing.challenger_of[inside["champion"]] >= 0) + inside["champion"].start
     other = pairing.challenger_of[at]
     measures = _measures(slot, rows, pairing, inside)
@@ -332,6 +333,25 @@ def _no_ids() -> pa.Array:
 def _inside(slot: Slot, rows: Rows) -> slice:
     low, high = np.searchsorted(rows["ts"], [slot.start, slot.end])
     return slice(int(low), int(high))
+
+
+def _leave_to_neighbours(
+    slot: Slot, rows: Mapping[Side, Rows], pairing: Pairing, inside: slice
+) -> None:
+    """Unpair from champion rows of other slots what those slots do not see within their slack.
+
+    Otherwise a pair too far apart would be unmatched on one side and matched on the other.
+    """
+    ts = rows["champion"]["ts"]
+    foreign = np.r_[0 : inside.start, inside.stop : len(ts)]
+    foreign = foreign[pairing.challenger_of[foreign] >= 0]
+    other = pairing.challenger_of[foreign]
+    length = slot.end - slot.start
+    slack = int(slot.shape.rollout.time.pairing_slack_minutes * MINUTE)
+    start = ts[foreign] // length * length
+    seen = rows["challenger"]["ts"][other]
+    far = (seen < start - slack) | (seen >= start + length + slack)
+    pairing.champion_of[other[far]] = -1
 
 
 def _measures(
@@ -520,7 +540,7 @@ def _serving(
 def _segments(slot: Slot, measures: Mapping[str, Measures]) -> dict[str, pa.Table]:
     cells, buckets = [], []
     for model, measure in measures.items():
-        sums = SegmentSums(slot.shape, slot.hours)
+        sums = SegmentSums(slot.shape, slot.hours, len(measure.ts))
         sums.add(measure, slot.start)
         names = ["n", *measure.counts, *measure.weights]
         cells.append(empty("cells", names))

@@ -28,7 +28,7 @@ from msgspec import Struct
 from analyzer.errors import StoreError
 from analyzer.frozen import Frozen
 from analyzer.logs import LogFile
-from analyzer.profile import SCHEMA, TABLES
+from analyzer.profile import SCHEMA, table_kind
 
 T = TypeVar("T")
 
@@ -240,8 +240,7 @@ class Store:
 
     def read(self, manifest: Manifest, name: str) -> pa.Table:
         """One table of one slot. Raises StoreError when it is damaged."""
-        if name not in TABLES:
-            raise StoreError(f"there is no table {name!r}; there are: {', '.join(TABLES)}")
+        table_kind(name)
         path = self._data(manifest) / f"{name}.parquet"
         try:
             if path.stat().st_size != manifest.tables[name]:

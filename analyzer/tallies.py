@@ -177,11 +177,13 @@ def cover(widths: Sequence[int], order: int, limit: int) -> list[tuple[int, ...]
 class SegmentSums:
     """Sums per hour and segment cell (overall, one-way, two-way), and per bucket and value."""
 
-    def __init__(self, shape: Shape, hours: int) -> None:
+    def __init__(self, shape: Shape, hours: int, rows: int) -> None:
         self.hours = hours
         self.widths = [shape.width(segment) for segment in shape.segments]
-        self.cell_groups = cover(self.widths, 2, CELL_LIMIT)
-        self.bucket_groups = cover(self.widths, 1, BUCKET_LIMIT // BUCKETS)
+        # few rows do not pay for many dense cells: then small groups, one `bincount` each
+        cells = min(CELL_LIMIT, rows // hours)
+        self.cell_groups = cover(self.widths, 2, cells)
+        self.bucket_groups = cover(self.widths, 1, min(BUCKET_LIMIT, rows) // BUCKETS)
         self.cells: list[dict[str, Ints]] = [{} for _ in self.cell_groups]
         self.buckets: list[dict[str, Ints]] = [{} for _ in self.bucket_groups]
 
