@@ -14,7 +14,9 @@ from analyzer.cli import common
     "In Python: analyzer.init.guess(paths, root)"
 )
 @click.argument("logs", nargs=-1, required=True, metavar="LOGS...")
-@click.option("--out", default="rollout.toml", show_default=True, metavar="FILE")
+@click.option(
+    "--out", default="rollout.toml", show_default=True, metavar="FILE", help="Where to write."
+)
 @click.option("--force", is_flag=True, help="Replace FILE if it is there.")
 @common.json_option
 def command(logs: tuple[str, ...], out: str, force: bool, as_json: bool) -> None:
