@@ -172,16 +172,13 @@ def _split(table: pa.Table, by: str) -> dict[Key, tuple[Ints, Ints]]:
     """(values of `by`, summed n) for each model and column."""
     sums = table.group_by(["model", "column", by]).aggregate([("n", "sum")])
     sums = sums.sort_by([("model", "ascending"), ("column", "ascending"), (by, "ascending")])
+    if not sums.num_rows:
+        return {}
     model = np.asarray(sums["model"].to_pylist(), dtype=object)
     column = np.asarray(sums["column"].to_pylist(), dtype=object)
     values, n = sums[by].to_numpy().astype(np.int64), sums["n_sum"].to_numpy()
-    new = (
-        np.flatnonzero(
-            np.concatenate(([True], (model[1:] != model[:-1]) | (column[1:] != column[:-1])))
-        )
-        if len(n)
-        else np.zeros(0, np.int64)
-    )
+    changed = (model[1:] != model[:-1]) | (column[1:] != column[:-1])
+    new = np.flatnonzero(np.concatenate(([True], changed)))
     ends = [*new[1:].tolist(), len(n)]
     return {
         (str(model[a]), str(column[a])): (values[a:b], n[a:b])

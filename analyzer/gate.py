@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
+
 from analyzer import __version__
 from analyzer.config import Rollout
 from analyzer.diary import Event, phase_start
@@ -13,6 +15,7 @@ from analyzer.logs import LogFile
 from analyzer.measure import fine_bins, hourly, rate
 from analyzer.phases.data import unwatched_minutes
 from analyzer.phases.gate import Material, percent
+from analyzer.phases.halves import half_psi
 from analyzer.phases.shadow import shadow_checks
 from analyzer.policy import Policy
 from analyzer.profiles import open_profiles
@@ -30,6 +33,7 @@ from analyzer.verdict import (
     Verdict,
     Waiting,
     decide,
+    judge,
 )
 from analyzer.window import HOUR, Window, show
 
@@ -157,6 +161,10 @@ def _waiting(material: Material, check: Check) -> list[Waiting]:
         needs = float(material.policy.shadow.min_hours)
         at = material.window.start + int(needs * HOUR)
         return [_wait(check.id, hours, needs, at, "hours")]
+    if check.id == "model.score_psi" and check.observed.undefined:
+        return []
+    if check.id == "model.score_psi":
+        return _psi_waiting(material, check)
     shares = ("infrastructure.errors", "infrastructure.latency")
     if check.id not in shares and not check.id.startswith(("model.nulls", "model.parity")):
         return []
@@ -185,6 +193,25 @@ def _waiting(material: Material, check: Check) -> list[Waiting]:
         return []
     at = material.window.start + int(requests / rows * hours) * HOUR
     return [_wait(check.id, float(rows), requests, at, "requests")]
+
+
+def _psi_waiting(material: Material, check: Check) -> list[Waiting]:
+    """How much longer a window would settle the PSI, if it stayed what it is."""
+    hours = material.window.hours
+    for factor in np.geomspace(1.05, 20.0, 60):
+        if judge(half_psi(material, float(factor)), "<=", check.limit or 0.0) == "pass":
+            at = material.window.start + int(hours * factor) * HOUR
+            return [_wait(check.id, hours, hours * factor, at, "hours")]
+    return [
+        Waiting(
+            check=check.id,
+            has=hours,
+            needs=None,
+            at=None,
+            sentence=f"{check.id}: has {hours:g} hours; at the drift seen, 20 times as many would "
+            "not bring it below the limit.",
+        )
+    ]
 
 
 def _wait(name: str, has: float, needs: float, at: int, unit: str) -> Waiting:
@@ -234,7 +261,13 @@ def _cost(material: Material) -> str:
         return f"{rows:,} mirrored requests; the challenger logs no latency."
     low, high = bin_edges(code, "distance", material.profiles.frozen.bins["latency_ms"].origin)
     seconds = float(((low + high) / 2) @ n) / 1e3
-    return f"{rows:,} mirrored requests, about {seconds / 3600:,.2f} hours of serving time."
+    return f"{rows:,} mirrored requests, about {_duration(seconds)} of serving time."
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 120:
+        return f"{seconds:.3g} seconds"
+    return f"{seconds / 60:.3g} minutes" if seconds < 7200 else f"{seconds / 3600:,.3g} hours"
 
 
 def _notes(material: Material, busy: int) -> list[str]:

@@ -29,8 +29,10 @@ SMOOTHING = 0.5
 Floats = NDArray[np.float64]
 
 
-def half_psi(material: Material) -> Result:
+def half_psi(material: Material, more: float = 1.0) -> Result:
     """Debiased PSI of the challenger's scores or classes between the window's halves.
+
+    more: how many times as much of the same traffic to suppose; 1 is what was logged.
 
     Halves of a day or more: the same hours of each (of the week when both hold a week). Shorter:
     all hours, the first half re-weighted by how the champion's scores moved. The interval spends
@@ -43,7 +45,7 @@ def half_psi(material: Material) -> Result:
     counts = cells(material.profiles, "challenger")
     half = len(counts) // 2
     if half < DAY_HOURS:
-        return _standardised(counts, cells(material.profiles, "champion"), alpha)
+        return _standardised(counts, cells(material.profiles, "champion"), alpha, more)
     pairs = matched_hours(material, len(counts))
     first = _in_blocks(counts[[a for a, _ in pairs]])
     second = _in_blocks(counts[[b for _, b in pairs]])
@@ -51,7 +53,8 @@ def half_psi(material: Material) -> Result:
     if isinstance(effect, Undefined):
         return effect
     deff = combined_design_effect(effect, minimum_blocks=MIN_BLOCKS)
-    return psi_interval(first.sum(axis=0), second.sum(axis=0), deff=deff, alpha=alpha)
+    whole = [table.sum(axis=0) * more for table in (first, second)]
+    return psi_interval(*whole, deff=deff, alpha=alpha)
 
 
 def _in_blocks(hours: Floats) -> Floats:
@@ -60,7 +63,7 @@ def _in_blocks(hours: Floats) -> Floats:
     return summed
 
 
-def _standardised(challenger: Floats, champion: Floats, alpha: float) -> Result:
+def _standardised(challenger: Floats, champion: Floats, alpha: float, more: float) -> Result:
     """PSI of the second half against what the first half and the champion lead to expect."""
     half = len(challenger) // 2
     if not half:
@@ -76,7 +79,7 @@ def _standardised(challenger: Floats, champion: Floats, alpha: float) -> Result:
     blocks = [table[busy] for table in (first, second, early, late)]
     deff = _design_effect(*blocks)
     p, q, a, b = (table.sum(axis=0) for table in blocks)
-    found = psi_interval(_expected(p, a, b), q, deff=deff, alpha=alpha)
+    found = psi_interval(_expected(p, a, b) * more, q * more, deff=deff, alpha=alpha)
     if isinstance(found, Undefined):
         return found
     method = f"{found.method}, first half standardised by the champion"
