@@ -4,6 +4,8 @@ VENV := .venv
 STAMP := $(VENV)/.installed
 PY := $(VENV)/bin/python
 DEMO := .demo
+# bundled: Debian's python3 has no ensurepip
+PIP := tools/pip-26.3-py3-none-any.whl
 PYTHONS := $(PYTHON) python3 python3.13 python3.12 python3.11
 
 .PHONY: help setup demo test lint types lock docs bench clean
@@ -22,7 +24,7 @@ setup: $(STAMP)
 # Done again only when the lock or the project file changed. An interrupted set-up is repaired:
 # an environment whose pip does not answer is made anew.
 $(STAMP): requirements.lock pyproject.toml
-	@if ! "$(PY)" -m pip --version >/dev/null 2>&1; then \
+	@set -e; if ! "$(PY)" -m pip --version >/dev/null 2>&1; then \
 	  found=''; \
 	  for candidate in $(PYTHONS); do \
 	    if "$$candidate" -c 'import sys; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1; then \
@@ -35,12 +37,8 @@ $(STAMP): requirements.lock pyproject.toml
 	  fi; \
 	  echo "set-up: $$("$$found" --version) -> $(VENV)"; \
 	  rm -rf "$(VENV)"; \
-	  if ! "$$found" -m venv "$(VENV)" >/dev/null 2>&1; then \
-	    rm -rf "$(VENV)"; \
-	    echo "set-up: $$found cannot make environments (its venv module is incomplete);" >&2; \
-	    echo '        on Debian and Ubuntu: apt-get install python3-venv' >&2; \
-	    exit 1; \
-	  fi; \
+	  "$$found" -m venv --without-pip "$(VENV)"; \
+	  "$(PY)" $(PIP)/pip install -q --no-index --no-deps $(PIP); \
 	fi
 	@echo 'set-up: installing what requirements.lock names'
 	@"$(PY)" -m pip install -qq --no-input --disable-pip-version-check \
