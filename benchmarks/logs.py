@@ -4,7 +4,7 @@ import argparse
 import json
 import shutil
 import tempfile
-from datetime import date, timedelta
+from datetime import date
 from pathlib import Path
 
 from benchmarks.results import RESULTS
@@ -33,13 +33,22 @@ def options(description: str, pairs: float, days: int, rounds: int) -> argparse.
     return parser
 
 
+def _folder(data: Path, pairs: float, days: int) -> Path:
+    return data / f"logs-{int(pairs)}-{days}"
+
+
 def make(data: Path, pairs: float, days: int) -> Path:
     """Folder of the logs of that size; made the first time."""
-    folder = data / f"logs-{int(pairs)}-{days}"
+    folder = _folder(data, pairs, days)
     if not (folder / "truth.json").exists():
         print(f"making logs of {int(pairs):,} pairs over {days} days", flush=True)
         generate(folder, pairs=int(pairs), days=days, start=START)
     return folder
+
+
+def remove(data: Path, pairs: float, days: int) -> None:
+    """Delete the logs of that size: the largest take gigabytes."""
+    shutil.rmtree(_folder(data, pairs, days), ignore_errors=True)
 
 
 def files(logs: Path, side: str) -> list[str]:
@@ -58,40 +67,26 @@ def cells(logs: Path) -> int:
     return rows["champion_rows"] * len(CHAMPION) + rows["challenger_rows"] * len(CHALLENGER)
 
 
-def configure(logs: Path, store: Path, days: int | None = None, name: str = "rollout") -> Path:
-    """Write a rollout.toml whose logs are the first `days` days and whose store is empty."""
+def configure(logs: Path, store: Path, name: str = "rollout") -> Path:
+    """Write a rollout.toml of these logs; its store is emptied."""
     shutil.rmtree(store, ignore_errors=True)
-    file = logs / f"{name}.toml"
-    file.write_text(_toml(logs, store, days), encoding="utf-8")
-    return file
-
-
-def extend(config: Path, logs: Path, store: Path, days: int | None = None) -> None:
-    """Let a rollout.toml see more days; its store stays."""
-    config.write_text(_toml(logs, store, days), encoding="utf-8")
-
-
-def _toml(logs: Path, store: Path, days: int | None) -> str:
-    def paths(side: str) -> str:
-        if days is None:
-            return json.dumps([f"{side}/*/*.parquet"])
-        first = days_of(logs)[0]
-        return json.dumps([f"{side}/{first + timedelta(days=d)}/*.parquet" for d in range(days)])
-
-    return "\n".join(
+    text = "\n".join(
         [
             'name = "benchmark"',
             "[champion]",
-            f"paths = {paths('champion')}",
+            'paths = ["champion/*/*.parquet"]',
             "[challenger]",
-            f"paths = {paths('challenger')}",
+            'paths = ["challenger/*/*.parquet"]',
             "[segments]",
             f"columns = {json.dumps(SEGMENTS)}",
             "[features]",
             f"numeric = {json.dumps(FEATURES)}",
             f"categorical = {json.dumps(CATEGORICAL)}",
             "[store]",
-            f"path = {json.dumps(str(store))}",
+            f"path = {json.dumps(str(store.resolve()))}",
             "",
         ]
     )
+    file = logs / f"{name}.toml"
+    file.write_text(text, encoding="utf-8")
+    return file

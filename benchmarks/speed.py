@@ -14,13 +14,17 @@ from benchmarks.results import against, alternate, ratio, save, shown, spread
 TARGET, AIM = 2.5, 1.5
 
 
+def scan_command(config: Path, cores: int) -> list[str]:
+    """A scan in a process of its own."""
+    return [sys.executable, "-m", "benchmarks.scan_once", str(config), "--jobs", str(cores)]
+
+
 def scanner(folder: Path, store: Path, cores: int) -> Callable[[], Run]:
     """A scan into an empty store."""
 
     def once() -> Run:
         config = logs.configure(folder, store)
-        module = ["-m", "benchmarks.scan_once", str(config), "--jobs", str(cores)]
-        return run([sys.executable, *module], cores=cores)
+        return run(scan_command(config, cores), cores=cores)
 
     return once
 
