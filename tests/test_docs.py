@@ -15,7 +15,7 @@ EVERY = [(name, command) for name, command, _ in reference.commands()]
 
 def test_the_reference_is_what_help_says() -> None:
     written = (ROOT / "docs" / "commands.md").read_text(encoding="utf-8")
-    assert written == reference.full(), "run `make docs`"
+    assert written.splitlines() == reference.full().splitlines(), "run `make docs`"
 
 
 def test_the_readme_lists_every_command() -> None:

@@ -15,7 +15,9 @@ BEGIN, END = "<!-- commands: made by `make docs` -->", "<!-- end of commands -->
 
 def commands() -> Iterator[tuple[str, click.Command, click.Context]]:
     """Every command with its full name, subcommands behind their group."""
-    root = click.Context(group, info_name="analyzer", terminal_width=80)
+    # as `main` makes it: commands remember the help option they are first asked for
+    settings = group.context_settings
+    root = click.Context(group, info_name="analyzer", terminal_width=80, **settings)
     for name in COMMANDS:
         command = group.get_command(root, name)
         assert command is not None
