@@ -28,6 +28,9 @@ QUANTUM_BITS = 36
 """Summands are whole multiples of scale * 2**-36: 2**16 of them stay exact in a float64, and
 2**27 full-scale rows in the int64 that tables hold."""
 
+LARGEST_ORIGIN = 1e38
+"""Beyond, the distance from it would not fit into a float32."""
+
 OTHER = "(other)"
 SHARED = ("prediction", "decision", "version")
 """Columns whose vocabulary comes from both models."""
@@ -179,9 +182,8 @@ def _bins(rollout: Rollout, name: str, values: np.ndarray) -> Bins:
     kind: Kind = "probability" if probability else "distance"
     origin = 0.0
     if name != "latency_ms" and not probability and len(values):
-        origin = float(np.float32(np.median(values)))
-        if not math.isfinite(origin):
-            origin = 0.0
+        typical = float(np.quantile(values, 0.5, method="lower"))
+        origin = float(np.float32(typical)) if abs(typical) < LARGEST_ORIGIN else 0.0
     if probability:
         values = values[(values >= 0) & (values <= 1)]
     out = np.empty(len(values), dtype=np.int64)

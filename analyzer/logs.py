@@ -169,6 +169,10 @@ def survey(
     known = known or {}
     found = []
     for name, path, system in expand(rollout, side):
+        if _readable(path) != path:  # Arrow could not open it
+            problem = "has a name that is not UTF-8; rename it"
+            found.append(LogFile(name, _readable(path), 0, 0, {}, (), problem=problem))
+            continue
         info = system.get_file_info(path)
         key = (name, info.size or 0, info.mtime_ns or 0)
         # the same relative name may lie in a folder that was copied: `path` is never remembered
@@ -189,13 +193,10 @@ def _inspect(
 ) -> LogFile:
     name, size, changed = key
     parts = partitions_of(name)
-    path_text = _readable(path)
 
     def broken(problem: str) -> LogFile:
-        return LogFile(name, path_text, size, changed, {}, (), 0, parts, problem)
+        return LogFile(name, path, size, changed, {}, (), 0, parts, problem)
 
-    if path_text != path:
-        return broken("has a name that is not UTF-8; rename it")
     if size == 0:
         return broken("is empty (0 bytes); write it again or take it out of `paths`")
     try:

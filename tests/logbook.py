@@ -71,10 +71,17 @@ class Book:
         for section, keys in given.items():
             tables = {key: value for key, value in keys.items() if isinstance(value, Mapping)}
             lines.append(f"[{section}]")
-            lines += [f"{k} = {json.dumps(v)}" for k, v in keys.items() if k not in tables]
+            lines += [
+                f"{k} = {json.dumps(v, ensure_ascii=False)}"
+                for k, v in keys.items()
+                if k not in tables
+            ]
             for key, mapping in tables.items():
                 lines.append(f"[{section}.{key}]")
-                lines += [f"{json.dumps(k)} = {json.dumps(v)}" for k, v in mapping.items()]
+                lines += [
+                    f"{json.dumps(k, ensure_ascii=False)} = {json.dumps(v, ensure_ascii=False)}"
+                    for k, v in mapping.items()
+                ]
         file = self.root / "rollout.toml"
         file.write_text("\n".join(lines) + "\n", encoding="utf-8")
         return config.load(file)

@@ -84,9 +84,8 @@ def test_special_values_have_their_own_cells() -> None:
     nulls = np.array([5])
     raw = raw_bins(values, nulls, "distance", 0.0, np.empty(8, dtype=np.int64))
     counts.add(raw, np.array([0, 8]), nulls)
-    found = dict(
-        zip(*(x.tolist() for x in np.unique(counts.cells[0], return_counts=True)), strict=False)
-    )
+    each, times = np.unique(counts.cells[0], return_counts=True)
+    found = dict(zip(each.tolist(), times.tolist(), strict=True))
     assert found == {0: CELLS - 7, 1: 6, 2: 1}
     assert counts.cells[0, 0] == 2, "both zeros"
     for cell in (NULL, NAN, PLUS_INF, MINUS_INF, histogram.BELOW, histogram.ABOVE):

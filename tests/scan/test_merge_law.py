@@ -63,13 +63,13 @@ def rewrite(book: Book, how: str) -> dict[str, dict[str, Any]]:
     """The same rows, laid out in files differently. Returns changed sections."""
     random = np.random.default_rng(len(how))
     sections: dict[str, dict[str, Any]] = {}
-    for side, table in zip(SIDES, messy(rows=2500), strict=True):
+    for side, table in zip(SIDES, messy(rows=1200, hours=4), strict=True):
         order = pa.array(random.permutation(len(table)))
         if how == "sorted":
             order = pa.array(np.argsort(np.asarray(table["ts"].cast(pa.int64())), kind="stable"))
         table = table.take(order)
         pieces = 7 if how == "many files" else 1
-        size = 100 if how == "small row groups" else 10**6
+        size = 60 if how == "small row groups" else 10**6
         for number in range(pieces):
             rows = table.slice(number * len(table) // pieces)
             rows = rows.slice(
@@ -118,7 +118,7 @@ def test_workers_and_threads_do_not_matter(tmp_path: Path) -> None:
     before = pa.cpu_count()
     for number, (jobs, threads) in enumerate(((1, 1), (2, 2), (1, 8))):
         book = Book(tmp_path / str(number))
-        write_messy(book, rows=2500)
+        write_messy(book, rows=1000)
         pa.set_cpu_count(threads)
         book.scan(jobs=jobs)
         found.append(book.digests())
