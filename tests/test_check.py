@@ -16,9 +16,6 @@ from analyzer import config, engine, policy, sql
 from analyzer.check import Check, Finding, check
 from analyzer.window import parse_window
 
-# DuckDB warns that `execute` copies Arrow results; engine.run is where that would change
-pytestmark = pytest.mark.filterwarnings("ignore:Arrow output on a DB-API result")
-
 GOLDEN = Path(__file__).parent / "golden"
 START = datetime(2025, 3, 3, tzinfo=UTC)
 ROWS = 480

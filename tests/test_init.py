@@ -13,8 +13,6 @@ from analyzer.scan import scan
 
 START = datetime(2025, 3, 3, tzinfo=UTC)
 ROWS = 200
-# DuckDB warns that `execute` copies Arrow results; engine.run is where that would change
-pytestmark = pytest.mark.filterwarnings("ignore:Arrow output on a DB-API result")
 FLIGHTS = Path(__file__).parents[1] / "sample_data" / "flights"
 
 

@@ -18,8 +18,6 @@ from analyzer.errors import AnalyzerError, ConfigError, LogError, StoreError
 
 ROWS = 240
 START = datetime(2025, 3, 3, tzinfo=UTC)
-# DuckDB warns that `execute` copies Arrow results; engine.run is where that would change
-pytestmark = pytest.mark.filterwarnings("ignore:Arrow output on a DB-API result")
 
 
 @pytest.fixture
