@@ -4,7 +4,7 @@
 
 Healthy phases should promote; phases whose true P99 is 210 ms, whose true error rate is 0.2 % or
 whose score drifts beyond the policy's limits must not. `--hourly N` also reads the gate every
-hour from the shortest allowed duration on, for the first N phases of each kind.
+hour from the shortest allowed duration on, for N healthy phases and N harmful ones.
 """
 
 from __future__ import annotations
@@ -201,6 +201,11 @@ def _hourly_text(cases: dict[str, dict[str, object]]) -> list[str]:
     return ["", "Read every hour from the shortest allowed duration on:", "", *lines] * bool(lines)
 
 
+def _watched(harm: str, phases: int) -> int:
+    """How many phases of a kind are read hourly: as many harmful in all as healthy."""
+    return phases if harm == "none" else -(-phases // (len(HARMS) - 1))
+
+
 def main() -> None:
     """Simulate, judge, write results."""
     parser = argparse.ArgumentParser(
@@ -211,7 +216,9 @@ def main() -> None:
     parser.add_argument("--hours", type=int, nargs=2, default=(24, 72), help="least and most")
     parser.add_argument("--traffic", type=float, nargs=2, default=(3000, 10000))
     parser.add_argument("--harms", nargs="+", choices=HARMS, default=list(HARMS))
-    parser.add_argument("--hourly", type=int, default=0, help="phases of each kind read hourly")
+    parser.add_argument(
+        "--hourly", type=int, default=0, help="healthy phases read hourly, and as many harmful"
+    )
     parser.add_argument("--jobs", type=int, default=1)
     parser.add_argument("--out", type=Path, default=RESULTS / "shadow.json")
     given = parser.parse_args()
@@ -220,7 +227,7 @@ def main() -> None:
     with multiprocessing.get_context("spawn").Pool(given.jobs) as pool:
         for harm in given.harms:
             tasks = [
-                Task(given.seed + k, harm, hours, traffic, k < given.hourly)
+                Task(given.seed + k, harm, hours, traffic, k < _watched(harm, given.hourly))
                 for k in range(given.runs)
             ]
             cases[harm] = summary(pool.map(run, tasks, chunksize=1), harm)
