@@ -1,5 +1,6 @@
 """Documentation that cannot fall behind, and a lock that names no machine."""
 
+import importlib
 import re
 from pathlib import Path
 
@@ -78,3 +79,12 @@ def test_the_lock_holds_every_dependency() -> None:
         name = re.match(r"[\w.-]+", requirement)
         assert name
         assert re.search(rf"^{re.escape(name[0].lower())}==", lock, re.MULTILINE), name[0]
+
+
+def test_what_the_readme_imports_exists() -> None:
+    block = re.findall(r"```python\n(.*?)```", README, re.DOTALL)[0]
+    for module, names in re.findall(r"^from (analyzer[\w.]*) import (.+)$", block, re.MULTILINE):
+        for name in names.split(", "):
+            found = importlib.import_module(module)
+            if not hasattr(found, name):
+                importlib.import_module(f"{module}.{name}")
