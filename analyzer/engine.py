@@ -10,6 +10,8 @@ import pyarrow as pa
 
 from analyzer.errors import LogError
 
+Connection = duckdb.DuckDBPyConnection
+
 
 @contextmanager
 def connect(threads: int = 1, memory: str = "1GB") -> Iterator[duckdb.DuckDBPyConnection]:

@@ -174,7 +174,12 @@ def _hours_to_read(
             break
         rows += int(counts[hour])
         chosen.append(hour)
-    return [(start + h * HOUR, start + (h + 1) * HOUR) for h in sorted(chosen)]
+    spans: list[tuple[int, int]] = []
+    for hour in sorted(chosen):  # neighbours are read at once: a row group is decoded per span
+        first = start + hour * HOUR
+        joined = spans.pop()[0] if spans and spans[-1][1] == first else first
+        spans.append((joined, first + HOUR))
+    return spans
 
 
 def _bins(rollout: Rollout, name: str, values: np.ndarray) -> Bins:

@@ -7,8 +7,10 @@ SQL decides which rows (a model's `where`), Arrow carries the columns. Memory is
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
+from itertools import chain
 from zoneinfo import ZoneInfo
 
 import numpy as np
@@ -126,15 +128,17 @@ def _raw_batches(
     stored = [c for c in wanted if c in footer.schema_arrow.names]
     texts = [c for c in stored if file.schema[c] == "text" and c not in ids]
     parquet = pq.ParquetFile(source, read_dictionary=texts, metadata=footer.metadata)
-    for index, group in enumerate(file.groups):
-        if group not in groups:
-            continue
-        for batch in parquet.iter_batches(
-            BATCH_ROWS, row_groups=[index], columns=stored, use_threads=False
+    chosen = [index for index, group in enumerate(file.groups) if group in groups]
+    with engine.connect() if log.where else nullcontext() as connection:
+        for batch in chain.from_iterable(
+            parquet.iter_batches(BATCH_ROWS, row_groups=[index], columns=stored, use_threads=False)
+            for index in chosen
         ):
             full = {c: pa.repeat(value, len(batch)) for c, value in constants.items()}
             full.update({c: batch.column(c) for c in stored})
-            yield _select(log, file, {c: full[c] for c in filters}, full) if log.where else full
+            if connection is not None:
+                full = _select(connection, log, file, {c: full[c] for c in filters}, full)
+            yield full
 
 
 def _mentions(where: str, column: str) -> bool:
@@ -172,15 +176,18 @@ def _with_strays(batch: Batch, day: tuple[int, int]) -> Batch:
 
 
 def _select(
-    log: Log, file: LogFile, tested: dict[str, pa.Array], full: dict[str, pa.Array]
+    connection: engine.Connection,
+    log: Log,
+    file: LogFile,
+    tested: dict[str, pa.Array],
+    full: dict[str, pa.Array],
 ) -> dict[str, pa.Array]:
     """The rows for which the model's `where` holds."""
     if not tested:
         raise LogError(f"{file.name}: `where` ({log.where}) names none of its columns")
-    with engine.connect() as connection:
-        connection.register("batch", pa.table(tested))
-        engine.view(connection, "selected", f"SELECT ({log.where}) AS wanted FROM batch")
-        mask = engine.run(connection, sql.load("rows").text, {})["wanted"]
+    connection.register("batch", pa.table(tested))
+    engine.view(connection, "selected", f"SELECT ({log.where}) AS wanted FROM batch")
+    mask = engine.run(connection, sql.load("rows").text, {})["wanted"]
     mask = mask.combine_chunks()
     if pc.all(mask).as_py():
         return full

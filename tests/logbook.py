@@ -19,6 +19,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from analyzer import config, policy
@@ -111,8 +112,11 @@ class Book:
 
     def total(self, name: str, measured: str = "n", /, **where: Any) -> int:
         """Sum of a measure over the rows of a table that have these values."""
-        rows = self.table(name).to_pylist()
-        return sum(r[measured] for r in rows if all(r[k] == v for k, v in where.items()))
+        rows = self.table(name)
+        for column, value in where.items():
+            chosen = pc.is_null(rows[column]) if value is None else pc.equal(rows[column], value)
+            rows = rows.filter(chosen)
+        return pc.sum(rows[measured]).as_py() or 0
 
     def digests(self) -> dict[str, str]:
         """Digest of every slot's tables that are not empty: equal digests are equal bytes."""
