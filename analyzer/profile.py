@@ -113,6 +113,11 @@ def table(name: str, columns: Mapping[str, object]) -> pa.Table:
     return pa.table(arrays, names=names)
 
 
+def repeat(word: str, times: int) -> pa.Array:
+    """A column that says the same everywhere."""
+    return pa.repeat(pa.scalar(word, pa.string()), times)
+
+
 def merge(name: str, parts: Sequence[pa.Table]) -> pa.Table:
     """Add up tables of one kind, each of which holds a key once.
 

@@ -21,12 +21,13 @@ from analyzer import __version__, sql
 from analyzer.config import Rollout
 from analyzer.errors import LogError, StoreError
 from analyzer.frozen import TRACKED, Frozen, freeze
+from analyzer.halves import Half, half_of
 from analyzer.logs import NOTHING, SIDES, LogFile, Side, has_column, survey
 from analyzer.narrow import MAX_THRESHOLDS, Shape
 from analyzer.policy import Policy
 from analyzer.profile import SCHEMA
 from analyzer.reader import read
-from analyzer.slot import Slot, halves
+from analyzer.slot import Slot
 from analyzer.store import Manifest, Roles, Store, slot_name
 from analyzer.tallies import MINUTE
 from analyzer.window import HOUR
@@ -307,11 +308,12 @@ def _run(
     executor: Executor | None,
     progress: Progress | None,
 ) -> int:
-    weights = {slot.start: _rows(slot) for slot, _, _ in plan}
+    weights = {slot.start: sum(slot.rows(side) for side in SIDES) for slot, _, _ in plan}
     total, done = sum(weights.values()), 0
     if progress:
         progress(0, total)
-    tasks = [(slot, half) for slot, _, _ in plan for half in ("pairs", "features")]
+    halves: tuple[Half, Half] = ("pairs", "features")
+    tasks = [(slot, half) for slot, _, _ in plan for half in halves]
     pieces: dict[int, dict[str, bytes]] = {}
     facts = {slot.start: (slot, depends, inputs) for slot, depends, inputs in plan}
     for slot, half, tables in _work(tasks, jobs, executor):
@@ -326,31 +328,18 @@ def _run(
     return total
 
 
-def _rows(slot: Slot) -> int:
-    return sum(
-        g.rows
-        for side in SIDES
-        for f in slot.files[side]
-        for g in f.groups
-        if g.first is not None
-        and g.last is not None
-        and g.first < slot.end
-        and g.last >= slot.start
-    )
-
-
 def _work(
-    tasks: Sequence[tuple[Slot, str]], jobs: int, executor: Executor | None
-) -> Iterable[tuple[Slot, str, dict[str, bytes]]]:
+    tasks: Sequence[tuple[Slot, Half]], jobs: int, executor: Executor | None
+) -> Iterable[tuple[Slot, Half, dict[str, bytes]]]:
     if executor is None and (jobs <= 1 or len(tasks) <= 2):
         for slot, half in tasks:
-            yield slot, half, halves(slot, half)
+            yield slot, half, half_of(slot, half)
         return
     pool = executor or _process_pool(jobs)
-    waiting: dict[Future[dict[str, bytes]], tuple[Slot, str]] = {}
+    waiting: dict[Future[dict[str, bytes]], tuple[Slot, Half]] = {}
     try:
         for slot, half in tasks:
-            waiting[pool.submit(halves, slot, half)] = (slot, half)
+            waiting[pool.submit(half_of, slot, half)] = (slot, half)
         for future in as_completed(waiting):
             slot, half = waiting.pop(future)
             yield slot, half, future.result()
@@ -368,5 +357,5 @@ def _work(
 def _process_pool(jobs: int) -> ProcessPoolExecutor:
     # the server imports the kernels once; forking this process, with Arrow's threads, is unsafe
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["analyzer.slot"])
+    context.set_forkserver_preload(["analyzer.halves"])
     return ProcessPoolExecutor(jobs, mp_context=context)

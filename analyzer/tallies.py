@@ -9,7 +9,7 @@ counts that fit are packed three to a weight (17 bits each, hence `CHUNK`).
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from typing import Any
@@ -20,7 +20,6 @@ from numpy.typing import NDArray
 
 from analyzer.errors import LogError
 from analyzer.frozen import OTHER, QUANTUM_BITS, shown
-from analyzer.histogram import HourlyCounts, raw_bins
 from analyzer.ids import BUCKETS
 from analyzer.narrow import (
     ERROR,
@@ -31,7 +30,6 @@ from analyzer.narrow import (
     Shape,
 )
 from analyzer.pairing import Identity
-from analyzer.window import HOUR
 
 MINUTE = 60_000_000
 CHUNK = 65_536
@@ -73,6 +71,10 @@ class Rows:
             c["key"], c["check"], c["has_id"].view(bool), c["ts"], c["score"], self._others
         )
 
+    def ids_at(self, rows: Ints) -> pa.Array:
+        """Request ids of a few rows; `take` on the whole chunked column would copy all of it."""
+        return pa.array([self.ids[int(row)].as_py() for row in rows], self.ids.type)
+
     def _others(self, rows: Ints) -> list[NDArray[Any]]:
         """What else the chosen rows hold: decides which of several equal rows pairs."""
         chosen = [values[rows] for _, values in sorted(self.columns.items())]
@@ -85,7 +87,8 @@ class Measures:
     """What is summed for one kind of row: packed counts, and whole-numbered float weights.
 
     counts: 0/1 arrays by name; weights: float64 arrays of whole numbers by name. All share the
-    order of `codes` (one uint8 array per segment column), `bucket` and `ts`.
+    order of `codes` (one uint8 array per segment column), `bucket` and `ts`; at most CHUNK rows.
+    bounded: no weight exceeds 2**36, so that sums of them are exact in a float64.
     """
 
     ts: Ints
@@ -93,23 +96,19 @@ class Measures:
     bucket: NDArray[np.uint8]
     counts: dict[str, NDArray[np.uint8]]
     weights: dict[str, Floats]
+    bounded: bool
 
-    def chunk(self, low: int, high: int) -> tuple[list[Floats | None], list[list[str]]]:
-        """Weights to sum for rows low:high, and the names packed in each; None counts rows."""
+    def packs(self) -> list[tuple[list[str], Floats]]:
+        """Counts packed three to a weight, with the names packed in each."""
         names = list(self.counts)
-        packs: list[Floats | None] = [None]
-        packed: list[list[str]] = [["n"]]
+        found = []
         for start in range(0, len(names), 3):
             group = names[start : start + 3]
-            total = self.counts[group[0]][low:high].astype(np.float64)
+            total = self.counts[group[0]].astype(np.float64)
             for position, name in enumerate(group[1:], start=1):
-                total += self.counts[name][low:high] * float(1 << (PACK * position))
-            packs.append(total)
-            packed.append(group)
-        for name, weight in self.weights.items():
-            packs.append(weight[low:high])
-            packed.append([name])
-        return packs, packed
+                total += self.counts[name] * float(1 << (PACK * position))
+            found.append((group, total))
+        return found
 
 
 def exact_weights(values: Floats, scale: float) -> Floats:
@@ -119,33 +118,29 @@ def exact_weights(values: Floats, scale: float) -> Floats:
 
 
 def grouped_sums(
-    code: Ints, cells: int, weights: Sequence[Floats | None], names: Sequence[Sequence[str]]
+    code: Ints,
+    cells: int,
+    packs: Sequence[tuple[list[str], Floats]],
+    weights: Mapping[str, Floats],
+    bounded: bool = False,
 ) -> dict[str, Ints]:
-    """Exact sums per cell of at most CHUNK rows, packed counts taken apart."""
-    sums: dict[str, Ints] = {}
-    for weight, group in zip(weights, names, strict=True):
-        if weight is None:
-            sums[group[0]] = np.bincount(code, minlength=cells)
-        elif len(group) == 1 and group[0] not in sums and not _is_packed(group):
-            sums[group[0]] = _exact(code, cells, weight)
-        else:
-            total = np.bincount(code, weights=weight, minlength=cells).astype(np.int64)
-            for position, name in enumerate(group):
-                sums[name] = (total >> (PACK * position)) & ((1 << PACK) - 1)
+    """Exact sums per cell of at most CHUNK rows: `n`, the packed counts apart, the weights."""
+    sums: dict[str, Ints] = {"n": np.bincount(code, minlength=cells)}
+    for group, pack in packs:
+        total = np.bincount(code, weights=pack, minlength=cells).astype(np.int64)
+        for position, name in enumerate(group):
+            sums[name] = (total >> (PACK * position)) & ((1 << PACK) - 1)
+    for name, weight in weights.items():
+        sums[name] = _exact(code, cells, weight, bounded)
     return sums
 
 
-def _is_packed(group: Sequence[str]) -> bool:
-    return not (group[0].endswith(("_sum", "_squares", "_absolute")))
-
-
-def _exact(code: Ints, cells: int, weight: Floats) -> Ints:
+def _exact(code: Ints, cells: int, weight: Floats, bounded: bool = False) -> Ints:
     """Sum of whole-numbered weights, split in two limbs where a float64 would round.
 
     It fits: CHUNK squares of scores or differences within `narrow.SCORE_REACH` stay below 2**62.
     """
-    largest = float(np.max(np.abs(weight), initial=0.0))
-    if largest * len(weight) < 2.0**53:
+    if bounded or float(np.max(np.abs(weight), initial=0.0)) * len(weight) < 2.0**53:
         return np.bincount(code, weights=weight, minlength=cells).astype(np.int64)
     high = np.floor(weight * 2.0**-26)
     low = weight - high * 2.0**26
@@ -187,35 +182,27 @@ class SegmentSums:
         self.cells: list[dict[str, Ints]] = [{} for _ in self.cell_groups]
         self.buckets: list[dict[str, Ints]] = [{} for _ in self.bucket_groups]
 
-    def add(self, measures: Measures, start: int) -> None:
-        """Add rows sorted by `ts`, all within the slot that begins at `start`."""
-        bounds = np.searchsorted(measures.ts, start + HOUR * np.arange(self.hours + 1))
-        for hour in np.flatnonzero(np.diff(bounds)):
-            for low in range(bounds[hour], bounds[hour + 1], CHUNK):
-                high = min(low + CHUNK, int(bounds[hour + 1]))
-                self._add_chunk(measures, int(hour), low, high)
-
-    def _add_chunk(self, measures: Measures, hour: int, low: int, high: int) -> None:
-        weights, names = measures.chunk(low, high)
+    def add(self, measures: Measures, hour: int) -> None:
+        """Add rows of one hour of the slot."""
+        packs, weights = measures.packs(), measures.weights
         for group, store in zip(self.cell_groups, self.cells, strict=True):
-            code, cells = self._code(measures, group, low, high)
-            _add(store, hour, self.hours, grouped_sums(code, cells, weights, names))
-        kept = [i for i, group in enumerate(names) if not group[0].endswith("_squares")]
-        weights, names = [weights[i] for i in kept], [names[i] for i in kept]
-        bucket = measures.bucket[low:high]
+            code, cells = self._code(measures, group)
+            sums = grouped_sums(code, cells, packs, weights, measures.bounded)
+            _add(store, hour, self.hours, sums)
+        weights = {k: v for k, v in weights.items() if not k.endswith("_squares")}
         for group, store in zip(self.bucket_groups, self.buckets, strict=True):
-            code, cells = self._code(measures, group, low, high)
-            code = code * BUCKETS + bucket
-            _add(store, 0, 1, grouped_sums(code, cells * BUCKETS, weights, names))
+            code, cells = self._code(measures, group)
+            code *= BUCKETS
+            code += measures.bucket
+            sums = grouped_sums(code, cells * BUCKETS, packs, weights, measures.bounded)
+            _add(store, 0, 1, sums)
 
-    def _code(
-        self, measures: Measures, group: tuple[int, ...], low: int, high: int
-    ) -> tuple[Ints, int]:
-        code = np.zeros(high - low, dtype=np.int64)
+    def _code(self, measures: Measures, group: tuple[int, ...]) -> tuple[Ints, int]:
+        code = np.zeros(len(measures.ts), dtype=np.int64)
         cells = 1
         for column in group:
             code *= self.widths[column]
-            code += measures.codes[column][low:high]
+            code += measures.codes[column]
             cells *= self.widths[column]
         return code, cells
 
@@ -263,11 +250,11 @@ def side_measures(
     shape: Shape,
     rows: Rows,
     keep: slice,
-    matched: NDArray[np.bool_],
+    alone: NDArray[np.bool_],
     codes: list[NDArray[np.uint8]],
     bucket: NDArray[np.uint8],
 ) -> Measures:
-    """What is summed over one model's rows within the slot."""
+    """What is summed over some rows of one model; `alone` are those without a partner."""
     flags, state = rows["flags"][keep], rows["state"][keep]
     usable = state == OK
     counts = {
@@ -277,32 +264,35 @@ def side_measures(
     }
     for bit, threshold in enumerate(shape.thresholds, start=FIRST_THRESHOLD_BIT):
         counts[over(threshold)] = (flags >> bit) & 1
-    counts["unmatched"] = (~matched).view(np.uint8)
-    score = np.where(usable, rows["score"][keep], 0.0)
+    counts["unmatched"] = alone.view(np.uint8)
+    score = rows["score"][keep]
+    if not usable.all():
+        score = np.where(usable, score, 0.0)
     scale = shape.frozen.scale
     weights = {
         "score_sum": exact_weights(score, scale),
         "score_squares": exact_weights(score * score, scale * scale),
     }
-    return Measures(rows["ts"][keep], codes, bucket, counts, weights)
+    bounded = shape.rollout.score.type == "probability"
+    return Measures(rows["ts"][keep], codes, bucket, counts, weights, bounded)
 
 
 def pair_measures(
-    shape: Shape, champion: Rows, challenger: Rows, at: Ints, other: Ints
-) -> tuple[Measures, Floats, NDArray[np.bool_]]:
-    """What is summed over pairs, in order of the champion's `ts`; the differences; which count.
+    shape: Shape, champion: Rows, challenger: Rows, ours: Ints | slice, theirs: Ints
+) -> tuple[Measures, Floats]:
+    """What is summed over some pairs, in order of the champion's `ts`, and their differences.
 
-    A pair without a usable score on both sides counts in `nulls` and has no difference.
+    A pair without a usable score on both sides counts in `nulls`; its difference is NaN.
     """
-    difference = challenger["score"][other] - champion["score"][at]
-    usable = ~np.isnan(difference)
-    d = np.where(usable, difference, 0.0)
-    ours, theirs = champion["decision"][at], challenger["decision"][other]
-    decided = (ours != UNKNOWN) & (theirs != UNKNOWN)
+    difference = challenger["score"][theirs] - champion["score"][ours]
+    missing = np.isnan(difference)
+    d = np.where(missing, 0.0, difference) if missing.any() else difference
+    one, two = champion["decision"][ours], challenger["decision"][theirs]
+    decided = (one != UNKNOWN) & (two != UNKNOWN)
     counts = {
-        "nulls": (~usable).view(np.uint8),
+        "nulls": missing.view(np.uint8),
         "decided": decided.view(np.uint8),
-        "flips": (decided & (ours != theirs)).view(np.uint8),
+        "flips": (decided & (one != two)).view(np.uint8),
     }
     scale = shape.frozen.scale
     whole = exact_weights(d, scale)
@@ -311,9 +301,10 @@ def pair_measures(
         "difference_squares": exact_weights(d * d, scale * scale),
         "difference_absolute": np.abs(whole),
     }
-    codes = [champion[f"s{i}"][at] for i in range(len(shape.segments))]
-    measures = Measures(champion["ts"][at], codes, champion["bucket"][at], counts, weights)
-    return measures, difference, usable
+    codes = [champion[f"s{i}"][ours] for i in range(len(shape.segments))]
+    bounded = shape.rollout.score.type == "probability"
+    ts, bucket = champion["ts"][ours], champion["bucket"][ours]
+    return Measures(ts, codes, bucket, counts, weights, bounded), difference
 
 
 def over(threshold: float) -> str:
@@ -321,19 +312,36 @@ def over(threshold: float) -> str:
     return f"over_{threshold:g}ms"
 
 
-def minute_sums(measures: Measures, start: int, minutes: int) -> tuple[Ints, dict[str, Ints]]:
-    """Minutes with rows (0-based within the slot) and the sums of each measure in them."""
-    bounds = np.searchsorted(measures.ts, start + MINUTE * np.arange(minutes + 1))
-    busy = np.flatnonzero(np.diff(bounds))
-    if not len(busy):
-        return busy, {}
-    first = bounds[busy]
-    sums = {"n": np.diff(bounds)[busy]}
-    for name, flag in measures.counts.items():
-        sums[name] = np.add.reduceat(flag, first, dtype=np.int64)
-    for name, weight in measures.weights.items():
-        sums[name] = np.add.reduceat(weight.astype(np.int64), first)
-    return busy, sums
+class MinuteSums:
+    """Sums by minute of a slot."""
+
+    def __init__(self, minutes: int) -> None:
+        self.minutes = minutes
+        self.sums: dict[str, Ints] = {"n": np.zeros(minutes, dtype=np.int64)}
+
+    def add(self, measures: Measures, start: int) -> None:
+        """Add rows sorted by `ts` of the slot that begins at `start`."""
+        first = int(measures.ts[0] - start) // MINUTE
+        last = int(measures.ts[-1] - start) // MINUTE
+        edges = start + MINUTE * np.arange(first, last + 2)
+        bounds = np.searchsorted(measures.ts, edges)
+        busy = np.flatnonzero(np.diff(bounds))
+        at, rows = first + busy, bounds[busy]
+        self.sums["n"][at] += np.diff(bounds)[busy]
+        for name, flag in measures.counts.items():
+            self._column(name)[at] += np.add.reduceat(flag, rows, dtype=np.int64)
+        for name, weight in measures.weights.items():
+            self._column(name)[at] += np.add.reduceat(weight.astype(np.int64), rows)
+
+    def _column(self, name: str) -> Ints:
+        if name not in self.sums:
+            self.sums[name] = np.zeros(self.minutes, dtype=np.int64)
+        return self.sums[name]
+
+    def busy(self) -> tuple[Ints, dict[str, Ints]]:
+        """Minutes with rows (0-based within the slot) and the sums of each measure in them."""
+        at = np.flatnonzero(self.sums["n"])
+        return at, {name: values[at] for name, values in self.sums.items()}
 
 
 def segment_label(shape: Shape, column: int, code: Ints) -> pa.Array:
@@ -341,17 +349,3 @@ def segment_label(shape: Shape, column: int, code: Ints) -> pa.Array:
     kept = shape.frozen.segments[shape.segments[column]]
     table = pa.array([*(shown(v) for v in kept), OTHER, None], pa.string())
     return table.take(pa.array(code))
-
-
-def sorted_hist(
-    shape: Shape, column: str, values: NDArray[np.floating], ts: Ints, start: int, hours: int
-) -> HourlyCounts:
-    """Hourly fine bins of one column of sorted rows; NaN marks a value that is not there."""
-    binning = shape.frozen.binning(column)
-    counts = HourlyCounts(binning, hours, fine_by_hour=True)
-    bounds = np.searchsorted(ts, start + HOUR * np.arange(hours + 1))
-    buffer = np.empty(len(values), dtype=np.int64)
-    nulls = np.flatnonzero(np.isnan(values))
-    raw = raw_bins(values, nulls, binning.kind, binning.origin, buffer)
-    counts.add(raw, bounds, nulls)
-    return counts

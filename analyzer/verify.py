@@ -26,9 +26,9 @@ from analyzer.errors import LogError, StoreError
 from analyzer.frozen import Frozen
 from analyzer.logs import NOTHING, SIDES, LogFile, Side, has_column, kind_of, survey
 from analyzer.narrow import LARGEST_LATENCY, SCORE_REACH
+from analyzer.pairs import LARGEST, PARITY_TOLERANCE
 from analyzer.policy import Policy
 from analyzer.reader import PARTITION_DAYS
-from analyzer.slot import LARGEST, PARITY_TOLERANCE
 from analyzer.store import Store
 from analyzer.tallies import MINUTE
 from analyzer.verdict import Verdict

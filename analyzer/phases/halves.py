@@ -53,8 +53,8 @@ def half_psi(material: Material, more: float = 1.0) -> Result:
     if isinstance(effect, Undefined):
         return effect
     deff = combined_design_effect(effect, minimum_blocks=MIN_BLOCKS)
-    whole = [table.sum(axis=0) * more for table in (first, second)]
-    return psi_interval(*whole, deff=deff, alpha=alpha)
+    p, q = first.sum(axis=0) * more, second.sum(axis=0) * more
+    return psi_interval(p, q, deff=deff, alpha=alpha)
 
 
 def _in_blocks(hours: Floats) -> Floats:

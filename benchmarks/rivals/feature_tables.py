@@ -10,7 +10,8 @@ from concurrent.futures import Executor, Future
 
 from analyzer import config, policy
 from analyzer.scan import scan
-from analyzer.slot import Slot, feature_tables
+from analyzer.features import feature_tables
+from analyzer.slot import Slot
 
 
 class Catcher(Executor):

@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from logbook import MESSY, Book, messy, write_messy
 
-from analyzer import policy, scan, slot
+from analyzer import halves, pairs, policy, scan
 from analyzer.logs import SIDES
 from analyzer.profile import TABLES, encode, merge
 
@@ -52,9 +52,9 @@ def test_a_slot_split_into_parts_gives_the_same_bytes(
     files = scan._survey(rollout, messy_book.store)
     shape = scan._shape(rollout, policy.load(), messy_book.store.frozen(), files)
     start = sorted(messy_book.store.manifests())[1]
-    whole = slot.halves(scan._slot(shape, files, start), "pairs")
-    monkeypatch.setattr(slot, "PART_ROWS", 150)
-    parts = slot.halves(scan._slot(shape, files, start), "pairs")
+    whole = halves.half_of(scan._slot(shape, files, start), "pairs")
+    monkeypatch.setattr(pairs, "PART_ROWS", 150)
+    parts = halves.half_of(scan._slot(shape, files, start), "pairs")
     assert whole.keys() == parts.keys()
     assert [name for name in whole if whole[name] != parts[name]] == []
 
