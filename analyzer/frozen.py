@@ -12,7 +12,6 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 from msgspec import Struct
 
 from analyzer.config import Rollout
@@ -23,7 +22,7 @@ from analyzer.window import HOUR
 
 VOCABULARY = 1_000
 SEGMENT_VALUES = 50
-REFERENCE_ROWS = 200_000
+REFERENCE_ROWS = 100_000
 QUANTUM_BITS = 36
 """Summands are whole multiples of scale * 2**-36: 2**16 of them stay exact in a float64, and
 2**27 full-scale rows in the int64 that tables hold."""
@@ -85,8 +84,11 @@ class _Sample:
 
     def add_text(self, name: str, values: pa.Array) -> None:
         counts = self.counts.setdefault(name, {})
-        for item in pc.value_counts(text(values).dictionary_decode().drop_null()).to_pylist():
-            counts[item["values"]] = counts.get(item["values"], 0) + item["counts"]
+        spelled = text(values)
+        found = np.bincount(spelled.indices.drop_null().to_numpy(), minlength=1)
+        for value, n in zip(spelled.dictionary.to_pylist(), found.tolist(), strict=False):
+            if n:
+                counts[value] = counts.get(value, 0) + n
 
     def values(self, name: str) -> np.ndarray:
         return np.concatenate(self.numeric.get(name) or [np.zeros(0)])
@@ -193,8 +195,11 @@ def _bins(rollout: Rollout, name: str, values: np.ndarray) -> Bins:
         values = values[(values >= 0) & (values <= 1)]
     out = np.empty(len(values), dtype=np.int64)
     raw = raw_bins(values, np.zeros(0, dtype=np.int64), kind, origin, out)
-    codes, counts = np.unique(codes_of(raw, kind), return_counts=True)
-    starts, last = reference_cells(codes, counts)
+    counts = np.bincount(raw, minlength=1)
+    bins = np.flatnonzero(counts)
+    codes = codes_of(bins, kind)
+    order = np.argsort(codes)
+    starts, last = reference_cells(codes[order], counts[bins][order])
     return Bins(kind, origin, starts.tolist(), last)
 
 

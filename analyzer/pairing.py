@@ -77,22 +77,17 @@ def _neighbours(
     packed = (key if len(rows) == len(key) else key[rows]) & ~low
     packed |= rows.astype(np.uint64)
     packed.sort()
-    prefix = packed >> bits
-    same = prefix[1:] == prefix[:-1]
-    alone = same.copy()  # a neighbourhood of exactly two
-    alone[1:] &= ~same[:-1]
-    alone[:-1] &= ~same[1:]
-    at = np.flatnonzero(alone)
+    at = np.flatnonzero((packed[1:] ^ packed[:-1]) <= low)  # neighbours with equal hash bits
     first = (packed[at] & low).astype(np.int64)
     second = (packed[at + 1] & low).astype(np.int64)
     good = (first < n_a) & (second >= n_a)
-    good &= (key[first] == key[second]) & (check[first] == check[second])
-    touched = np.zeros(len(packed), dtype=bool)
-    touched[:-1] |= same
-    touched[1:] |= same
-    touched[at[good]] = False
-    touched[at[good] + 1] = False
-    rest = (packed[touched] & low).astype(np.int64)
+    good &= check[first] == check[second]
+    crowded = np.flatnonzero(at[1:] == at[:-1] + 1)  # neighbourhoods of more than two
+    good[crowded] = False
+    good[crowded + 1] = False
+    if good.all():
+        return first, second, np.zeros(0, dtype=np.int64)
+    rest = np.union1d(first[~good], second[~good])
     return first[good], second[good], rest
 
 
