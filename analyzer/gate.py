@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from analyzer import __version__
 from analyzer.config import Rollout
@@ -92,13 +94,17 @@ def default_window(
 
 
 def last_hour(store: Store) -> int:
-    """End of the last hour in which the champion logged anything, microseconds UTC."""
+    """End of the last hour in which the champion logged anything, microseconds UTC.
+
+    Raises StoreError when it never did.
+    """
     everything = open_profiles(store)
-    newest = everything.within(Window(everything.manifests[-1].start, everything.manifests[-1].end))
-    hours = newest.table("coverage")["hour"].to_pylist()
-    if not hours:
-        return newest.window.end
-    return int(max(hours).timestamp()) * 1_000_000 + HOUR
+    for manifest in reversed(everything.manifests):
+        coverage = everything.within(Window(manifest.start, manifest.end)).table("coverage")
+        hours = coverage.filter(pc.greater(coverage["champion_rows"], 0))["hour"]
+        if len(hours):
+            return int(pc.max(hours.cast(pa.int64())).as_py()) + HOUR
+    raise StoreError(f"{store.path}: no slot holds a champion row; check the champion's `paths`")
 
 
 def _verdict(material: Material, phase: str, checks: list[Check]) -> Verdict:
@@ -198,8 +204,8 @@ def _waiting(material: Material, check: Check) -> list[Waiting]:
 def _psi_waiting(material: Material, check: Check) -> list[Waiting]:
     """How much longer a window would settle the PSI, if it stayed what it is."""
     hours = material.window.hours
-    for factor in np.geomspace(1.05, 20.0, 60):
-        if judge(half_psi(material, float(factor)), "<=", check.limit or 0.0) == "pass":
+    for factor in np.geomspace(1.05, 20.0, 60).tolist():
+        if judge(half_psi(material, factor), "<=", check.limit or 0.0) == "pass":
             at = material.window.start + int(hours * factor) * HOUR
             return [_wait(check.id, hours, hours * factor, at, "hours")]
     return [

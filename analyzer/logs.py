@@ -115,11 +115,13 @@ def _matches(pattern: str, root: Path) -> list[tuple[str, str, pafs.FileSystem]]
     if "://" in pattern:
         return _remote_matches(pattern)
     local = pafs.LocalFileSystem()
-    full = pattern if os.path.isabs(pattern) else str(root / pattern)
+    full = str(root / pattern)  # an absolute pattern stays what it is
     if os.path.isdir(full):
         full = os.path.join(glob.escape(full), "**", "*.parquet")
     elif os.path.exists(full):
         full = glob.escape(full)
+    elif not os.path.isabs(pattern):  # the root's own name may hold brackets
+        full = os.path.join(glob.escape(str(root)), pattern)
     paths = sorted(p for p in glob.glob(full, recursive=True) if not os.path.isdir(p))
     return [(_readable(os.path.relpath(p, root)), os.path.realpath(p), local) for p in paths]
 

@@ -24,7 +24,10 @@ from analyzer.profiles import Profiles, open_profiles
 from analyzer.scan import Progress, Scan, scan
 from analyzer.store import Store
 from analyzer.verdict import Verdict
-from analyzer.window import Window
+from analyzer.window import HOUR, Window
+
+HISTORY_DAYS = 35
+"""Four clean weeks of history and a week of reference."""
 
 
 @dataclass(frozen=True)
@@ -49,12 +52,16 @@ def nightly(
 ) -> Nightly:
     """Scan what is new, judge the phase the diary says is running, write the results.
 
+    With a window of its own the scan is limited to that and the 35 days before, which hold every
+    reference and history it may need; without one, everything new is scanned.
+
     Writes verdict.json, diff.json, latency.json and drift.json into `out` (default: a folder
     `nightly/END` in the store). as_of: instant in microseconds UTC, default the window's end.
     Raises what `scan` and `gate` raise; what comes after the verdict is skipped and named.
     """
     events = read(path_of(rollout))
-    done = scan(rollout, policy, jobs=jobs, progress=progress)
+    needed = (window.start - HISTORY_DAYS * 24 * HOUR, window.end) if window else None
+    done = scan(rollout, policy, jobs=jobs, progress=progress, window=needed)
     phase = running_phase(events)
     store = Store(rollout.store_path)
     started = next((e.at for e in reversed(events) if e.kind == "phase" and e.phase == phase), None)

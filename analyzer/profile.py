@@ -176,6 +176,7 @@ def encode(content: pa.Table) -> bytes:
         compression_level=3,
         use_dictionary=dictionary or False,
         store_schema=True,
+        write_page_checksum=True,
     )
     return sink.getvalue()
 

@@ -245,7 +245,9 @@ class Store:
         try:
             if path.stat().st_size != manifest.tables[name]:
                 raise StoreError(f"{path}: is not as it was written; run `analyzer scan` again")
-            return pq.read_table(path, use_threads=False, partitioning=None)
+            return pq.read_table(
+                path, use_threads=False, partitioning=None, page_checksum_verification=True
+            )
         except (OSError, pa.ArrowInvalid, KeyError) as error:
             raise StoreError(f"{path}: cannot be read ({error}); scan again") from None
 

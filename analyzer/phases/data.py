@@ -20,6 +20,7 @@ def data_checks(material: Material) -> list[Check]:
     """Files, versions, coverage, duplicates, unusable values, clocks, unwatched minutes."""
     return [
         _files(material),
+        _store(material),
         *_versions(material),
         _coverage(material),
         _strangers(material),
@@ -62,6 +63,31 @@ def _files(material: Material) -> Check:
         0.0,
         sentence,
         outcome="invalid" if bad else "pass",
+    )
+
+
+def _store(material: Material) -> Check:
+    """Slots whose logs are gone keep their profile; after a change of `rollout.toml` they stay
+    what they were and do not add up with the new ones.
+    """
+    manifests = material.profiles.manifests
+    kinds = len({m.depends for m in manifests})
+    sentence = (
+        f"All {len(manifests)} profiled slots were made alike."
+        if kinds == 1
+        else f"The {len(manifests)} profiled slots were made by {kinds} different configurations "
+        "or versions and cannot be added up: scan again, or choose a window of one."
+    )
+    return check(
+        material,
+        "data.store",
+        "data",
+        "configurations the profiles were made by",
+        point(float(kinds), len(manifests), "counted"),
+        "<=",
+        1.0,
+        sentence,
+        outcome="pass" if kinds == 1 else "invalid",
     )
 
 
