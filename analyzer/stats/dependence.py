@@ -52,8 +52,13 @@ def design_effect(
     variance = blocks / (blocks - 1) * float(residuals @ residuals) / total**2
     value, df = variance / (variance_of_one / total), blocks - 1
     low, high = (value * df / float(chi2.isf(tail, df)) for tail in (0.025, 0.975))
-    return estimate(value, min(low, value), max(high, value), blocks,
-                    f"cluster variance of a ratio, {blocks} blocks")
+    return estimate(
+        value,
+        min(low, value),
+        max(high, value),
+        blocks,
+        f"cluster variance of a ratio, {blocks} blocks",
+    )
 
 
 def jackknife(values_without_each: ArrayLike, value: float, confidence: float = 0.95) -> Result:
@@ -76,8 +81,13 @@ def jackknife(values_without_each: ArrayLike, value: float, confidence: float = 
     spread = without - without.mean()
     error = math.sqrt((blocks - 1) / blocks * float(spread @ spread))
     half = float(student.isf((1 - confidence) / 2, blocks - 1)) * error
-    return estimate(value, value - half, value + half, blocks,
-                    f"jackknife over {blocks} blocks, t interval {confidence:.0%}")
+    return estimate(
+        value,
+        value - half,
+        value + half,
+        blocks,
+        f"jackknife over {blocks} blocks, t interval {confidence:.0%}",
+    )
 
 
 def _ratio_without_each(num: Floats, den: Floats) -> Floats:
@@ -133,9 +143,7 @@ def jackknife_difference_of_ratios(
     return jackknife(_ratio_without_each(na, da) - _ratio_without_each(nb, db), value, confidence)
 
 
-def combined_design_effect(
-    *results: Result, floor: float = 1.0, minimum_blocks: int = 12
-) -> float:
+def combined_design_effect(*results: Result, floor: float = 1.0, minimum_blocks: int = 12) -> float:
     """The design effect to divide by: the largest known one, never below `floor`.
 
     An estimate from fewer than `minimum_blocks` blocks (its `n`) is noise and is not used; nor

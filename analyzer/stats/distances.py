@@ -281,4 +281,3 @@ def std_band(
     middle, spread = centres[centre], float(np.std(values))
     low = None if below is None else middle - below * spread
     return low, None if above is None else middle + above * spread
-

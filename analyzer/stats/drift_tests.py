@@ -37,8 +37,13 @@ def chi2_test(reference_counts: ArrayLike, current_counts: ArrayLike) -> Signifi
     if isinstance(table, Undefined):
         return table
     found = stats.chi2_contingency(table, correction=False)
-    return Significance(float(found.statistic), float(found.pvalue), float(found.dof),
-                        float(table.sum()), "chi-square, homogeneity")
+    return Significance(
+        float(found.statistic),
+        float(found.pvalue),
+        float(found.dof),
+        float(table.sum()),
+        "chi-square, homogeneity",
+    )
 
 
 def chi2_fit(reference_counts: ArrayLike, current_counts: ArrayLike) -> Significance | Undefined:
@@ -75,8 +80,13 @@ def _fit(
         return Undefined("a category of the current window is unseen in the reference")
     expected = table[0] * (table[1].sum() / table[0].sum())
     found = stats.power_divergence(table[1], expected, lambda_=power)
-    return Significance(float(found.statistic), float(found.pvalue), table.shape[1] - 1.0,
-                        float(table[1].sum()), method)
+    return Significance(
+        float(found.statistic),
+        float(found.pvalue),
+        table.shape[1] - 1.0,
+        float(table[1].sum()),
+        method,
+    )
 
 
 def fisher_exact(
@@ -98,8 +108,9 @@ def fisher_exact(
         return Undefined(f"{table.shape[1]} categories, Fisher's test here takes 2")
     _, p = stats.fisher_exact(np.round(table).astype(np.int64))
     shares = table[:, 0] / table.sum(axis=1)
-    return Significance(float(shares[0] - shares[1]), float(p), 0.0, float(table.sum()),
-                        "Fisher exact, two-sided")
+    return Significance(
+        float(shares[0] - shares[1]), float(p), 0.0, float(table.sum()), "Fisher exact, two-sided"
+    )
 
 
 def two_proportions(k_a: float, n_a: float, k_b: float, n_b: float) -> Significance | Undefined:
@@ -133,5 +144,10 @@ def ks_test(reference: ArrayLike, current: ArrayLike) -> Significance | Undefine
     if len(x) == 0 or len(y) == 0:
         return Undefined("no rows on one side")
     found = stats.ks_2samp(x, y)
-    return Significance(float(found.statistic), float(found.pvalue), 0.0,
-                        float(min(len(x), len(y))), "Kolmogorov-Smirnov, two-sided")
+    return Significance(
+        float(found.statistic),
+        float(found.pvalue),
+        0.0,
+        float(min(len(x), len(y))),
+        "Kolmogorov-Smirnov, two-sided",
+    )

@@ -35,12 +35,22 @@ class Sums:
     flips: float = 0.0
 
     def __add__(self, other: Sums) -> Sums:
-        return Sums(self.n + other.n, self.total + other.total, self.squares + other.squares,
-                    self.absolute + other.absolute, self.flips + other.flips)
+        return Sums(
+            self.n + other.n,
+            self.total + other.total,
+            self.squares + other.squares,
+            self.absolute + other.absolute,
+            self.flips + other.flips,
+        )
 
     def __sub__(self, other: Sums) -> Sums:
-        return Sums(self.n - other.n, self.total - other.total, self.squares - other.squares,
-                    self.absolute - other.absolute, self.flips - other.flips)
+        return Sums(
+            self.n - other.n,
+            self.total - other.total,
+            self.squares - other.squares,
+            self.absolute - other.absolute,
+            self.flips - other.flips,
+        )
 
 
 def centred(n: float, x_total: float, y_total: float, xy: float) -> float:
@@ -122,8 +132,9 @@ def welch(a: Sums, b: Sums, confidence: float = 0.95, deff: float = 1.0) -> Resu
         share_a, share_b = va / total, vb / total
         df = 1 / (share_a**2 / (n_a - 1) + share_b**2 / (n_b - 1))
         half = float(student.isf((1 - confidence) / 2, df)) * math.sqrt(total)
-    return estimate(difference, difference - half, difference + half, n_a + n_b,
-                    f"Welch {confidence:.0%}")
+    return estimate(
+        difference, difference - half, difference + half, n_a + n_b, f"Welch {confidence:.0%}"
+    )
 
 
 def risk_ratio(
@@ -193,14 +204,17 @@ def ratio_of_means(
     if below.low <= 0 <= below.high:
         return Undefined("the denominator's mean cannot be told from 0", below.n)
     ratio = x_total / y_total
-    residual = (centred(n, x_total, x_total, x_squares)
-                - 2 * ratio * centred(n, x_total, y_total, xy)
-                + ratio**2 * centred(n, y_total, y_total, y_squares))
+    residual = (
+        centred(n, x_total, x_total, x_squares)
+        - 2 * ratio * centred(n, x_total, y_total, xy)
+        + ratio**2 * centred(n, y_total, y_total, y_squares)
+    )
     spread = max(residual, 0.0) / (n - 1)
     error = math.sqrt(factor * spread / n) / abs(y_total / n)
     half = float(student.isf((1 - confidence) / 2, n / factor - 1)) * error
-    return estimate(ratio, ratio - half, ratio + half, n / factor,
-                    f"delta method, t interval {confidence:.0%}")
+    return estimate(
+        ratio, ratio - half, ratio + half, n / factor, f"delta method, t interval {confidence:.0%}"
+    )
 
 
 def ratio_of_means_blocks(

@@ -15,9 +15,7 @@ def _multiplier(alpha: float, power: float) -> float:
     return float(norm.isf(alpha / 2) + norm.ppf(power))
 
 
-def smallest_detectable_difference(
-    error: float, alpha: float = 0.05, power: float = 0.9
-) -> Result:
+def smallest_detectable_difference(error: float, alpha: float = 0.05, power: float = 0.9) -> Result:
     """Smallest true difference that a two-sided test with this standard error would have found.
 
     (z_{1-a/2} + z_power) SE, in the unit of the error. Undefined without a positive finite

@@ -180,8 +180,9 @@ def requests_needed(
         return Undefined("a true rate at or above the limit is never established below it")
     tail = (1 - confidence) / 2
     low, value, high = (
-        _power_n(true_rate, limit, tail, power, shift) if true_rate > 0 else
-        math.log(tail) / math.log1p(-limit)
+        _power_n(true_rate, limit, tail, power, shift)
+        if true_rate > 0
+        else math.log(tail) / math.log1p(-limit)
         for shift in (0.0, 0.5, 1.0)
     )
     if not math.isfinite(high):
@@ -264,9 +265,11 @@ def _fewest_failing(
 ) -> int | None:
     interval: Callable[[float], Result]
     if always_valid:
+
         def interval(k: float) -> Result:
             return bernoulli_sequence(k, n, 1 - confidence, t_opt)
     else:
+
         def interval(k: float) -> Result:
             return clopper_pearson(k, n, confidence)
 

@@ -103,8 +103,11 @@ def psi_p(
     if cells < 2 or n_reference <= 0 or n_current <= 0:
         return Undefined("PSI needs two cells and rows on both sides")
     unit = deff * (1 / n_reference + 1 / n_current)
-    return point(float(chi2.sf(raw / unit, cells - 1)), min(n_reference, n_current),
-                 f"chi-square with {cells - 1} degrees of freedom")
+    return point(
+        float(chi2.sf(raw / unit, cells - 1)),
+        min(n_reference, n_current),
+        f"chi-square with {cells - 1} degrees of freedom",
+    )
 
 
 def psi_critical(
@@ -120,8 +123,11 @@ def psi_critical(
     if cells < 2 or n_reference <= 0 or n_current <= 0:
         return Undefined("PSI needs two cells and rows on both sides")
     unit = deff * (1 / n_reference + 1 / n_current)
-    return point(unit * float(chi2.isf(alpha, cells - 1)), min(n_reference, n_current),
-                 f"chi-square quantile {1 - alpha:.1%}")
+    return point(
+        unit * float(chi2.isf(alpha, cells - 1)),
+        min(n_reference, n_current),
+        f"chi-square quantile {1 - alpha:.1%}",
+    )
 
 
 def _noncentrality(x: float, df: int, probability: float) -> float:
@@ -164,13 +170,16 @@ def psi_interval(
     df, x = found.cells - 1, found.raw / unit
     low, high = (unit * _noncentrality(x, df, p) for p in (1 - alpha / 2, alpha / 2))
     value = min(max(found.raw - df * unit, 0.0, low), high)
-    return estimate(value, low, high, 1 / (1 / found.n_reference + 1 / found.n_current),
-                    f"noncentral chi-square, {found.cells} cells, deff {max(deff, 1.0):.3g}")
+    return estimate(
+        value,
+        low,
+        high,
+        1 / (1 / found.n_reference + 1 / found.n_current),
+        f"noncentral chi-square, {found.cells} cells, deff {max(deff, 1.0):.3g}",
+    )
 
 
-def psi_design_effect(
-    reference_block_counts: ArrayLike, current_block_counts: ArrayLike
-) -> Result:
+def psi_design_effect(reference_block_counts: ArrayLike, current_block_counts: ArrayLike) -> Result:
     """How many times PSI's null exceeds that of independent rows: first-order Rao-Scott.
 
     K paired blocks (row k of both K x B tables: the same hours of the day in two windows).
@@ -207,8 +216,13 @@ def psi_design_effect(
     df = blocks - 1
     low, high = (max(1.0, found * df / float(chi2.isf(tail, df))) for tail in (0.025, 0.975))
     value = max(1.0, found)
-    return estimate(value, min(low, value), max(high, value), blocks,
-                    f"Rao-Scott over {blocks} paired blocks, {cells} cells")
+    return estimate(
+        value,
+        min(low, value),
+        max(high, value),
+        blocks,
+        f"Rao-Scott over {blocks} paired blocks, {cells} cells",
+    )
 
 
 def decile_cells(fine_counts_reference: ArrayLike, bins: int = 10) -> NDArray[np.int64]:

@@ -46,10 +46,17 @@ def psi_quantile(
     if len(edges) < 2:
         return Undefined("the reference is constant", len(x))
     inner = edges[1:-1]
-    p, q = (np.bincount(np.searchsorted(inner, s, side="left"), minlength=len(inner) + 1) / len(s)
-            for s in (x, y))
-    return describe(psi_of_shares(p, q, empty_share), 0, np.inf, min(len(x), len(y)),
-                    f"PSI quantile-{empty_share:g}, {len(p)} cells")
+    p, q = (
+        np.bincount(np.searchsorted(inner, s, side="left"), minlength=len(inner) + 1) / len(s)
+        for s in (x, y)
+    )
+    return describe(
+        psi_of_shares(p, q, empty_share),
+        0,
+        np.inf,
+        min(len(x), len(y)),
+        f"PSI quantile-{empty_share:g}, {len(p)} cells",
+    )
 
 
 def psi_pooled_sturges(
@@ -75,8 +82,13 @@ def psi_pooled_sturges(
         _, a, b = tally(x, y)
         p, q = a / len(x), b / len(y)
     filled = [np.where(s == 0, _fill(s, empty_share), s) for s in (p, q)]
-    return describe(psi_of_shares(filled[0], filled[1]), 0, np.inf, min(len(x), len(y)),
-                    f"PSI pooled-sturges, {len(p)} cells")
+    return describe(
+        psi_of_shares(filled[0], filled[1]),
+        0,
+        np.inf,
+        min(len(x), len(y)),
+        f"PSI pooled-sturges, {len(p)} cells",
+    )
 
 
 def _fill(shares: Floats, empty_share: float) -> float:

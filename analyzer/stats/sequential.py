@@ -238,9 +238,7 @@ def normal_mixture_bound(
     >>> round(normal_mixture_bound(100, 0.05, 100), 5)
     27.66071
     """
-    return _boundary(
-        lambda s: normal_log_mixture(s, v, v_opt, alpha_opt, one_sided), v, alpha
-    )
+    return _boundary(lambda s: normal_log_mixture(s, v, v_opt, alpha_opt, one_sided), v, alpha)
 
 
 def gamma_exponential_mixture_bound(
@@ -251,9 +249,7 @@ def gamma_exponential_mixture_bound(
     >>> round(gamma_exponential_mixture_bound(100, 0.05, 100, 2), 5)
     33.02017
     """
-    return _boundary(
-        lambda s: gamma_exponential_log_mixture(s, v, v_opt, c, alpha_opt), v, alpha
-    )
+    return _boundary(lambda s: gamma_exponential_log_mixture(s, v, v_opt, c, alpha_opt), v, alpha)
 
 
 def gamma_poisson_mixture_bound(

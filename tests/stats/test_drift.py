@@ -76,16 +76,24 @@ def test_nannyml_ks_per_chunk() -> None:  # NannyML tests/drift/test_drift.py
     f1 = np.random.RandomState(167).randn(20160)
     f1[15120:] += 0.6
     found = [drift.ks_statistic(*drift.tally(f1[:10080], c)[1:]) for c in f1.reshape(5, -1)]
-    exact = [0.008829365079365048, 0.007886904761904734, 0.015178571428571375,
-             0.06502976190476184, 0.2535218253968254]
+    exact = [
+        0.008829365079365048,
+        0.007886904761904734,
+        0.015178571428571375,
+        0.06502976190476184,
+        0.2535218253968254,
+    ]
     assert [value(f) for f in found] == pytest.approx(exact, abs=1e-12)
 
 
-@pytest.mark.parametrize(("history", "centre", "below", "above", "band"), [
-    ([-1, 1, 1, 1], "min", 2, None, (-2.732050807568877, None)),
-    (range(30), "median", 1.4, 2, (2.382381972241136, 31.81088289679838)),
-    ([-1, -0.5, 0, 0.5, 1], "mean", 0, 0, (0, 0)),
-])  # NannyML tests/test_thresholds.py
+@pytest.mark.parametrize(
+    ("history", "centre", "below", "above", "band"),
+    [
+        ([-1, 1, 1, 1], "min", 2, None, (-2.732050807568877, None)),
+        (range(30), "median", 1.4, 2, (2.382381972241136, 31.81088289679838)),
+        ([-1, -0.5, 0, 0.5, 1], "mean", 0, 0, (0, 0)),
+    ],
+)  # NannyML tests/test_thresholds.py
 def test_std_band(history, centre, below, above, band) -> None:  # type: ignore[no-untyped-def]
     assert drift.std_band(list(history), centre, below, above) == pytest.approx(band, abs=1e-12)
     assert isinstance(drift.std_band([1.0]), Undefined)
@@ -94,9 +102,12 @@ def test_std_band(history, centre, below, above, band) -> None:  # type: ignore[
 
 
 def test_cramers_v() -> None:  # deepchecks tests/utils/drift_test.py
-    table = [([200, 800], [400, 600], 0.2160257918350864),
-             ([1000, 0], [0, 1000], 0.9989994992488733),
-             ([200, 800, 100], [400, 600, 0], 0.30240811588221844), (*SIX, 0.0)]
+    table = [
+        ([200, 800], [400, 600], 0.2160257918350864),
+        ([1000, 0], [0, 1000], 0.9989994992488733),
+        ([200, 800, 100], [400, 600, 0], 0.30240811588221844),
+        (*SIX, 0.0),
+    ]
     for reference, current, expected in table:
         assert value(drift.cramers_v(reference, current)) == pytest.approx(expected, abs=1e-12)
     assert isinstance(drift.cramers_v([5], [6]), Undefined)
@@ -201,11 +212,22 @@ def test_order_and_scale_change_nothing(reference: list[int], data: st.DataObjec
     assert value(drift.js_distance(a, b)) == pytest.approx(oracle, abs=1e-7)
 
 
-@pytest.mark.parametrize("distance", [
-    drift.js_distance, drift.kl_divergence, drift.hellinger, drift.l_infinity,
-    drift.total_variation, drift.ks_statistic, drift.cramers_v, drift.chi2_test, drift.chi2_fit,
-    drift.g_test, drift.fisher_exact,
-])
+@pytest.mark.parametrize(
+    "distance",
+    [
+        drift.js_distance,
+        drift.kl_divergence,
+        drift.hellinger,
+        drift.l_infinity,
+        drift.total_variation,
+        drift.ks_statistic,
+        drift.cramers_v,
+        drift.chi2_test,
+        drift.chi2_fit,
+        drift.g_test,
+        drift.fisher_exact,
+    ],
+)
 def test_an_empty_side_is_undefined(distance) -> None:  # type: ignore[no-untyped-def]
     assert isinstance(distance([0, 0], [1, 2]), Undefined)
     assert isinstance(distance([1, 2], [0, 0]), Undefined)

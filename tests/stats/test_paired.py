@@ -97,10 +97,17 @@ def test_risk_ratio() -> None:
 def test_cannot_say() -> None:
     one = Sums(1, 2.0, 4.0)
     for result in (
-        variance(one), variance(Sums(3, 30.0, 1.0)), mean_difference(one),
-        mean_difference(sums([1, 2, 3]), deff=2), welch(one, one), cohens_d(one, one),
-        welch(sums([1, 2, 3]), sums([1, 2, 3]), deff=2), cohens_d(sums([1, 1]), sums([2, 2])),
-        ratio_of_means(1, 0.1, 5, 5, 0, 10), ratio_of_means(1, 1, 1, 1, 1, 1),
-        ratio_of_means_blocks([1], [1], [1]), sampling_error(sums([1, 2]), 0),
+        variance(one),
+        variance(Sums(3, 30.0, 1.0)),
+        mean_difference(one),
+        mean_difference(sums([1, 2, 3]), deff=2),
+        welch(one, one),
+        cohens_d(one, one),
+        welch(sums([1, 2, 3]), sums([1, 2, 3]), deff=2),
+        cohens_d(sums([1, 1]), sums([2, 2])),
+        ratio_of_means(1, 0.1, 5, 5, 0, 10),
+        ratio_of_means(1, 1, 1, 1, 1, 1),
+        ratio_of_means_blocks([1], [1], [1]),
+        sampling_error(sums([1, 2]), 0),
     ):
         assert isinstance(result, Undefined), result

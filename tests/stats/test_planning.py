@@ -26,8 +26,11 @@ def test_sample_size_finds_what_it_promises() -> None:
 
 def test_power_cannot_say() -> None:
     for result in (
-        sample_size(1, 0), sample_size(0, 1), sample_size(1, 1, weight=0),
-        sample_size(1, 1, r_squared=1), smallest_detectable_difference(0),
+        sample_size(1, 0),
+        sample_size(0, 1),
+        sample_size(1, 1, weight=0),
+        sample_size(1, 1, r_squared=1),
+        smallest_detectable_difference(0),
         smallest_detectable_difference(math.inf),
     ):
         assert isinstance(result, Undefined)
