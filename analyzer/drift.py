@@ -270,7 +270,8 @@ def _aligned_values(old: Counts, new: Counts) -> tuple[Ints, Ints, int]:
     rest = sum(n for value, n in after.items() if value in before and value not in kept)
     a = [*(before[v] for v in kept), sum(before.values()) - sum(before[v] for v in kept), 0]
     b = [*(after.get(v, 0) for v in kept), rest, unseen]
-    return np.asarray([*a, old.nulls]), np.asarray([*b, new.nulls]), unseen
+    named = unseen - (0 if OTHER in before else after.get(OTHER, 0))  # `newcomers` counts those
+    return np.asarray([*a, old.nulls]), np.asarray([*b, new.nulls]), named
 
 
 def _psi(old: Counts, new: Counts) -> Psi | Undefined:

@@ -88,7 +88,8 @@ def by_hour(profiles: Profiles, rows: pa.Table, columns: list[str]) -> Hourly:
     sums = {}
     for column in columns:
         total = np.zeros(count, dtype=np.int64)
-        np.add.at(total, place, rows[column].to_numpy())
+        with np.errstate(invalid="ignore"):  # `at` reports flags that earlier float work left
+            np.add.at(total, place, rows[column].to_numpy())
         sums[column] = total
     return Hourly(window.start, sums)
 

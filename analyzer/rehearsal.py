@@ -6,14 +6,14 @@ What the gate's statistics then say is known to be wrong (no harm) or right (har
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from analyzer.ids import BUCKETS
-from analyzer.measure import Hourly, hourly, in_buckets
+from analyzer.measure import hourly, in_buckets
 from analyzer.phases.gate import Material, percent
 from analyzer.stats.dependence import (
     combined_design_effect,
@@ -34,11 +34,13 @@ Ints = NDArray[np.int64]
 
 @dataclass(frozen=True)
 class _Log:
-    """The champion's log as the rehearsal needs it: sums by bucket and by 2-hour block."""
+    """The champion's log as the rehearsal needs it: sums by bucket, and what hours cost."""
 
     buckets: Mapping[str, Ints]
-    hours: Hourly
+    has_latency: bool
+    has_score: bool
     slow: str
+    hour_effects: Mapping[str, Result]
 
 
 def rehearse(material: Material) -> list[Trial]:
@@ -47,35 +49,48 @@ def rehearse(material: Material) -> list[Trial]:
     Injected: an error rate of twice the limit on top; twice the allowed share of slow requests
     on top; a mean score moved by twice its limit. Undecided outcomes are counted apart.
     """
-    log = _Log(
-        in_buckets(material.profiles, "champion"),
-        hourly(material.profiles, "champion"),
-        over(material.policy.shadow.latency_limit_ms),
-    )
+    log = _log(material)
     splits = material.policy.record.splits
     if not log.buckets or not log.buckets["n"].sum() or not splits:
         return []
     random = np.random.default_rng(SEED)
     sides = [random.permutation(BUCKETS) < BUCKETS // 2 for _ in range(splits)]
-    return [_trial(material, log, harm, sides) for harm in HARMS]
+    outcomes = [_outcomes(material, log, side) for side in sides]
+    return [_trial(material, harm, [found[harm] for found in outcomes]) for harm in HARMS]
 
 
-def _trial(material: Material, log: _Log, harm: str, sides: list[NDArray[np.bool_]]) -> Trial:
-    outcomes = [_outcome(material, log, side, harm) for side in sides]
+def _log(material: Material) -> _Log:
+    hours = hourly(material.profiles, "champion")
+    slow = over(material.policy.shadow.latency_limit_ms)
+    effects = {}
+    for numerator, denominator in (("errors", "n"), (slow, "latency_n")):
+        k, n = hours.blocks(numerator), hours.blocks(denominator)
+        whole = k.sum() / max(n.sum(), 1)
+        effects[numerator] = design_effect(k, n, whole * (1 - whole))
+    return _Log(
+        in_buckets(material.profiles, "champion"),
+        hours.total("latency_n") > 0,
+        hours.total("score_sum") > 0,
+        slow,
+        effects,
+    )
+
+
+def _trial(material: Material, harm: str, outcomes: Sequence[Outcome]) -> Trial:
     held, undecided = outcomes.count("fail"), outcomes.count("undecided")
     if harm == "none":
         what = "A/A split of the champion's log"
         sentence = (
-            f"On {len(sides)} A/A splits of the champion's own log the same limits held "
+            f"On {len(outcomes)} A/A splits of the champion's own log the same limits held "
             f"{held} times and were undecided {undecided} times."
         )
     else:
         what = f"{harm} injected"
         sentence = (
             f"With {_injected(material, harm)} added to one side, the limits held "
-            f"{held} of {len(sides)} times and were undecided {undecided} times."
+            f"{held} of {len(outcomes)} times and were undecided {undecided} times."
         )
-    return Trial(what=what, splits=len(sides), held=held, undecided=undecided, sentence=sentence)
+    return Trial(what=what, splits=len(outcomes), held=held, undecided=undecided, sentence=sentence)
 
 
 def _injected(material: Material, harm: str) -> str:
@@ -88,20 +103,27 @@ def _injected(material: Material, harm: str) -> str:
     return f"a change of the mean score by {percent(2 * limits.max_score_ratio_change)}"
 
 
-def _outcome(material: Material, log: _Log, side: NDArray[np.bool_], harm: str) -> Outcome:
+def _outcomes(material: Material, log: _Log, side: NDArray[np.bool_]) -> dict[str, Outcome]:
+    """What the limits say of one split, for each harm: only the harmed check is judged anew."""
     limits = material.policy.shadow
-    extra = 2 * limits.max_error_rate if harm == "errors" else 0.0
-    errors = _share(log, side, "errors", "n", extra, limits.confidence)
-    outcomes = [judge(errors, "<", limits.max_error_rate)]
-    if log.hours.total("latency_n"):
-        extra = 2 * (1 - limits.latency_quantile) if harm == "latency" else 0.0
-        slow = _share(log, side, log.slow, "latency_n", extra, limits.confidence)
-        outcomes.append(judge(slow, "<", round(1 - limits.latency_quantile, 12)))
-    if log.hours.total("score_sum") > 0:
-        factor = 1 + 2 * limits.max_score_ratio_change if harm == "score" else 1.0
-        change = _ratio_change(log, side, factor, limits.confidence)
-        outcomes.append(judge(change, "<=", limits.max_score_ratio_change))
-    return worst(outcomes)
+    confidence, slow = limits.confidence, 1 - limits.latency_quantile
+    plain: dict[str, Outcome] = {}
+    harmed: dict[str, Outcome] = {}
+    for judged, extra in ((plain, 0.0), (harmed, 2 * limits.max_error_rate)):
+        found = _share(log, side, "errors", "n", extra, confidence)
+        judged["errors"] = judge(found, "<", limits.max_error_rate)
+    if log.has_latency:
+        for judged, extra in ((plain, 0.0), (harmed, 2 * slow)):
+            found = _share(log, side, log.slow, "latency_n", extra, confidence)
+            judged["latency"] = judge(found, "<", round(slow, 12))
+    if log.has_score:
+        for judged, factor in ((plain, 1.0), (harmed, 1 + 2 * limits.max_score_ratio_change)):
+            found = _ratio_change(log, side, factor, confidence)
+            judged["score"] = judge(found, "<=", limits.max_score_ratio_change)
+    return {
+        harm: worst([harmed[name] if name == harm else plain[name] for name in plain])
+        for harm in HARMS
+    }
 
 
 def _share(
@@ -117,12 +139,7 @@ def _share(
     bad = k + extra * (n - k)
     total, rows = float(bad.sum()), float(n.sum())
     variance = total / rows * (1 - total / rows) if rows else 0.0
-    hours_k, hours_n = log.hours.blocks(numerator), log.hours.blocks(denominator)
-    whole = hours_k.sum() / max(hours_n.sum(), 1)
-    deff = combined_design_effect(
-        design_effect(bad, n, variance),
-        design_effect(hours_k, hours_n, whole * (1 - whole)),
-    )
+    deff = combined_design_effect(design_effect(bad, n, variance), log.hour_effects[numerator])
     return bernoulli_sequence(*effective(total, rows, deff), 1 - confidence)
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
+from inspect import cleandoc
 from typing import Literal
 
 import msgspec
@@ -182,4 +183,14 @@ def digest(verdict: Verdict) -> str:
 
 def json_schema() -> dict[str, object]:
     """JSON Schema of verdict.json; a copy lies in the package as verdict.schema.json."""
-    return msgspec.json.schema(Verdict)
+    schema = {"$schema": "https://json-schema.org/draft/2020-12/schema"}
+    return {**schema, **msgspec.json.schema(Verdict), "$defs": _definitions()}
+
+
+def _definitions() -> dict[str, object]:
+    """The types' schemas; descriptions without the indentation that old Pythons leave in them."""
+    definitions = msgspec.json.schema(Verdict)["$defs"]
+    for definition in definitions.values():
+        if "description" in definition:
+            definition["description"] = cleandoc(definition["description"])
+    return dict(definitions)
