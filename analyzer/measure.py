@@ -87,11 +87,16 @@ def by_hour(profiles: Profiles, rows: pa.Table, columns: list[str]) -> Hourly:
     place = (rows["hour"].cast(pa.int64()).to_numpy() - window.start) // HOUR
     sums = {}
     for column in columns:
-        total = np.zeros(count, dtype=np.int64)
-        with np.errstate(invalid="ignore"):  # `at` reports flags that earlier float work left
-            np.add.at(total, place, rows[column].to_numpy())
-        sums[column] = total
+        sums[column] = _placed(rows[column].to_numpy(), place, count)
     return Hourly(window.start, sums)
+
+
+def _placed(values: Ints, place: Ints, count: int) -> Ints:
+    """Exact sums of values by place."""
+    total = np.zeros(count, dtype=np.int64)
+    with np.errstate(invalid="ignore"):  # `at` reports flags that float work elsewhere has left
+        np.add.at(total, place, values)
+    return total
 
 
 def in_buckets(profiles: Profiles, model: str) -> dict[str, Ints]:
@@ -107,9 +112,7 @@ def in_buckets(profiles: Profiles, model: str) -> dict[str, Ints]:
     sums = {}
     for column in rows.schema.names:
         if column not in ("slot", "model", "a", "a_value", "bucket"):
-            total = np.zeros(BUCKETS, dtype=np.int64)
-            np.add.at(total, bucket, rows[column].to_numpy())
-            sums[column] = total
+            sums[column] = _placed(rows[column].to_numpy(), bucket, BUCKETS)
     return sums
 
 
@@ -231,10 +234,10 @@ def class_cells(profiles: Profiles, model: str) -> NDArray[np.float64]:
     labels = sorted(pc.unique(rows["value"]).to_pylist())
     rows = rows.filter(pc.equal(rows["model"], model))
     hour = (rows["hour"].cast(pa.int64()).to_numpy() - profiles.window.start) // HOUR
-    counts = np.zeros((int(profiles.window.hours), len(labels)), dtype=np.float64)
-    place = pc.index_in(rows["value"], value_set=pa.array(labels, pa.string())).to_numpy()
-    np.add.at(counts, (hour, place), rows["n"].to_numpy())
-    return counts
+    hours = int(profiles.window.hours)
+    code = pc.index_in(rows["value"], value_set=pa.array(labels, pa.string())).to_numpy()
+    counts = _placed(rows["n"].to_numpy(), hour * len(labels) + code, hours * len(labels))
+    return counts.reshape((hours, len(labels))).astype(np.float64)
 
 
 def feature_nulls(profiles: Profiles, model: str, feature: str) -> Hourly:
