@@ -8,7 +8,6 @@ from datetime import UTC, datetime
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import norm
 
 from analyzer.measure import (
     BLOCK_HOURS,
@@ -33,6 +32,7 @@ from analyzer.phases.gate import (
 )
 from analyzer.phases.halves import DAY_HOURS, half_psi
 from analyzer.stats.dependence import combined_design_effect, design_effect
+from analyzer.stats.laws import norm_isf
 from analyzer.stats.result import Estimate, Result, Undefined, estimate, point
 from analyzer.tallies import over
 from analyzer.verdict import Check, Outcome, judge, worst
@@ -256,7 +256,7 @@ def _changes(
         return ours, theirs, variance
 
     ours_all, theirs_all, variance_all = whole()
-    z = float(norm.isf(alpha / 2))
+    z = norm_isf(alpha / 2)
     results: list[Result] = []
     for first, last in blocks:
         span = slice(first, last)

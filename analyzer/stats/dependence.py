@@ -6,9 +6,8 @@ import math
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.stats import chi2
-from scipy.stats import t as student
 
+from .laws import chi2_isf, student_isf
 from .result import Estimate, Result, Undefined, estimate
 
 Floats = NDArray[np.float64]
@@ -51,7 +50,7 @@ def design_effect(
     residuals = num - num.sum() / total * den
     variance = blocks / (blocks - 1) * float(residuals @ residuals) / total**2
     value, df = variance / (variance_of_one / total), blocks - 1
-    low, high = (value * df / float(chi2.isf(tail, df)) for tail in (0.025, 0.975))
+    low, high = (value * df / chi2_isf(tail, df) for tail in (0.025, 0.975))
     return estimate(
         value,
         min(low, value),
@@ -80,7 +79,7 @@ def jackknife(values_without_each: ArrayLike, value: float, confidence: float = 
         return Undefined("the statistic does not exist without one of the blocks", blocks)
     spread = without - without.mean()
     error = math.sqrt((blocks - 1) / blocks * float(spread @ spread))
-    half = float(student.isf((1 - confidence) / 2, blocks - 1)) * error
+    half = student_isf((1 - confidence) / 2, blocks - 1) * error
     return estimate(
         value,
         value - half,

@@ -8,10 +8,9 @@ from fractions import Fraction
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.stats import norm
-from scipy.stats import t as student
 
 from .dependence import jackknife, jackknife_ratio
+from .laws import norm_isf, student_isf
 from .proportion import clopper_pearson
 from .result import Result, Undefined, estimate
 
@@ -99,7 +98,7 @@ def mean_difference(sums: Sums, confidence: float = 0.95, deff: float = 1.0) -> 
         return spread
     if effective_n < 2:
         return Undefined("fewer than two effective rows", effective_n)
-    half = float(student.isf((1 - confidence) / 2, effective_n - 1))
+    half = student_isf((1 - confidence) / 2, effective_n - 1)
     half *= math.sqrt(spread.value / effective_n)
     mean = sums.total / sums.n
     return estimate(mean, mean - half, mean + half, effective_n, f"paired t {confidence:.0%}")
@@ -131,7 +130,7 @@ def welch(a: Sums, b: Sums, confidence: float = 0.95, deff: float = 1.0) -> Resu
     if total > 0:
         share_a, share_b = va / total, vb / total
         df = 1 / (share_a**2 / (n_a - 1) + share_b**2 / (n_b - 1))
-        half = float(student.isf((1 - confidence) / 2, df)) * math.sqrt(total)
+        half = student_isf((1 - confidence) / 2, df) * math.sqrt(total)
     return estimate(
         difference, difference - half, difference + half, n_a + n_b, f"Welch {confidence:.0%}"
     )
@@ -165,7 +164,7 @@ def risk_ratio(
         return _risk_ratio_of_none(m_a, k_b, m_b, confidence)
     ratio = (k_a / m_a) / (k_b / m_b)
     error = math.sqrt(max(1 / k_a - 1 / m_a + 1 / k_b - 1 / m_b, 0.0))
-    spread = math.exp(float(norm.isf((1 - confidence) / 2)) * error)
+    spread = math.exp(norm_isf((1 - confidence) / 2) * error)
     return estimate(ratio, ratio / spread, ratio * spread, m_a + m_b, f"Katz {confidence:.0%}")
 
 
@@ -211,7 +210,7 @@ def ratio_of_means(
     )
     spread = max(residual, 0.0) / (n - 1)
     error = math.sqrt(factor * spread / n) / abs(y_total / n)
-    half = float(student.isf((1 - confidence) / 2, n / factor - 1)) * error
+    half = student_isf((1 - confidence) / 2, n / factor - 1) * error
     return estimate(
         ratio, ratio - half, ratio + half, n / factor, f"delta method, t interval {confidence:.0%}"
     )

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import math
 
-from scipy.stats import norm
-
+from .laws import norm_isf
 from .result import Result, Undefined, point
 
 
 def _multiplier(alpha: float, power: float) -> float:
     if not 0 < alpha < 1 or not 0 < power < 1:
         raise ValueError(f"alpha = {alpha} and power = {power} must be shares")
-    return float(norm.isf(alpha / 2) + norm.ppf(power))
+    return norm_isf(alpha / 2) - norm_isf(power)
 
 
 def smallest_detectable_difference(error: float, alpha: float = 0.05, power: float = 0.9) -> Result:

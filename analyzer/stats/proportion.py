@@ -9,8 +9,8 @@ from typing import Final
 import numpy as np
 from scipy.optimize import brentq
 from scipy.special import betainc, betaincinv
-from scipy.stats import binom
 
+from .laws import binom_pmf
 from .result import Estimate, Result, Undefined, estimate, point
 
 # Tuned for gates of 10,000 to 100,000 requests: narrowest near n = 10,000.
@@ -214,7 +214,7 @@ def _first_passage(
     spread = 10 * math.sqrt(step * rate) + 10
     first = max(0, math.floor(step * rate - spread))
     last = min(step, math.ceil(step * rate + spread))
-    gain = binom.pmf(np.arange(first, last + 1), step, rate)
+    gain = binom_pmf(np.arange(first, last + 1), step, rate)
     alive, offset, passed = np.ones(1), 0, 0.0
     for reading in range(1, _MOST_READINGS + 1):
         n = reading * step

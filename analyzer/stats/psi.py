@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.optimize import brentq
 from scipy.special import chndtr
-from scipy.stats import chi2
 
+from .laws import chi2_isf, chi2_sf
 from .proportion import clopper_pearson
 from .result import Estimate, Result, Undefined, estimate, point
 
@@ -104,7 +104,7 @@ def psi_p(
         return Undefined("PSI needs two cells and rows on both sides")
     unit = deff * (1 / n_reference + 1 / n_current)
     return point(
-        float(chi2.sf(raw / unit, cells - 1)),
+        chi2_sf(raw / unit, cells - 1),
         min(n_reference, n_current),
         f"chi-square with {cells - 1} degrees of freedom",
     )
@@ -124,7 +124,7 @@ def psi_critical(
         return Undefined("PSI needs two cells and rows on both sides")
     unit = deff * (1 / n_reference + 1 / n_current)
     return point(
-        unit * float(chi2.isf(alpha, cells - 1)),
+        unit * chi2_isf(alpha, cells - 1),
         min(n_reference, n_current),
         f"chi-square quantile {1 - alpha:.1%}",
     )
@@ -214,7 +214,7 @@ def psi_design_effect(reference_block_counts: ArrayLike, current_block_counts: A
     pooled = (ref.sum(axis=0) + cur.sum(axis=0)) / (n + m)
     found = float(np.sum(variances / pooled)) / (1 / n + 1 / m) / (cells - 1)
     df = blocks - 1
-    low, high = (max(1.0, found * df / float(chi2.isf(tail, df))) for tail in (0.025, 0.975))
+    low, high = (max(1.0, found * df / chi2_isf(tail, df)) for tail in (0.025, 0.975))
     value = max(1.0, found)
     return estimate(
         value,

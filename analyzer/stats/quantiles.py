@@ -8,8 +8,8 @@ from typing import Final
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.optimize import brentq
-from scipy.stats import binom, norm
 
+from .laws import binom_ppf, norm_isf
 from .proportion import T_OPT, log_bayes_factor, mixture_weight
 from .result import Result, Undefined, estimate
 
@@ -30,7 +30,7 @@ def requests_for_quantile(q: float, confidence: float = 0.95) -> int:
     if not 0 < q < 1:
         raise ValueError(f"a quantile's order must lie between 0 and 1, not {q}")
     tail, outer = (1 - confidence) / 2, max(q, 1 - q)
-    z = float(norm.isf(tail))
+    z = norm_isf(tail)
     exact = math.ceil(math.log(tail) / math.log(outer))
     return max(math.floor(z * z * outer / (1 - outer) + _ROUNDING), exact)
 
@@ -70,8 +70,8 @@ def _interval_shares(
     if whole < requests_for_quantile(q, confidence):
         return None
     tail = (1 - confidence) / 2
-    first = float(binom.ppf(tail, whole, q))
-    last = float(binom.ppf(1 - tail, whole, q)) + 1
+    first = binom_ppf(tail, whole, q)
+    last = binom_ppf(1 - tail, whole, q) + 1
     return first / whole, last / whole
 
 
