@@ -402,3 +402,28 @@ def test_users_of_a_phase_that_cuts_slots_are_known(book: Book) -> None:
     cut = named(gate(book.rollout, easy(), "shadow", window=window), "infrastructure.latency")
     effects = [float(c.sentence.split("Design effect ")[1].split(". ")[0]) for c in (whole, cut)]
     assert effects[0] > 20 and effects[1] > 20
+
+
+def test_champion_and_challenger_that_changed_places_are_refused(book: Book) -> None:
+    build(book)
+    book.describe({"paths": ["challenger.parquet"]}, {"paths": ["champion.parquet"]})
+    with pytest.raises(StoreError, match="changed places"):
+        book.scan()
+
+
+@pytest.mark.parametrize("harm", ["none", "latency", "errors", "score"])
+def test_simulated_phases_whose_truth_is_known(harm: str) -> None:
+    """A glance at what `benchmarks.planted.shadow` does 500 times of each kind."""
+    from benchmarks.planted.shadow import Task, run
+
+    for seed in (1, 2):
+        outcome = run(Task(seed, harm, (24, 30), (3000, 4000), False)).last.outcome
+        assert (outcome == "promote") == (harm == "none"), (seed, outcome)
+
+
+def test_the_wider_the_dependence_the_longer_the_wait(healthy: Book) -> None:
+    """What is still needed is said in requests and hours, and lies after what there is."""
+    verdict = judged(healthy, easy(max_error_rate=0.0013), hours=25)
+    waits = [w for w in verdict.enough_data if w.check == "infrastructure.errors"]
+    assert verdict.outcome == "undecided" and len(waits) == 1
+    assert waits[0].at is not None and waits[0].at > verdict.window[1]

@@ -71,6 +71,11 @@ def test_what_cannot_be_said_is_undecided(operator: str) -> None:
     assert judge(Undefined("no rows"), operator, L) == "undecided"
 
 
+@pytest.mark.parametrize("operator", ["<", "<=", ">", ">="])
+def test_a_limit_that_is_no_number_never_passes(operator: str) -> None:
+    assert judge(point(L, 10, "counted"), operator, math.nan) == "undecided"
+
+
 @pytest.mark.parametrize(
     ("operator", "at_limit"), [("<", "fail"), ("<=", "pass"), (">", "fail"), (">=", "pass")]
 )

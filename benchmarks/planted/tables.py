@@ -128,7 +128,7 @@ def frozen_from(day: Rows) -> Frozen:
 
 def _amount_bins(values: Values) -> Bins:
     kept = values[~np.isnan(values)]
-    return _bins(kept, "distance", float(np.float32(np.median(kept))))
+    return _bins(kept, "distance", float(np.float32(np.quantile(kept, 0.5, method="lower"))))
 
 
 def _bins(values: Values, kind: str, origin: float) -> Bins:
