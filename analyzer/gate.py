@@ -20,7 +20,7 @@ from analyzer.phases.gate import Material, percent
 from analyzer.phases.halves import half_psi
 from analyzer.phases.shadow import shadow_checks
 from analyzer.policy import Policy
-from analyzer.profiles import open_profiles
+from analyzer.profiles import Profiles, open_profiles
 from analyzer.rehearsal import rehearse
 from analyzer.stats.proportion import detectable_rate, requests_needed
 from analyzer.stats.result import Estimate
@@ -52,13 +52,15 @@ def gate(
     as_of: int | None = None,
     events: Sequence[Event] = (),
     problems: Sequence[LogFile] = (),
+    profiles: Profiles | None = None,
 ) -> Verdict:
     """Judge a phase from the store's profiles.
 
     window: whole hours; default from the phase's start in the diary (else the last day) to the
     last settled hour as of `as_of` (microseconds UTC, default the window's end). problems: log
-    files that the scan could not use. Raises ConfigError (unknown phase), StoreError (no
-    profiles of that window).
+    files that the scan could not use. profiles: of that window, where they are open already.
+
+    Raises ConfigError (unknown phase), StoreError (no profiles of that window).
     """
     if phase not in PHASES:
         raise ConfigError(f"there is no gate for phase {phase!r}; there is: {', '.join(PHASES)}")
@@ -68,7 +70,7 @@ def gate(
     material = Material(
         rollout,
         policy,
-        open_profiles(store, window),
+        profiles or open_profiles(store, window),
         problems,
         window.end if as_of is None else as_of,
         started is not None,

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
-import polars as pl
 import pyarrow as pa
 from numpy.typing import NDArray
 
 from analyzer.errors import LogError
+
+if TYPE_CHECKING:
+    import polars as pl
 
 BUCKETS = 256
 _M1 = np.uint64(0xBF58476D1CE4E5B9)
@@ -29,6 +33,8 @@ def pairing_keys(ids: pa.Array, as_text: bool) -> tuple[Hashes, Hashes]:
 
 
 def _series(ids: pa.Array, as_text: bool) -> pl.Series:
+    import polars as pl  # here: who only reads profiles need not wait for it
+
     if as_text or not pa.types.is_uint64(ids.type):
         ids = plain(ids)
     else:  # the same bits, so that ids that fit equal those of a log that writes int64

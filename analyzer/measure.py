@@ -62,6 +62,11 @@ def hourly(
     profiles: Profiles, model: str, segment: str | None = None, value: str | None = None
 ) -> Hourly:
     """Sums of `champion`, `challenger` or `pair` by hour, overall or of one segment value."""
+    key = ("hourly", model, segment, value)
+    return profiles.remember(key, lambda: _hourly(profiles, model, segment, value))
+
+
+def _hourly(profiles: Profiles, model: str, segment: str | None, value: str | None) -> Hourly:
     cells = profiles.table("cells")
     chosen = pc.equal(cells["model"], model)
     chosen = pc.and_(chosen, pc.is_null(cells["b"]))
@@ -105,8 +110,11 @@ def in_buckets(profiles: Profiles, model: str) -> dict[str, Ints]:
     They say how alike a unit's requests are (design effects), so a slot that the window cuts
     counts whole: without it, a phase that begins at noon would know nothing of its units.
     """
-    slots = [profiles.store.read(m, "cell_buckets") for m in profiles.manifests]
-    table = pa.concat_tables(slots, promote_options="default")
+    return profiles.remember(("buckets", model), lambda: _in_buckets(profiles, model))
+
+
+def _in_buckets(profiles: Profiles, model: str) -> dict[str, Ints]:
+    table = profiles.whole_slots("cell_buckets")
     rows = table.filter(pc.and_(pc.equal(table["model"], model), pc.is_null(table["a"])))
     bucket = rows["bucket"].to_numpy()
     sums = {}

@@ -66,13 +66,20 @@ def nightly(
     store = Store(rollout.store_path)
     started = next((e.at for e in reversed(events) if e.kind == "phase" and e.phase == phase), None)
     window = window or default_window(rollout, policy, store, started, as_of)
+    profiles = open_profiles(store, window)
     result = gate(
-        rollout, policy, phase, window=window, as_of=as_of, events=events, problems=done.problems
+        rollout,
+        policy,
+        phase,
+        window=window,
+        as_of=as_of,
+        events=events,
+        problems=done.problems,
+        profiles=profiles,
     )
     folder = out or rollout.store_path / "nightly" / result.window[1].replace(":", "")
     files = [_write(folder, "verdict.json", verdicts.encode(result))]
     skipped = []
-    profiles = open_profiles(store, window)
     for name, question in _questions(policy, profiles, events):
         try:
             files.append(_write(folder, name, _encode(question())))

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Hashable, Sequence
+from typing import Any, TypeVar
 
 import pyarrow as pa
 
@@ -11,6 +12,8 @@ from analyzer.frozen import Frozen
 from analyzer.profile import hours_between, table_kind
 from analyzer.store import Manifest, Store
 from analyzer.window import Window, show
+
+T = TypeVar("T")
 
 
 class Profiles:
@@ -21,15 +24,29 @@ class Profiles:
         self.frozen = frozen
         self.window = window
         self.manifests = [m for m in manifests if window.overlaps(m.start, m.end)]
-        self._cache: dict[str, pa.Table] = {}
+        self._known: dict[Hashable, Any] = {}
 
     def table(self, name: str) -> pa.Table:
         """One table over the window. Hourly rows are cut to it; rows of a slot count only where
         the slot lies wholly inside.
         """
-        if name not in self._cache:
-            self._cache[name] = self._read(name)
-        return self._cache[name]
+        return self.remember(name, lambda: self._read(name))
+
+    def whole_slots(self, name: str) -> pa.Table:
+        """One table of every slot that the window touches, nothing cut."""
+        return self.remember(
+            ("whole", name),
+            lambda: pa.concat_tables(
+                [self.store.read(m, name) for m in self.manifests], promote_options="default"
+            ),
+        )
+
+    def remember(self, key: Hashable, make: Callable[[], T]) -> T:
+        """What `make` gives, made once: many checks ask for the same sums of a window."""
+        if key not in self._known:
+            self._known[key] = make()
+        found: T = self._known[key]
+        return found
 
     def _read(self, name: str) -> pa.Table:
         instant = next(iter(table_kind(name).keys))
