@@ -9,8 +9,8 @@ import time
 from concurrent.futures import Executor, Future
 
 from analyzer import config, policy
-from analyzer.scan import scan
 from analyzer.features import feature_tables
+from analyzer.scan import scan
 from analyzer.slot import Slot
 
 
