@@ -22,6 +22,7 @@ COMMANDS = {
     "event": "Keep the rollout's diary.",
     "scan": "Bring the profile store up to date.",
     "gate": "May the challenger take the next step? A verdict with its evidence.",
+    "verify": "Recount a verdict's numbers from the raw logs.",
     "diff": "How far the models' predictions for the same requests lie apart.",
     "drift": "Has what the models see and say moved away from a reference?",
     "latency": "Latency percentiles and shares over the limits.",

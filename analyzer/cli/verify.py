@@ -1,0 +1,53 @@
+"""`analyzer verify`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from analyzer.cli import common
+from analyzer.cli.common import Job
+
+DIFFERS = 1
+
+
+@click.command(
+    epilog="Example: analyzer verify .demo/verdict.json\n\n"
+    "In Python: analyzer.verify.verify(rollout, policy, verdict)"
+)
+@click.argument("file", type=click.Path(path_type=Path), metavar="VERDICT")
+@common.job_options
+def command(job: Job, file: Path) -> int:
+    """Recount a verdict's numbers from the raw logs, in SQL, by another path than the scan.
+
+    Exits 1 when any number differs or the profiles were scanned anew since.
+    """
+    import msgspec
+
+    from analyzer.errors import ConfigError
+    from analyzer.verdict import Verdict
+    from analyzer.verify import verify
+
+    try:
+        verdict = msgspec.json.decode(file.read_bytes(), type=Verdict)
+    except OSError as error:
+        raise ConfigError(f"{file}: cannot be read ({error.strerror})") from None
+    except msgspec.DecodeError as error:
+        raise ConfigError(f"{file}: is no verdict of this version ({error})") from None
+    found = verify(job.rollout, job.policy, verdict)
+    if job.json:
+        common.show_json(found)
+        return 0 if found.agrees else DIFFERS
+    common.show_table(
+        ("check", "number", "verdict", "recounted", "same"),
+        [(n.check, n.name, n.verdict, n.logs, n.same) for n in found.numbers],
+        title=f"Verdict of {found.window}, recounted from the raw logs",
+        right="verdict recounted",
+    )
+    for slot in found.changed:
+        common.say(f"slot {slot.slot} was scanned again since the verdict")
+    for line in (*(f"not recounted: {name}" for name in found.uncounted), *found.notes):
+        common.say(line)
+    common.say("every number agrees" if found.agrees else "the verdict does not hold up")
+    return 0 if found.agrees else DIFFERS
