@@ -417,7 +417,7 @@ def test_simulated_phases_whose_truth_is_known(harm: str) -> None:
     from benchmarks.planted.shadow import Task, run
 
     for seed in (1, 2):
-        outcome = run(Task(seed, harm, (24, 30), (3000, 4000), False)).last.outcome
+        outcome = run(Task(seed, harm, (24, 30), (9000, 9500), False)).last.outcome
         assert (outcome == "promote") == (harm == "none"), (seed, outcome)
 
 

@@ -148,26 +148,48 @@ def _latent_means(phase: Phase, drift: float) -> tuple[Floats, Floats]:
     return ours, theirs
 
 
-def _true_change(phase: Phase, drift: float) -> float:
-    """Largest change of the score ratio over whole 2-hour blocks against the phase's own."""
-    ours, theirs = _latent_means(phase, drift)
-    n = _traffic(phase).reshape(-1, 60).sum(axis=1)
+def _true_change(phase: Phase, drift: float, hours: int | None = None) -> float:
+    """Largest change of the score ratio over whole 2-hour blocks against the phase's own.
+
+    hours: of the phase's first hours only.
+    """
+    ours, theirs = (means[:hours] for means in _latent_means(phase, drift))
+    n = _traffic(phase).reshape(-1, 60).sum(axis=1)[:hours]
     a, b = n * ours, n * theirs
     even = len(n) // 2 * 2
     blocks = b[:even].reshape(-1, 2).sum(axis=1) / a[:even].reshape(-1, 2).sum(axis=1)
     return float(np.abs(blocks / (b.sum() / a.sum()) - 1).max())
 
 
-def _true_psi(phase: Phase, drift: float) -> float:
-    """PSI that a wider spread of the challenger's logit makes, over deciles without it."""
+def _true_psi(phase: Phase, drift: float, hours: int | None = None) -> float:
+    """PSI between halves when the spread of the challenger's logit widens in the second one.
+
+    hours: of the phase's first hours only; each half is then partly wide.
+    """
+    wide = course(phase)[: 60 * (hours or phase.hours)]
+    half = len(wide) // 2
+    share = [float(part.mean()) for part in (wide[:half], wide[-half:])]
     grid = np.linspace(-8, 8, 4001)
     before = np.exp(-grid * grid / 2)
-    wide = math.hypot(*SCORE_SD.values())
-    spread = math.hypot(wide, drift)
-    after = np.exp(-((grid * wide / spread) ** 2) / 2)
+    own = math.hypot(*SCORE_SD.values())
+    spread = math.hypot(own, drift)
+    after = np.exp(-((grid * own / spread) ** 2) / 2)
+    before, after = before / before.sum(), after / after.sum()
     edges = [0, *decile_cells(before)]
-    p, q = (np.add.reduceat(x / x.sum(), edges) for x in (before, after))
+    p, q = (np.add.reduceat((1 - x) * before + x * after, edges) for x in share)
     return psi_of_shares(p, q)
+
+
+def is_harmful(phase: Phase, hours: int) -> bool:
+    """Whether the truth of the phase's first hours already lies beyond the policy's limits.
+
+    A drift that has not set in yet, or is still within the limit, is no harm so far.
+    """
+    if phase.harm != "score":
+        return phase.harm != "none"
+    if phase.shape == "spread":
+        return _true_psi(phase, phase.drift, hours) > PSI_LIMIT
+    return _true_change(phase, phase.drift, hours) > SCORE_LIMIT
 
 
 def _level(random: np.random.Generator, phase: Phase, sd: float) -> Floats:

@@ -29,7 +29,7 @@ from analyzer.stats.proportion import clopper_pearson
 from analyzer.stats.result import Estimate
 from analyzer.verdict import Check, decide
 from analyzer.window import HOUR, Window
-from benchmarks.planted.process import HARMS, Phase, draw
+from benchmarks.planted.process import HARMS, Phase, draw, is_harmful
 from benchmarks.planted.tables import ROLLOUT, simulate
 
 RESULTS = Path(__file__).parent / "results"
@@ -43,11 +43,12 @@ TITLES = {
 
 @dataclass(frozen=True)
 class Reading:
-    """What the gate said after so many hours, and which blocking checks did not pass."""
+    """What the gate said after so many hours, which blocking checks did not pass, and the truth."""
 
     hours: int
     outcome: str
     blocked: dict[str, str]
+    harmful: bool
 
 
 @dataclass(frozen=True)
@@ -64,8 +65,9 @@ class Run:
         return self.readings[-1]
 
     def ever(self, outcome: str) -> bool:
-        """Whether any reading had this outcome."""
-        return any(reading.outcome == outcome for reading in self.readings)
+        """Whether any reading had this outcome, of a harmful phase once the harm was there."""
+        healthy = self.phase.harm == "none"
+        return any(r.outcome == outcome and (healthy or r.harmful) for r in self.readings)
 
 
 @dataclass(frozen=True)
@@ -85,18 +87,21 @@ def run(task: Task) -> Run:
     phase = draw(task.seed, task.harm, task.hours, task.traffic)
     profiles = simulate(phase, limits)
     first = min(limits.shadow.min_hours, phase.hours) if task.hourly else phase.hours
-    readings = [read(profiles, limits, hours) for hours in range(first, phase.hours + 1)]
+    readings = [
+        read(profiles, limits, hours, is_harmful(phase, hours))
+        for hours in range(first, phase.hours + 1)
+    ]
     requests = int(np.sum(profiles.table("coverage")["champion_rows"].to_numpy()))
     return Run(phase, requests, readings)
 
 
-def read(profiles: Profiles, limits: policy.Policy, hours: int) -> Reading:
+def read(profiles: Profiles, limits: policy.Policy, hours: int, harmful: bool) -> Reading:
     """The gate's outcome on the phase's first hours."""
     start = profiles.window.start
     seen = profiles.within(Window(start, start + hours * HOUR))
     checks = shadow_checks(Material(ROLLOUT, limits, seen, (), seen.window.end, True))
     outcome = decide(checks, overdue=hours >= limits.shadow.max_hours)
-    return Reading(hours, outcome, _blocked(checks))
+    return Reading(hours, outcome, _blocked(checks), harmful)
 
 
 def _blocked(checks: Iterable[Check]) -> dict[str, str]:
@@ -122,6 +127,7 @@ def summary(runs: Sequence[Run], harm: str) -> dict[str, object]:
         found["read_hourly"] = {
             "phases": len(watched),
             "readings": sum(len(r.readings) for r in watched),
+            "readings_with_harm": sum(x.harmful for r in watched for x in r.readings),
             "ever_promote": _share(sum(r.ever("promote") for r in watched), len(watched)),
             "ever_failed": _share(
                 sum(any("fail" in x.blocked.values() for x in r.readings) for r in watched),
@@ -194,9 +200,11 @@ def _hourly_text(cases: dict[str, dict[str, object]]) -> list[str]:
         if isinstance(watched, dict):
             ever, failed = watched["ever_promote"], watched["ever_failed"]
             lines.append(
-                f"* {TITLES[harm]}: {ever['k']} of {ever['n']} phases promoted at some reading "
+                f"* {TITLES[harm]}: {ever['k']} of {ever['n']} phases promoted at some reading"
+                f"{'' if harm == 'none' else ' that had the harm in it'} "
                 f"({ever['low'] * 100:.2f} to {ever['high'] * 100:.2f} %), "
-                f"{failed['k']} failed a check at some reading; {watched['readings']:,} readings"
+                f"{failed['k']} failed a check at some reading; {watched['readings']:,} readings, "
+                f"{watched['readings_with_harm']:,} of them with the harm in them"
             )
     return ["", "Read every hour from the shortest allowed duration on:", "", *lines] * bool(lines)
 
@@ -204,6 +212,15 @@ def _hourly_text(cases: dict[str, dict[str, object]]) -> list[str]:
 def _watched(harm: str, phases: int) -> int:
     """How many phases of a kind are read hourly: as many harmful in all as healthy."""
     return phases if harm == "none" else -(-phases // (len(HARMS) - 1))
+
+
+def _kept(path: Path, settings: dict[str, object]) -> dict[str, dict[str, object]]:
+    """Kinds of phases that an earlier run with the same settings left in the file."""
+    try:
+        before = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return {}
+    return before["cases"] if before["settings"] == settings else {}
 
 
 def main() -> None:
@@ -235,8 +252,8 @@ def main() -> None:
     settings = {
         "seed": given.seed,
         "runs": given.runs,
-        "hours": hours,
-        "traffic": traffic,
+        "hours": list(hours),
+        "traffic": list(traffic),
         "policy": policy.load().digest,
         "versions": {
             "analyzer": __version__,
@@ -245,6 +262,8 @@ def main() -> None:
             "scipy": scipy.__version__,
         },
     }
+    cases = {**_kept(given.out, settings), **cases}
+    cases = {harm: cases[harm] for harm in HARMS if harm in cases}
     results: dict[str, object] = {"settings": settings, "cases": cases}
     given.out.parent.mkdir(parents=True, exist_ok=True)
     given.out.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
