@@ -319,27 +319,32 @@ class _FineHours:
 class _MinuteLatency:
     """Latency per minute in bins of a sixteenth of an octave; only those that hold a request."""
 
-    WIDTH = 1 << (15 - COARSE)
-
     def __init__(self) -> None:
-        self._open: dict[Side, Ints] = {}
+        self._open: dict[Side, list[tuple[Ints, Ints]]] = {side: [] for side in SIDES}
         self._kept: dict[Side, list[tuple[Ints, Ints, Ints]]] = {side: [] for side in SIDES}
 
     def add(self, side: Side, minute: Ints, raw: Ints) -> None:
         """minute: of the hour, 0..59; raw: latency bins, those of NaN not counted."""
+        code = raw >> COARSE
         if bool((raw >= 0x7F80).any()):
             known = raw < 0x7F80
-            minute, raw = minute[known], raw[known]
-        code = minute * self.WIDTH + (raw >> COARSE)
-        counts = np.bincount(code, minlength=60 * self.WIDTH)
-        self._open[side] = self._open[side] + counts if side in self._open else counts
+            minute, code = minute[known], code[known]
+        if len(code):
+            self._open[side].append((minute, code))
 
     def close(self, hour: int) -> None:
-        for side, counts in self._open.items():
+        for side, chunks in self._open.items():
+            if not chunks:
+                continue
+            minute, code = (np.concatenate(column) for column in zip(*chunks, strict=True))
+            least = int(code.min())
+            width = int(code.max()) - least + 1  # dense only over the range that occurs
+            counts = np.bincount(minute * width + (code - least), minlength=60 * width)
             at = np.flatnonzero(counts)
-            minute, code = at // self.WIDTH, at % self.WIDTH
-            self._kept[side].append((hour + minute * MINUTE, code << COARSE, counts[at]))
-        self._open = {}
+            minute, code = np.divmod(at, width)
+            kept = (hour + minute * MINUTE, (code + least) << COARSE, counts[at])
+            self._kept[side].append(kept)
+            chunks.clear()
 
     def table(self) -> pa.Table:
         parts = [empty("minute_latency", ["n"])]

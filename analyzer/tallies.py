@@ -9,6 +9,7 @@ counts that fit are packed three to a weight (17 bits each, hence `CHUNK`).
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
@@ -198,26 +199,25 @@ class SegmentSums:
             _add(store, 0, 1, sums)
 
     def _code(self, measures: Measures, group: tuple[int, ...]) -> tuple[Ints, int]:
-        code = np.zeros(len(measures.ts), dtype=np.int64)
-        cells = 1
+        cells = math.prod(self.widths[column] for column in group)
+        code = np.zeros(len(measures.ts), dtype=np.uint16)  # CELL_LIMIT cells at most
         for column in group:
-            code *= self.widths[column]
+            code *= np.uint16(self.widths[column])
             code += measures.codes[column]
-            cells *= self.widths[column]
-        return code, cells
+        return code.astype(np.int64), cells
 
     def margins(self) -> Iterator[tuple[tuple[int, ...], dict[str, Ints]]]:
         """(columns, sums of shape hours x cells of those columns) for order 0, 1 and 2."""
         done: set[tuple[int, ...]] = set()
         for group, store in zip(self.cell_groups, self.cells, strict=True):
+            if not store:
+                continue
             shape = (self.hours, *(self.widths[c] for c in group))
-            for order in range(3):
-                for kept in combinations(group, order):
-                    if kept in done or not store:
-                        continue
+            whole = np.stack([values.reshape(shape) for values in store.values()])
+            for kept, sums in _margins(whole, group).items():
+                if len(kept) <= 2 and kept not in done:
                     done.add(kept)
-                    axes = tuple(1 + i for i, c in enumerate(group) if c not in kept)
-                    yield kept, {m: v.reshape(shape).sum(axis=axes) for m, v in store.items()}
+                    yield kept, dict(zip(store, sums, strict=True))
 
     def bucket_margins(self) -> Iterator[tuple[tuple[int, ...], dict[str, Ints]]]:
         """(columns, sums of shape values x buckets) for order 0 and 1."""
@@ -231,6 +231,21 @@ class SegmentSums:
                     done.add(kept)
                     axes = tuple(i for i, c in enumerate(group) if c not in kept)
                     yield kept, {m: v.reshape(shape).sum(axis=axes) for m, v in store.items()}
+
+
+def _margins(whole: Ints, group: tuple[int, ...]) -> dict[tuple[int, ...], Ints]:
+    """Sums of `whole` (measure, hour, a column each) for every subset of the group's columns.
+
+    Each is summed over one column of the smallest subset that holds one column more.
+    """
+    found = {group: whole}
+    for order in range(len(group) - 1, -1, -1):
+        for kept in combinations(group, order):
+            wider = [w for w in found if len(w) == order + 1 and set(kept) < set(w)]
+            source = min(wider, key=lambda w: found[w].size)
+            (dropped,) = set(source) - set(kept)
+            found[kept] = found[source].sum(axis=2 + source.index(dropped))
+    return found
 
 
 def _add(store: dict[str, Ints], row: int, rows: int, sums: dict[str, Ints]) -> None:
