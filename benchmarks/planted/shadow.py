@@ -129,6 +129,10 @@ def summary(runs: Sequence[Run], harm: str) -> dict[str, object]:
             "readings": sum(len(r.readings) for r in watched),
             "readings_with_harm": sum(x.harmful for r in watched for x in r.readings),
             "ever_promote": _share(sum(r.ever("promote") for r in watched), len(watched)),
+            "promoted_before_harm": sum(
+                harm != "none" and any(x.outcome == "promote" and not x.harmful for x in r.readings)
+                for r in watched
+            ),
             "ever_failed": _share(
                 sum(any("fail" in x.blocked.values() for x in r.readings) for r in watched),
                 len(watched),
@@ -204,7 +208,8 @@ def _hourly_text(cases: dict[str, dict[str, object]]) -> list[str]:
                 f"{'' if harm == 'none' else ' that had the harm in it'} "
                 f"({ever['low'] * 100:.2f} to {ever['high'] * 100:.2f} %), "
                 f"{failed['k']} failed a check at some reading; {watched['readings']:,} readings, "
-                f"{watched['readings_with_harm']:,} of them with the harm in them"
+                f"{watched['readings_with_harm']:,} of them with the harm in them; "
+                f"{watched.get('promoted_before_harm', 0)} promoted before the harm was there"
             )
     return ["", "Read every hour from the shortest allowed duration on:", "", *lines] * bool(lines)
 
