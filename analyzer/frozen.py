@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import pyarrow as pa
 from msgspec import Struct
+from numpy.typing import NDArray
 
 from analyzer.config import Rollout
 from analyzer.histogram import Binning, Kind, codes_of, raw_bins, reference_cells
@@ -114,8 +115,11 @@ def freeze(
         if side == "challenger":  # the champion defines the reference of what both log
             numeric = [name for name in numeric if name not in sample.numeric]
             categorical = [n for n in categorical if n in SHARED or n not in sample.counts]
-        for first, last in _hours_to_read(rollout, files[side], side, start, end):
-            columns = [*numeric, *categorical]
+        columns = [*numeric, *categorical]
+        if not columns:
+            continue
+        counts = rows_by_hour(rollout, files[side], side, start, end)
+        for first, last in _hours_to_read(counts, start):
             for batch in read(rollout, side, files[side], columns, first, last):
                 rows += len(batch) if side == "champion" else 0
                 _take(sample, batch, numeric, categorical)
@@ -162,13 +166,20 @@ def _take(sample: _Sample, batch: Batch, numeric: list[str], categorical: list[s
             sample.add_text(name, batch.columns[name])
 
 
-def _hours_to_read(
+def rows_by_hour(
     rollout: Rollout, files: list[LogFile], side: Side, start: int, end: int
-) -> list[tuple[int, int]]:
+) -> NDArray[np.int64]:
+    """Rows of a log in each hour of [start, end), microseconds UTC."""
     hours = (end - start) // HOUR
     counts = np.zeros(hours, dtype=np.int64)
     for batch in read(rollout, side, files, [], start, end):
         counts += np.bincount((batch.ts - start) // HOUR, minlength=hours)
+    return counts
+
+
+def _hours_to_read(counts: NDArray[np.int64], start: int) -> list[tuple[int, int]]:
+    """Spans of hours that hold enough rows, spread over the slot."""
+    hours = len(counts)
     spread = sorted(range(hours), key=lambda h: (int(f"{h:05b}"[::-1], 2), h))
     chosen, rows = [], 0
     for hour in spread:

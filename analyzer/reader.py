@@ -7,23 +7,25 @@ SQL decides which rows (a model's `where`), Arrow carries the columns. Memory is
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from itertools import chain
+from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.fs as pafs
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from analyzer import engine, sql
 from analyzer.config import Log, Rollout
 from analyzer.errors import LogError
 from analyzer.logs import LogFile, RowGroup, Side, to_utc
+
+if TYPE_CHECKING:
+    from analyzer.selection import Select
 
 BATCH_ROWS = 131_072
 PARTITION_DAYS = ("date", "dt", "day")
@@ -129,16 +131,24 @@ def _raw_batches(
     texts = [c for c in stored if file.schema[c] == "text" and c not in ids]
     parquet = pq.ParquetFile(source, read_dictionary=texts, metadata=footer.metadata)
     chosen = [index for index, group in enumerate(file.groups) if group in groups]
-    with engine.connect() if log.where else nullcontext() as connection:
+    with _selector(log) as select:
         for batch in chain.from_iterable(
             parquet.iter_batches(BATCH_ROWS, row_groups=[index], columns=stored, use_threads=False)
             for index in chosen
         ):
             full = {c: pa.repeat(value, len(batch)) for c, value in constants.items()}
             full.update({c: batch.column(c) for c in stored})
-            if connection is not None:
-                full = _select(connection, log, file, {c: full[c] for c in filters}, full)
+            if select is not None:
+                full = select(file.name, {c: full[c] for c in filters}, full)
             yield full
+
+
+def _selector(log: Log) -> AbstractContextManager[Select | None]:
+    if not log.where:
+        return nullcontext()
+    from analyzer.selection import selector  # the engine is slow to import, few logs need it
+
+    return selector(log)
 
 
 def _mentions(where: str, column: str) -> bool:
@@ -173,25 +183,6 @@ def _with_strays(batch: Batch, day: tuple[int, int]) -> Batch:
         return batch
     stray = pa.array((batch.ts < day[0]) | (batch.ts >= day[1]))
     return Batch(batch.ts, {**batch.columns, STRAY: stray})
-
-
-def _select(
-    connection: engine.Connection,
-    log: Log,
-    file: LogFile,
-    tested: dict[str, pa.Array],
-    full: dict[str, pa.Array],
-) -> dict[str, pa.Array]:
-    """The rows for which the model's `where` holds."""
-    if not tested:
-        raise LogError(f"{file.name}: `where` ({log.where}) names none of its columns")
-    connection.register("batch", pa.table(tested))
-    engine.view(connection, "selected", f"SELECT ({log.where}) AS wanted FROM batch")
-    mask = engine.run(connection, sql.load("rows").text, {})["wanted"]
-    mask = mask.combine_chunks()
-    if pc.all(mask).as_py():
-        return full
-    return {name: column.filter(mask) for name, column in full.items()}
 
 
 def _window(

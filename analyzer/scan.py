@@ -3,14 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-import multiprocessing
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import (
-    BrokenExecutor,
     Executor,
-    Future,
-    ProcessPoolExecutor,
-    as_completed,
 )
 from dataclasses import dataclass
 
@@ -20,17 +15,18 @@ import numpy as np
 from analyzer import __version__, sql
 from analyzer.config import Rollout
 from analyzer.errors import LogError, StoreError
-from analyzer.frozen import TRACKED, Frozen, freeze
-from analyzer.halves import Half, half_of
+from analyzer.freshness import Fingerprint, fingerprint, is_fresh
+from analyzer.frozen import TRACKED, Frozen, freeze, rows_by_hour
 from analyzer.logs import NOTHING, SIDES, LogFile, Side, has_column, survey
 from analyzer.narrow import MAX_THRESHOLDS, Shape
 from analyzer.policy import Policy
 from analyzer.profile import SCHEMA
 from analyzer.reader import read
 from analyzer.slot import Slot
-from analyzer.store import Manifest, Roles, Store, slot_name
+from analyzer.store import Roles, Store, slot_name
 from analyzer.tallies import MINUTE
 from analyzer.window import HOUR
+from analyzer.workers import ordered, team, work
 
 Files = Mapping[Side, list[LogFile]]
 Progress = Callable[[int, int], None]
@@ -77,21 +73,22 @@ def scan(
         busy = _busy_slots(rollout, files)
         if not busy:
             raise LogError(_nothing_usable(files))
-        frozen = store.frozen() or _freeze(rollout, store, files, busy)
-        shape = _shape(rollout, policy, frozen, files)
-        old = store.manifests()
-        plan = []
-        for start in busy:
-            slot = _slot(shape, files, start)
-            if window and not (slot.start < window[1] and slot.end > window[0]):
-                continue
-            fingerprint = (_depends(shape), _inputs(slot))
-            if not _is_current(store, old.get(start), *fingerprint):
-                plan.append((slot, *fingerprint))
-        kept = sorted(set(old) - {slot.start for slot, _, _ in plan})
-        rows = _run(store, plan, jobs, executor, progress)
+        with team(jobs, executor, _new_rows(store, files)) as pool:
+            frozen = store.frozen() or _freeze(rollout, store, files, busy)
+            shape = _shape(rollout, policy, frozen, files)
+            old = store.manifests()
+            plan = []
+            for start in busy:
+                slot = _slot(shape, files, start)
+                if window and not (slot.start < window[1] and slot.end > window[0]):
+                    continue
+                now = fingerprint(slot, _depends(shape))
+                if not is_fresh(store, old.get(start), slot, now):
+                    plan.append((slot, now))
+            kept = sorted(set(old) - {slot.start for slot, _ in plan})
+            rows = _run(store, plan, pool, progress)
     return Scan(
-        tuple(slot_name(slot.start) for slot, _, _ in plan),
+        tuple(slot_name(slot.start) for slot, _ in plan),
         tuple(slot_name(start) for start in kept),
         rows,
         tuple(file for side in SIDES for file in files[side] if file.problem),
@@ -184,9 +181,10 @@ def _freeze(rollout: Rollout, store: Store, files: Files, busy: Sequence[int]) -
     whole = [s for s in own if first < s + HOUR and last >= s + length - HOUR]
     usual = sum(f.rows for f in champion) / len(own)
     for start in whole or own:
-        frozen = freeze(rollout, dict(files), start, start + length, SCHEMA)
-        if frozen.reference_rows * SPARSE >= usual:  # not a few rows of a clock gone wrong
+        rows = rows_by_hour(rollout, files["champion"], "champion", start, start + length).sum()
+        if rows * SPARSE >= usual:  # not a few rows of a clock gone wrong
             break
+    frozen = freeze(rollout, dict(files), start, start + length, SCHEMA)
     store.save_frozen(frozen)
     return frozen
 
@@ -266,10 +264,6 @@ def _slot(shape: Shape, files: Files, start: int) -> Slot:
     return Slot(shape, start, end, near)
 
 
-def _inputs(slot: Slot) -> list[tuple[str, str, int, int]]:
-    return [(side, f.name, f.size, f.changed) for side in SIDES for f in slot.files[side]]
-
-
 def _depends(shape: Shape) -> str:
     """Digest of all but the files that a slot's tables depend on."""
     texts = [sql.load(name).text for name in ("rows",)]
@@ -290,72 +284,37 @@ def _depends(shape: Shape) -> str:
     return hashlib.sha256(msgspec.json.encode(parts, order="sorted")).hexdigest()[:16]
 
 
-def _is_current(
-    store: Store, manifest: Manifest | None, depends: str, inputs: list[tuple[str, str, int, int]]
-) -> bool:
-    return (
-        manifest is not None
-        and manifest.depends == depends
-        and manifest.inputs == inputs
-        and store.intact(manifest)
+def _new_rows(store: Store, files: Files) -> int:
+    """Rows in files that no profile was made from yet."""
+    seen = {tuple(item) for m in store.manifests().values() for item in m.inputs}
+    return sum(
+        file.rows
+        for side in SIDES
+        for file in files[side]
+        if not file.problem and (side, file.name, file.size, file.changed) not in seen
     )
 
 
 def _run(
     store: Store,
-    plan: Sequence[tuple[Slot, str, list[tuple[str, str, int, int]]]],
-    jobs: int,
+    plan: Sequence[tuple[Slot, Fingerprint]],
     executor: Executor | None,
     progress: Progress | None,
 ) -> int:
-    weights = {slot.start: sum(slot.rows(side) for side in SIDES) for slot, _, _ in plan}
+    weights = {slot.start: sum(slot.rows(side) for side in SIDES) for slot, _ in plan}
     total, done = sum(weights.values()), 0
     if progress:
         progress(0, total)
-    halves: tuple[Half, Half] = ("pairs", "features")
-    tasks = [(slot, half) for slot, _, _ in plan for half in halves]
     pieces: dict[int, dict[str, bytes]] = {}
-    facts = {slot.start: (slot, depends, inputs) for slot, depends, inputs in plan}
-    for slot, half, tables in _work(tasks, jobs, executor):
+    facts = {slot.start: now for slot, now in plan}
+    for slot, half, tables in work(ordered([slot for slot, _ in plan]), executor):
         ready = pieces.setdefault(slot.start, {})
         ready.update(tables)
         if progress:
             done += weights[slot.start] // 2 if half == "pairs" else -(-weights[slot.start] // 2)
             progress(done, total)
         if "coverage" in ready and "histograms" in ready:
-            _, depends, inputs = facts[slot.start]
-            store.save_slot(slot.start, slot.end, pieces.pop(slot.start), depends, inputs)
+            now = facts[slot.start]
+            tables = pieces.pop(slot.start)
+            store.save_slot(slot.start, slot.end, tables, now.depends, now.inputs)
     return total
-
-
-def _work(
-    tasks: Sequence[tuple[Slot, Half]], jobs: int, executor: Executor | None
-) -> Iterable[tuple[Slot, Half, dict[str, bytes]]]:
-    if executor is None and (jobs <= 1 or len(tasks) <= 2):
-        for slot, half in tasks:
-            yield slot, half, half_of(slot, half)
-        return
-    pool = executor or _process_pool(jobs)
-    waiting: dict[Future[dict[str, bytes]], tuple[Slot, Half]] = {}
-    try:
-        for slot, half in tasks:
-            waiting[pool.submit(half_of, slot, half)] = (slot, half)
-        for future in as_completed(waiting):
-            slot, half = waiting.pop(future)
-            yield slot, half, future.result()
-    except BrokenExecutor:
-        raise StoreError(
-            "a worker was killed, most likely for want of memory; run again with fewer --jobs"
-        ) from None
-    finally:
-        for future in waiting:
-            future.cancel()
-        if executor is None:
-            pool.shutdown(cancel_futures=True)
-
-
-def _process_pool(jobs: int) -> ProcessPoolExecutor:
-    # the server imports the kernels once; forking this process, with Arrow's threads, is unsafe
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["analyzer.halves"])
-    return ProcessPoolExecutor(jobs, mp_context=context)

@@ -179,6 +179,12 @@ class Store:
             shutil.rmtree(self._data(old), ignore_errors=True)
         return manifest
 
+    def adopt(self, manifest: Manifest, inputs: list[tuple[str, str, int, int]]) -> None:
+        """Name more files as inputs of a slot whose tables they do not change."""
+        self._replace(
+            f"slots/{manifest.slot}.json", msgspec.structs.replace(manifest, inputs=inputs)
+        )
+
     def drop_slot(self, manifest: Manifest) -> None:
         """Take a slot out of the store."""
         (self.path / "slots" / f"{manifest.slot}.json").unlink(missing_ok=True)

@@ -40,10 +40,11 @@ STATS = {
 LAYERS = [
     ("errors", "config", "policy", "window", "sql", "engine"),
     ("logs", "ids", "histogram", "pairing"),
-    ("reader", "frozen", "narrow", "profile"),
+    ("selection", "reader", "frozen", "narrow", "profile"),
     ("tallies", "slot", "store"),
     ("features", "pairs"),
-    ("halves",),
+    ("halves", "freshness"),
+    ("workers",),
     ("scan", "profiles"),
     ("measure", "diary", "references"),
     ("verdict",),
