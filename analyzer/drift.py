@@ -95,9 +95,10 @@ def drift(profiles: Profiles, reference: Window, *, history: Sequence[Window] = 
             f"the reference {reference} overlaps the window {profiles.window}; "
             "drift would be measured against itself"
         )
-    old = _counts(profiles.within(reference))
-    new = _counts(profiles)
-    past = [_counts(profiles.within(window)) for window in history]
+    windows = [profiles, *(profiles.within(window) for window in (reference, *history))]
+    # fine bins and cells must not be mixed: a cell's rows would all lie in its first bin
+    whole = all(w.window.holds(m.start, m.end) for w in windows for m in w.manifests)
+    new, old, *past = (_counts(w, whole) for w in windows)
     nulls = {key: _null_psis(key, old, past) for key in old}
     ratios = _pooled_ratios(nulls)
     columns = [
@@ -148,12 +149,12 @@ def past_windows(
 Key = tuple[str, str]
 
 
-def _counts(profiles: Profiles) -> dict[Key, Counts]:
+def _counts(profiles: Profiles, whole: bool) -> dict[Key, Counts]:
     """Counts of every column of both models in a window.
 
-    Windows of whole slots use fine bins; others the 64 reference cells of each hour.
+    whole: every window compared holds whole slots, which have fine bins; otherwise all of them
+    use the 64 reference cells of each hour.
     """
-    whole = all(profiles.window.holds(m.start, m.end) for m in profiles.manifests)
     numeric = _fine(profiles) if whole else _cells(profiles)
     return {**numeric, **_serving(profiles), **_values(profiles)}
 

@@ -189,3 +189,11 @@ def test_references_and_past_windows_avoid_incidents() -> None:
     assert [w.start for w in found] == [START + 7 * DAY, START + 9 * DAY]
     with pytest.raises(ConfigError, match="no clean whole day"):
         default_reference(START, late, [(START, None)])
+
+
+def test_a_window_that_cuts_a_slot_is_counted_as_its_reference_is(logged: Book) -> None:
+    """Fine bins of the reference against cells of the window would shift rows between deciles."""
+    cut = said(logged, Window(START + 3 * DAY, START + 4 * DAY - HOUR))
+    whole = said(logged, Window(START + 3 * DAY, START + 4 * DAY))
+    for name in ("steady", "moved", "holes"):
+        assert cut[name].psi < whole[name].psi + 0.003, name
