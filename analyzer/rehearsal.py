@@ -2,10 +2,13 @@
 
 A split puts each of the 256 unit buckets at random on one side; one side plays the challenger.
 What the gate's statistics then say is known to be wrong (no harm) or right (harm was added).
+Tried are the limits on errors, on slow requests and on the mean score; there the two sides stand
+in for the gate's blocks of time.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -13,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from analyzer.ids import BUCKETS
-from analyzer.measure import hourly, in_buckets
+from analyzer.measure import Hourly, hourly, in_buckets
 from analyzer.phases.gate import Material, percent
 from analyzer.stats.dependence import (
     combined_design_effect,
@@ -21,7 +24,7 @@ from analyzer.stats.dependence import (
     jackknife_difference_of_ratios,
 )
 from analyzer.stats.proportion import bernoulli_sequence, effective
-from analyzer.stats.result import Estimate, Result, estimate
+from analyzer.stats.result import Estimate, Result, Undefined, estimate
 from analyzer.tallies import over
 from analyzer.verdict import Outcome, Trial, judge, worst
 
@@ -37,17 +40,18 @@ class _Log:
     """The champion's log as the rehearsal needs it: sums by bucket, and what hours cost."""
 
     buckets: Mapping[str, Ints]
-    has_latency: bool
-    has_score: bool
+    tried: tuple[str, ...]
     slow: str
     hour_effects: Mapping[str, Result]
+    score_unit: float | None
 
 
 def rehearse(material: Material) -> list[Trial]:
-    """How often the gate would have held, without harm and with each kind of harm injected.
+    """How often the gate would have stopped the rollout, without harm and with each kind of it.
 
-    Injected: an error rate of twice the limit on top; twice the allowed share of slow requests
-    on top; a mean score moved by twice its limit. Undecided outcomes are counted apart.
+    Injected: each request fails, or is slow, with twice the allowed chance on top; the mean
+    score is moved by twice its limit. Harm to what the champion does not log is not tried.
+    Undecided outcomes are counted apart.
     """
     log = _log(material)
     splits = material.policy.record.splits
@@ -55,8 +59,12 @@ def rehearse(material: Material) -> list[Trial]:
         return []
     random = np.random.default_rng(SEED)
     sides = [random.permutation(BUCKETS) < BUCKETS // 2 for _ in range(splits)]
-    outcomes = [_outcomes(material, log, side) for side in sides]
-    return [_trial(material, harm, [found[harm] for found in outcomes]) for harm in HARMS]
+    outcomes = [_outcomes(material, log, side, random) for side in sides]
+    return [
+        _trial(material, log, harm, [found[harm] for found in outcomes])
+        for harm in HARMS
+        if harm == "none" or harm in log.tried
+    ]
 
 
 def _log(material: Material) -> _Log:
@@ -67,30 +75,56 @@ def _log(material: Material) -> _Log:
         k, n = hours.blocks(numerator), hours.blocks(denominator)
         whole = k.sum() / max(n.sum(), 1)
         effects[numerator] = design_effect(k, n, whole * (1 - whole))
-    return _Log(
-        in_buckets(material.profiles, "champion"),
-        hours.total("latency_n") > 0,
-        hours.total("score_sum") > 0,
-        slow,
-        effects,
-    )
+    unit, scored = _score_unit(material, hours)
+    has = {"errors": True, "latency": hours.total("latency_n") > 0, "score": scored}
+    buckets = in_buckets(material.profiles, "champion")
+    return _Log(buckets, tuple(name for name in has if has[name]), slow, effects, unit)
 
 
-def _trial(material: Material, harm: str, outcomes: Sequence[Outcome]) -> Trial:
+def _score_unit(material: Material, hours: Hourly) -> tuple[float | None, bool]:
+    """What a change of the mean score is measured in, and whether there is any score to measure.
+
+    None: the other side's mean (probabilities). Else one standard deviation of the champion's
+    scores, in quanta as `score_sum` is.
+    """
+    n = hours.total("n") - hours.total("nulls")
+    if material.rollout.score.type == "class" or n < 2:
+        return None, False
+    if material.rollout.score.type == "probability":
+        return None, hours.total("score_sum") > 0
+    frozen = material.profiles.frozen
+    mean = hours.total("score_sum") * frozen.quantum / n
+    variance = hours.total("score_squares") * frozen.quantum * frozen.scale / n - mean * mean
+    return math.sqrt(max(variance, 0.0)) / frozen.quantum, variance > 0
+
+
+def _trial(material: Material, log: _Log, harm: str, outcomes: Sequence[Outcome]) -> Trial:
+    """One line of the record. `held` counts the splits on which the rollout is stopped."""
     held, undecided = outcomes.count("fail"), outcomes.count("undecided")
+    names = {"errors": "errors", "latency": "slow requests", "score": "mean score"}
+    passed = len(outcomes) - held - undecided
+    counted = (
+        f"would have stopped the rollout {held} times, let it pass {passed} times and been "
+        f"undecided {undecided} times"
+    )
     if harm == "none":
         what = "A/A split of the champion's log"
         sentence = (
-            f"On {len(outcomes)} A/A splits of the champion's own log the same limits held "
-            f"{held} times and were undecided {undecided} times."
+            f"On {len(outcomes)} A/A splits of the champion's own log, where nothing differs, the "
+            f"limits on {_listed([names[name] for name in log.tried])} {counted}. All splits are "
+            "of one log: they show what these limits make of it, not a false-alarm rate."
         )
     else:
         what = f"{harm} injected"
         sentence = (
-            f"With {_injected(material, harm)} added to one side, the limits held "
-            f"{held} of {len(outcomes)} times and were undecided {undecided} times."
+            f"With {_injected(material, harm)} added to one side of each of {len(outcomes)} "
+            f"splits, half of the traffic, they {counted}."
         )
     return Trial(what=what, splits=len(outcomes), held=held, undecided=undecided, sentence=sentence)
+
+
+def _listed(names: Sequence[str]) -> str:
+    return " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)
 
 
 def _injected(material: Material, harm: str) -> str:
@@ -100,25 +134,30 @@ def _injected(material: Material, harm: str) -> str:
     if harm == "latency":
         share = percent(2 * (1 - limits.latency_quantile))
         return f"{share} of requests slower than {limits.latency_limit_ms:g} ms"
-    return f"a change of the mean score by {percent(2 * limits.max_score_ratio_change)}"
+    change = 2 * limits.max_score_ratio_change
+    if material.rollout.score.type == "probability":
+        return f"a change of the mean score by {percent(change)}"
+    return f"a change of the mean score by {change:g} standard deviations"
 
 
-def _outcomes(material: Material, log: _Log, side: NDArray[np.bool_]) -> dict[str, Outcome]:
+def _outcomes(
+    material: Material, log: _Log, side: NDArray[np.bool_], random: np.random.Generator
+) -> dict[str, Outcome]:
     """What the limits say of one split, for each harm: only the harmed check is judged anew."""
     limits = material.policy.shadow
     confidence, slow = limits.confidence, 1 - limits.latency_quantile
     plain: dict[str, Outcome] = {}
     harmed: dict[str, Outcome] = {}
     for judged, extra in ((plain, 0.0), (harmed, 2 * limits.max_error_rate)):
-        found = _share(log, side, "errors", "n", extra, confidence)
+        found = _share(log, side, "errors", "n", extra, confidence, random)
         judged["errors"] = judge(found, "<", limits.max_error_rate)
-    if log.has_latency:
+    if "latency" in log.tried:
         for judged, extra in ((plain, 0.0), (harmed, 2 * slow)):
-            found = _share(log, side, log.slow, "latency_n", extra, confidence)
+            found = _share(log, side, log.slow, "latency_n", extra, confidence, random)
             judged["latency"] = judge(found, "<", round(slow, 12))
-    if log.has_score:
-        for judged, factor in ((plain, 1.0), (harmed, 1 + 2 * limits.max_score_ratio_change)):
-            found = _ratio_change(log, side, factor, confidence)
+    if "score" in log.tried:
+        for judged, moved in ((plain, 0.0), (harmed, 2 * limits.max_score_ratio_change)):
+            found = _score_change(log, side, moved, confidence)
             judged["score"] = judge(found, "<=", limits.max_score_ratio_change)
     return {
         harm: worst([harmed[name] if name == harm else plain[name] for name in plain])
@@ -133,23 +172,33 @@ def _share(
     denominator: str,
     extra: float,
     confidence: float,
+    random: np.random.Generator,
 ) -> Result:
-    """A share on one side with `extra` of the remaining requests turned bad."""
+    """A share on one side, each request that was good turned bad with chance `extra`."""
     k, n = log.buckets[numerator][side], log.buckets[denominator][side]
-    bad = k + extra * (n - k)
+    bad = k + random.binomial(n - k, min(extra, 1.0)) if extra else k
     total, rows = float(bad.sum()), float(n.sum())
     variance = total / rows * (1 - total / rows) if rows else 0.0
-    deff = combined_design_effect(design_effect(bad, n, variance), log.hour_effects[numerator])
+    deff = combined_design_effect(
+        design_effect(bad, n, variance), log.hour_effects[numerator], minimum_blocks=2
+    )
     return bernoulli_sequence(*effective(total, rows, deff), 1 - confidence)
 
 
-def _ratio_change(log: _Log, side: NDArray[np.bool_], factor: float, confidence: float) -> Result:
-    """|mean of one side / mean of the other - 1| with a bucket jackknife interval."""
+def _score_change(log: _Log, side: NDArray[np.bool_], moved: float, confidence: float) -> Result:
+    """|mean of one side - mean of the other| / unit with a bucket jackknife interval, read once.
+
+    unit: the other side's mean, or a standard deviation; `moved` is added to one side in units.
+    """
     total = log.buckets["score_sum"].astype(np.float64)
     n = (log.buckets["n"] - log.buckets["nulls"]).astype(np.float64)
     other = ~side
+    if not n[side].sum() or not n[other].sum():
+        return Undefined("one side has no score")
+    unit = log.score_unit or float(total[other].sum() / n[other].sum())
+    ours = total * (1 + moved) if log.score_unit is None else total + moved * unit * n
     difference = jackknife_difference_of_ratios(
-        np.where(side, total * factor, 0.0),
+        np.where(side, ours, 0.0),
         np.where(side, n, 0.0),
         np.where(other, total, 0.0),
         np.where(other, n, 0.0),
@@ -157,11 +206,12 @@ def _ratio_change(log: _Log, side: NDArray[np.bool_], factor: float, confidence:
     )
     if not isinstance(difference, Estimate):
         return difference
-    mean = total[other].sum() / n[other].sum()
-    low, high = difference.low / mean, difference.high / mean
+    if not unit > 0:
+        return Undefined("the other side's mean score is 0")
+    low, high = difference.low / unit, difference.high / unit
     nearest = 0.0 if low <= 0 <= high else min(abs(low), abs(high))
     return estimate(
-        abs(difference.value / mean),
+        abs(difference.value / unit),
         nearest,
         max(abs(low), abs(high)),
         difference.n,

@@ -59,3 +59,36 @@ def test_a_champion_that_breaks_the_limits_itself_is_shown(book: Book) -> None:
 def test_no_splits_no_record(book: Book) -> None:
     write(book)
     assert trials(book, splits=0) == {}
+
+
+def test_what_was_not_tried_is_not_said_to_be_found(book: Book) -> None:
+    ours, theirs = plain(20_000, hours=24)
+    for side, log in (("champion", ours), ("challenger", theirs)):
+        words = ["cat", "dog"] * 10_000
+        table = log.drop_columns(["score", "latency_ms"]).append_column("prediction", [words])
+        book.write(f"{side}.parquet", table)
+    book.describe(score={"type": "class"})
+    book.scan()
+    found = trials(book)
+    assert set(found) == {"A/A", "errors"}
+    assert "the limits on errors would have stopped" in found["A/A"].sentence
+
+
+def test_scores_below_zero_are_moved_by_their_spread(book: Book) -> None:
+    random = np.random.default_rng(6)
+    ours, theirs = plain(20_000, hours=24)
+    low = [random.normal(-5, 2, 20_000)]
+    book.write("champion.parquet", ours.set_column(2, "score", low))
+    book.write("challenger.parquet", theirs.set_column(2, "score", low))
+    book.describe(score={"type": "regression"})
+    book.scan()
+    found = trials(book)
+    assert (found["A/A"].held, found["score"].held) == (0, 20)
+    assert "0.3 standard deviations" in found["score"].sentence
+
+
+def test_the_record_names_the_limits_and_what_would_have_happened(book: Book) -> None:
+    write(book)
+    sentence = trials(book)["A/A"].sentence
+    assert "errors, slow requests and mean score" in sentence
+    assert "would have stopped the rollout 0 times" in sentence
