@@ -38,9 +38,9 @@ class Hourly:
     def __getitem__(self, name: str) -> Ints:
         return self.sums[name]
 
-    def total(self, name: str) -> int:
-        """Sum over the window."""
-        return int(self.sums[name].sum())
+    def total(self, name: str, span: slice = slice(None)) -> int:
+        """Sum over the window, or over a span of its hours; exact however large."""
+        return sum(self.sums[name][span].tolist())
 
     def blocks(self, name: str) -> Ints:
         """Sums by 2-hour block from the window's start; the last may be one hour."""
@@ -133,7 +133,11 @@ def rate_of(
     confidence: float = 0.95,
     always_valid: bool = True,
 ) -> Rate:
-    """A share of requests from its counts by 2-hour block and, where there are any, by bucket."""
+    """A share of requests from its counts by 2-hour block and, where there are any, by bucket.
+
+    Even two blocks or buckets count: their design effect is rough, but without it a service that
+    is busy a few hours a day passes falsely 20 % of the time at the limit, with it 3 to 9 %.
+    """
     k, n = int(k_blocks.sum()), int(n_blocks.sum())
     if n == 0:
         return Rate(k, n, 1.0, Undefined("no requests"))
@@ -141,7 +145,7 @@ def rate_of(
     effects = [design_effect(k_blocks, n_blocks, variance)]
     if k_buckets is not None and n_buckets is not None and n_buckets.sum():
         effects.append(design_effect(k_buckets, n_buckets, variance))
-    deff = combined_design_effect(*effects)
+    deff = combined_design_effect(*effects, minimum_blocks=2)
     k_effective, n_effective = effective(k, n, deff)
     if always_valid:
         result = bernoulli_sequence(k_effective, n_effective, 1 - confidence)

@@ -1,0 +1,71 @@
+"""What a gate's intervals must allow for: few busy hours, mirrored shares, silence, users."""
+
+from __future__ import annotations
+
+import msgspec
+import numpy as np
+import pyarrow as pa
+from logbook import START, Book, times
+
+from analyzer import policy
+from analyzer.gate import gate
+from analyzer.measure import Hourly, rate_of
+from analyzer.verdict import Check, Verdict
+from analyzer.window import HOUR, Window
+
+Columns = dict[str, pa.Array]
+
+
+def logs(at: np.ndarray, seed: int = 3, units: int = 2000) -> tuple[Columns, Columns]:
+    """Two healthy logs with requests at these seconds."""
+    random = np.random.default_rng(seed)
+    rows = len(at)
+    logit, unit = random.normal(-1, 1, rows), random.integers(0, units, rows)
+
+    def side(noise: float) -> Columns:
+        return {
+            "request_id": pa.array([f"r{i}" for i in range(rows)]),
+            "ts": times(at),
+            "unit_id": pa.array(unit),
+            "score": pa.array(1 / (1 + np.exp(-logit - random.normal(0, noise, rows)))),
+            "latency_ms": pa.array(random.uniform(20, 40, rows)),
+        }
+
+    return side(0.0), side(0.2)
+
+
+def judged(
+    book: Book, ours: Columns, theirs: Columns, hours: int, mirror: float = 1.0, **limits: object
+) -> Verdict:
+    """The shadow gate's verdict on two logs."""
+    shipped = policy.load()
+    easy = msgspec.structs.replace(shipped.shadow, **{"max_error_rate": 0.05, **limits})
+    record = msgspec.structs.replace(shipped.record, splits=0)
+    book.write("champion.parquet", ours)
+    book.write("challenger.parquet", theirs)
+    book.describe(shadow={"mirror_share": mirror})
+    book.scan()
+    own = msgspec.structs.replace(shipped, shadow=easy, record=record)
+    return gate(book.rollout, own, "shadow", window=Window(START, START + hours * HOUR))
+
+
+def named(verdict: Verdict, name: str) -> Check:
+    return next(check for check in verdict.checks if check.id == name)
+
+
+def spread(rows: int, hours: float) -> np.ndarray:
+    return np.sort(np.random.default_rng(1).uniform(0, hours * 3600, rows))
+
+
+def test_a_few_busy_blocks_or_units_are_not_independent_rows() -> None:
+    burst, even = np.array([40, 0, 0, 0]), np.full(4, 10)
+    blocks = rate_of(burst, np.full(4, 1000))
+    units = rate_of(even, np.full(4, 1000), burst, np.full(4, 1000))
+    assert blocks.deff > 10 and units.deff > 10
+    assert rate_of(even, np.full(4, 1000)).deff == 1.0
+
+
+def test_sums_beyond_64_bits_do_not_wrap() -> None:
+    hours = Hourly(0, {"score_sum": np.full(72, 2**59)})
+    assert hours.total("score_sum") == 72 * 2**59
+    assert hours.total("score_sum", slice(0, 30)) == 30 * 2**59
