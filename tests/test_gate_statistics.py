@@ -69,3 +69,12 @@ def test_sums_beyond_64_bits_do_not_wrap() -> None:
     hours = Hourly(0, {"score_sum": np.full(72, 2**59)})
     assert hours.total("score_sum") == 72 * 2**59
     assert hours.total("score_sum", slice(0, 30)) == 30 * 2**59
+
+
+def test_scores_in_two_hours_a_day_cannot_show_their_spread(book: Book) -> None:
+    """A nightly batch: two blocks a day say nothing of how alike a block's scores are."""
+    at = np.concatenate([day * 86_400 + spread(4000, 4) for day in range(2)])
+    verdict = judged(book, *logs(at), hours=48)
+    check = named(verdict, "model.score_psi")
+    assert check.outcome == "undecided"
+    assert "2 pairs of 2-hour blocks" in check.observed.undefined

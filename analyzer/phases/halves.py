@@ -36,10 +36,11 @@ def half_psi(material: Material, more: float = 1.0) -> Result:
 
     Halves of a day or more: the same hours of each (of the week when both hold a week). Shorter:
     all hours, the first half re-weighted by how the champion's scores moved. The interval spends
-    its error over hourly readings since the shortest allowed duration.
+    its error over hourly readings from the shortest allowed duration on, and as much again over
+    those before it, which can only stop a phase.
     """
     limits = material.policy.shadow
-    look = max(1, int(material.window.hours) - limits.min_hours + 1)
+    look = abs(int(material.window.hours) - limits.min_hours) + 1
     alpha = spend(1 - limits.confidence, look)
     cells = class_cells if material.rollout.score.type == "class" else score_cells
     counts = cells(material.profiles, "challenger")
@@ -52,6 +53,10 @@ def half_psi(material: Material, more: float = 1.0) -> Result:
     effect = psi_design_effect(first, second)
     if isinstance(effect, Undefined):
         return effect
+    if effect.n < MIN_BLOCKS:
+        return Undefined(
+            f"{effect.n:g} pairs of {BLOCK_HOURS}-hour blocks with scores, {MIN_BLOCKS} needed"
+        )
     deff = combined_design_effect(effect, minimum_blocks=MIN_BLOCKS)
     p, q = first.sum(axis=0) * more, second.sum(axis=0) * more
     return psi_interval(p, q, deff=deff, alpha=alpha)
