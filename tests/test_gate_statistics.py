@@ -78,3 +78,28 @@ def test_scores_in_two_hours_a_day_cannot_show_their_spread(book: Book) -> None:
     check = named(verdict, "model.score_psi")
     assert check.outcome == "undecided"
     assert "2 pairs of 2-hour blocks" in check.observed.undefined
+
+
+def test_a_mirrored_tenth_is_compared_with_the_same_tenth(book: Book) -> None:
+    """The mirrored requests' scores differ from all, more so later; the two models agree."""
+    at = spread(60_000, 24)
+    ours, theirs = logs(at)
+    score = ours["score"].to_numpy()
+    wanted = np.where(at > 12 * 3600, score, 1 - score)
+    kept = pa.array(np.flatnonzero(np.random.default_rng(2).random(60_000) < 0.2 * wanted))
+    part = {name: values.take(kept) for name, values in theirs.items()}
+    share = len(kept) / 60_000
+    check = named(judged(book, ours, part, 24, mirror=share), "model.score_ratio")
+    assert check.outcome == "pass", check.sentence
+    assert check.observed.value < 0.05
+
+
+def test_silent_users_widen_what_may_have_been_slow(book: Book) -> None:
+    """No latency from one of 40 users is one observation of users, not 60 of requests."""
+    at = spread(24_000, 24)
+    ours, theirs = logs(at, units=40)
+    silent = (theirs["unit_id"].to_numpy() == 7) & (np.arange(24_000) % 10 == 0)
+    theirs["latency_ms"] = pa.array(theirs["latency_ms"].to_numpy(), mask=silent)
+    check = named(judged(book, ours, theirs, 24), "infrastructure.latency")
+    assert 0.002 < silent.mean() < 0.003
+    assert check.observed.high > 0.01 and check.outcome == "undecided"

@@ -82,7 +82,12 @@ def _latency(material: Material) -> Check:
     missing = hourly(material.profiles, "challenger").total("n") - found.n
     silent = f" {missing:,} requests log none and may have been slow." if missing else ""
     tail = latency_quantile(
-        material.profiles, "challenger", limits.latency_quantile, deff=found.deff
+        material.profiles,
+        "challenger",
+        limits.latency_quantile,
+        deff=found.deff,
+        confidence=limits.confidence,
+        always_valid=True,
     )
     limit = 1 - limits.latency_quantile
     return check(
@@ -96,7 +101,7 @@ def _latency(material: Material) -> Check:
         f"{found.k:,} of {found.n:,} challenger requests took {limits.latency_limit_ms:g} ms or "
         f"more: {share_with_interval(result)}; below {percent(limit)} is needed for "
         f"P{limits.latency_quantile * 100:g} < {limits.latency_limit_ms:g} ms. "
-        f"P{limits.latency_quantile * 100:g} is {number_with_interval(tail, ' ms')}. "
+        f"P{limits.latency_quantile * 100:g}: {number_with_interval(tail, ' ms')}. "
         f"Design effect {found.deff:.2g}.{silent}{_worst_hour(material, name, 'latency_n')}",
         counts={"over_limit": found.k, "with_latency": found.n},
     )
@@ -114,9 +119,19 @@ def _with_missing(material: Material, found: Rate, name: str) -> Result:
     if not missing.any():
         return found.result
     confidence = material.policy.shadow.confidence
-    slowest = rate_of(sums.blocks(name) + missing, sums.blocks("n"), confidence=confidence).result
-    fastest = rate_of(sums.blocks(name), sums.blocks("n"), confidence=confidence).result
-    ends = [r for r in (slowest, fastest, found.result) if isinstance(r, Estimate)]
+    units = in_buckets(material.profiles, "challenger")
+    silent = units["n"] - units["latency_n"]
+    extremes = [
+        rate_of(
+            sums.blocks(name) + slow,
+            sums.blocks("n"),
+            units[name] + slow_units,
+            units["n"],
+            confidence=confidence,
+        ).result
+        for slow, slow_units in ((missing, silent), (0 * missing, 0 * silent))
+    ]
+    ends = [r for r in (*extremes, found.result) if isinstance(r, Estimate)]
     return estimate(
         found.result.value,
         min(r.low for r in ends),
@@ -159,15 +174,15 @@ def _score_ratio(material: Material) -> Check:
     """Challenger mean over champion mean per 2-hour block, against the phase's own ratio.
 
     Scores that can be negative: the mean difference of a block against the phase's, in
-    reference standard deviations. Blocks are finished data and there are at most
-    max_hours / 2 of them, so a Bonferroni bound over those holds however often it is read.
+    reference standard deviations. An hour more of logs changes or adds one block, the last, so
+    a Bonferroni bound over max_hours holds however often it is read.
     """
     limits = material.policy.shadow
     pairs = hourly(material.profiles, "pair")
     champion = hourly(material.profiles, "champion")
     challenger = hourly(material.profiles, "challenger")
     blocks = _joined_blocks(pairs["n"] - pairs["nulls"])
-    alpha = (1 - limits.confidence) / max(limits.max_hours / BLOCK_HOURS, len(blocks), 1)
+    alpha = (1 - limits.confidence) / max(limits.max_hours, len(pairs["n"]))
     changes = _changes(material, blocks, pairs, champion, challenger, alpha)
     outcomes: list[Outcome] = [
         judge(change, "<=", limits.max_score_ratio_change) for change in changes
@@ -220,7 +235,7 @@ def _joined_blocks(n: NDArray[np.int64]) -> list[tuple[int, int]]:
     first = 0
     for last in range(BLOCK_HOURS, len(n) + BLOCK_HOURS, BLOCK_HOURS):
         last = min(last, len(n))
-        if n[first:last].sum() >= MIN_BLOCK_PAIRS:
+        if last - first >= BLOCK_HOURS and n[first:last].sum() >= MIN_BLOCK_PAIRS:
             blocks.append((first, last))
             first = last
     if first < len(n) and n[first:].sum():
@@ -237,32 +252,38 @@ def _changes(
     challenger: Hourly,
     alpha: float,
 ) -> list[Result]:
-    """|change| of each block with its interval."""
+    """|change| of each block with its interval.
+
+    Both means are those of the pairs: of the side with fewer rows outside them its own mean, the
+    other's from it and the mean difference. A mirrored tenth is not compared with all traffic.
+    """
     scale = material.profiles.frozen.scale
     quantum = material.profiles.frozen.quantum
     deff = _difference_deff(material, pairs)
 
     def moments(sums: Hourly, kind: str, span: slice) -> tuple[float, float, float]:
-        n = int((sums["n"] - sums["nulls"])[span].sum())
-        total = int(sums[f"{kind}_sum"][span].sum()) * quantum
-        squares = int(sums[f"{kind}_squares"][span].sum()) * quantum * scale
+        n = sums.total("n", span) - sums.total("nulls", span)
+        total = sums.total(f"{kind}_sum", span) * quantum
+        squares = sums.total(f"{kind}_squares", span) * quantum * scale
         mean = total / n if n else 0.0
         return n, mean, max(squares / n - mean * mean, 0.0) if n else 0.0
 
-    def whole() -> tuple[float, float, float]:
-        span = slice(None)
-        _, ours, variance = moments(champion, "score", span)
-        _, theirs, _ = moments(challenger, "score", span)
-        return ours, theirs, variance
+    def paired(span: slice) -> tuple[float, float, float, float]:
+        our_n, ours, our_variance = moments(champion, "score", span)
+        their_n, theirs, their_variance = moments(challenger, "score", span)
+        _, difference, _ = moments(pairs, "difference", span)
+        if their_n <= our_n:
+            return theirs - difference, theirs, our_variance, their_variance
+        return ours, ours + difference, our_variance, their_variance
 
-    ours_all, theirs_all, variance_all = whole()
+    _, d_all, _ = moments(pairs, "difference", slice(None))
+    ours_all, theirs_all, variance_all, _ = paired(slice(None))
     z = norm_isf(alpha / 2)
     results: list[Result] = []
     for first, last in blocks:
         span = slice(first, last)
         n, d_mean, d_variance = moments(pairs, "difference", span)
-        _, ours, our_variance = moments(champion, "score", span)
-        _, theirs, their_variance = moments(challenger, "score", span)
+        ours, theirs, our_variance, their_variance = paired(span)
         if n < 2:
             results.append(Undefined("fewer than two pairs in a block", n))
         elif _signed(material):
@@ -270,7 +291,7 @@ def _changes(
                 results.append(Undefined("the champion's scores do not vary", n))
                 continue
             unit = math.sqrt(variance_all)
-            change = (d_mean - (theirs_all - ours_all)) / unit
+            change = (d_mean - d_all) / unit
             error = math.sqrt(d_variance * deff / n) / unit
             results.append(_absolute(change, z * error, n))
         elif ours <= 0 or theirs_all <= 0 or ours_all <= 0:
@@ -301,7 +322,7 @@ def _difference_deff(material: Material, pairs: Hourly) -> float:
         buckets["n"] - buckets["nulls"],
         max(squares - mean * mean, 0.0),
     )
-    return combined_design_effect(found)
+    return combined_design_effect(found, minimum_blocks=2)
 
 
 def _absolute(change: float, half: float, n: float) -> Result:
