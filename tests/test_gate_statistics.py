@@ -94,6 +94,21 @@ def test_a_mirrored_tenth_is_compared_with_the_same_tenth(book: Book) -> None:
     assert check.observed.value < 0.05
 
 
+def test_the_choice_of_mirrored_requests_is_chance(book: Book) -> None:
+    at = spread(6000, 24)
+    ours, theirs = logs(at)
+    for count, outcome in ((600, "pass"), (585, "undecided"), (400, "fail")):
+        kept = pa.array(np.sort(np.random.default_rng(4).permutation(6000)[:count]))
+        part = {name: values.take(kept) for name, values in theirs.items()}
+        verdict = judged(book, ours, part, 24, mirror=0.1)
+        assert named(verdict, "data.coverage").outcome == outcome
+        # four requests a minute: two minutes in three hold no mirrored one
+        minutes = named(verdict, "data.unwatched")
+        assert minutes.observed.value > 0.6
+        assert minutes.outcome == ("fail" if count == 400 else "pass")
+        assert "choice of requests" in minutes.sentence
+
+
 def test_silent_users_widen_what_may_have_been_slow(book: Book) -> None:
     """No latency from one of 40 users is one observation of users, not 60 of requests."""
     at = spread(24_000, 24)

@@ -9,8 +9,9 @@ from numpy.typing import NDArray
 from analyzer.logs import SIDES
 from analyzer.measure import by_hour, feature_nulls, hourly, realised
 from analyzer.phases.gate import Material, check, percent, share_with_interval
+from analyzer.stats.proportion import bernoulli_sequence
 from analyzer.stats.result import Result, Undefined, point
-from analyzer.verdict import Check
+from analyzer.verdict import Check, judge
 from analyzer.window import HOUR, show
 
 DAY_HOURS = 24
@@ -128,6 +129,13 @@ def _coverage(material: Material) -> Check:
     result = realised(sums["matched"], rows, "champion requests with a shadow row, counted")
     mirrored = material.rollout.shadow.mirror_share
     limit = material.policy.shadow.min_coverage * mirrored
+    chance = ""
+    outcome = judge(result, ">=", limit)
+    if outcome == "fail" and mirrored < 1:  # which requests are mirrored is chance as well
+        confidence = material.policy.shadow.confidence
+        possible = bernoulli_sequence(sums["matched"], rows, 1 - confidence)
+        if judge(possible, ">=", limit) != "fail":
+            outcome, chance = "undecided", " So few could be chance: more requests will tell."
     return check(
         material,
         "data.coverage",
@@ -137,7 +145,8 @@ def _coverage(material: Material) -> Check:
         ">=",
         limit,
         f"{sums['matched']:,} of {rows:,} champion requests have a shadow row: "
-        f"{share_with_interval(result)}; needed {percent(limit)}.",
+        f"{share_with_interval(result)}; needed {percent(limit)}.{chance}",
+        outcome=outcome,
         counts={"matched": sums["matched"], "champion_requests": rows},
     )
 
@@ -249,8 +258,10 @@ def unwatched_minutes(material: Material) -> tuple[int, int]:
 
 def _unwatched(material: Material) -> Check:
     busy, unwatched = unwatched_minutes(material)
-    limit = material.policy.data.max_unwatched_minutes_share
+    by_chance = _unmirrored_minutes(material) / busy if busy else 0.0
+    limit = material.policy.data.max_unwatched_minutes_share + by_chance
     result = realised(unwatched, busy, "minutes with champion traffic and no shadow row")
+    mirrored = f", {percent(by_chance)} of it by the choice of requests" if by_chance else ""
     hours = _dark_hours(material)
     empty = f" In {hours:,} whole hours the champion logged nothing." if hours else ""
     return check(
@@ -262,9 +273,19 @@ def _unwatched(material: Material) -> Check:
         "<=",
         limit,
         f"{unwatched:,} of {busy:,} minutes with champion traffic have no shadow row: "
-        f"{share_with_interval(result)}; at most {percent(limit)}.{empty}",
+        f"{share_with_interval(result)}; at most {percent(limit)}{mirrored}.{empty}",
         counts={"unwatched_minutes": unwatched, "busy_minutes": busy},
     )
+
+
+def _unmirrored_minutes(material: Material) -> float:
+    """Minutes expected without a mirrored request: sum (1 - mirror_share)^n over busy minutes."""
+    share = material.rollout.shadow.mirror_share
+    if share >= 1:
+        return 0.0
+    table = material.profiles.table("minutes")
+    n = table.filter(pc.equal(table["model"], "champion"))["n"].to_numpy()
+    return float(np.sum((1 - share) ** n))
 
 
 def _dark_hours(material: Material) -> int:
