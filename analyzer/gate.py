@@ -178,13 +178,16 @@ def _waiting(material: Material, check: Check) -> list[Waiting]:
         return []
     if check.limit is None or check.observed.value is None:
         return []
-    name = over(material.policy.shadow.latency_limit_ms)
-    numerator, denominator = (
-        (name, "latency_n") if check.id == "infrastructure.latency" else ("errors", "n")
-    )
-    deff = rate(material.profiles, "challenger", numerator, denominator).deff
+    # a rate's interval stands on counted / deff effective requests: its own design effect
+    counted = max(check.counts.values(), default=0)
+    deff = counted / check.observed.n if check.observed.n else 1.0
     rows = hourly(material.profiles, "challenger").total("n")
-    needed = requests_needed(check.observed.value, check.limit, always_valid=True)
+    seen = check.observed.value
+    if check.id == "infrastructure.latency" and rows > counted:  # silent requests stay unknown
+        seen = (check.counts["over_limit"] + rows - counted) / rows
+    needed = requests_needed(
+        seen, check.limit, material.policy.shadow.confidence, always_valid=True
+    )
     if not isinstance(needed, Estimate):
         return [
             Waiting(
@@ -193,12 +196,13 @@ def _waiting(material: Material, check: Check) -> list[Waiting]:
                 needs=None,
                 at=None,
                 sentence=f"{check.id}: has {rows:,} requests; at the rate seen no number of "
-                f"requests will decide it ({needed.reason}).",
+                f"requests will let it pass ({needed.reason}).",
             )
         ]
     requests = needed.value * deff
     if rows == 0:
         return []
+    requests *= rows / max(counted, 1)
     at = material.window.start + int(requests / rows * hours) * HOUR
     return [_wait(check.id, float(rows), requests, at, "requests")]
 
@@ -281,7 +285,11 @@ def _duration(seconds: float) -> str:
 def _notes(material: Material, busy: int) -> list[str]:
     notes = []
     if not material.started:
-        notes.append("The phase's start is not recorded in the diary (`analyzer event add`).")
+        notes.append(
+            "The phase's start is not recorded in the diary (`analyzer event add`): intervals "
+            "allow for reading one phase again and again as it grows, not for choosing among "
+            "windows."
+        )
     held = material.profiles
     inside = [m for m in held.manifests if held.window.holds(m.start, m.end)]
     if len(inside) < len(held.manifests):

@@ -118,3 +118,14 @@ def test_silent_users_widen_what_may_have_been_slow(book: Book) -> None:
     check = named(judged(book, ours, theirs, 24), "infrastructure.latency")
     assert 0.002 < silent.mean() < 0.003
     assert check.observed.high > 0.01 and check.outcome == "undecided"
+
+
+def test_requests_that_stay_silent_are_not_waited_for(book: Book) -> None:
+    at = spread(24_000, 24)
+    ours, theirs = logs(at)
+    theirs["latency_ms"] = pa.array(
+        theirs["latency_ms"].to_numpy(), mask=np.arange(24_000) % 50 == 0
+    )
+    verdict = judged(book, ours, theirs, 24)
+    wait = next(w for w in verdict.enough_data if w.check == "infrastructure.latency")
+    assert wait.at is None and "no number of requests" in wait.sentence
