@@ -60,8 +60,9 @@ def latency(profiles: Profiles, limits_ms: Sequence[float], *, confidence: float
     """Latency percentiles, and the exact share of requests at or over each limit.
 
     Intervals: order statistics on the effective number of requests (percentiles), an
-    always-valid sequence (shares). A percentile whose interval needs more requests than there
-    are is Undefined: P99 below 380, P99.9 below 3,838.
+    always-valid sequence (shares). Within a single hour rows count as independent. A percentile
+    whose interval needs more requests than there are is Undefined: P99 below 380, P99.9 below
+    3,838.
     """
     models, hours = [], []
     for model in SIDES:

@@ -9,7 +9,7 @@ from logbook import START, Book, times
 
 from analyzer import policy
 from analyzer.gate import gate
-from analyzer.measure import Hourly, rate_of
+from analyzer.measure import Hourly, latency_quantile, rate_of
 from analyzer.verdict import Check, Verdict
 from analyzer.window import HOUR, Window
 
@@ -129,3 +129,22 @@ def test_requests_that_stay_silent_are_not_waited_for(book: Book) -> None:
     verdict = judged(book, ours, theirs, 24)
     wait = next(w for w in verdict.enough_data if w.check == "infrastructure.latency")
     assert wait.at is None and "no number of requests" in wait.sentence
+
+
+def test_slow_hours_widen_the_median(book: Book) -> None:
+    """Hours slow as a whole: 12 observations of the level, not 24,000."""
+    at = spread(24_000, 24)
+    ours, theirs = logs(at)
+    level = np.random.default_rng(5).normal(0, 0.15, 12)[(at // 7200).astype(int)]
+    noise = np.random.default_rng(6).normal(0, 0.5, 24_000)
+    theirs["latency_ms"] = pa.array(30 * np.exp(level + noise))
+    theirs_only = pa.array(30 * np.exp(noise))
+    book.write("champion.parquet", {**ours, "latency_ms": theirs_only})
+    book.write("challenger.parquet", theirs)
+    book.describe()
+    book.scan()
+    steady, moving = (
+        latency_quantile(book.profiles, side, 0.5) for side in ("champion", "challenger")
+    )
+    assert moving.high - moving.low > 4 * (steady.high - steady.low)
+    assert moving.low < 30 < moving.high
