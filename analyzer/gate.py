@@ -73,7 +73,7 @@ def gate(
         profiles or open_profiles(store, window),
         problems,
         window.end if as_of is None else as_of,
-        started is not None,
+        started,
     )
     return _verdict(material, phase, shadow_checks(material))
 
@@ -284,7 +284,13 @@ def _duration(seconds: float) -> str:
 
 def _notes(material: Material, busy: int) -> list[str]:
     notes = []
-    if not material.started:
+    started = material.started
+    if started is not None and material.window.start != -(-started // HOUR) * HOUR:
+        notes.append(
+            f"The window is not the phase, which began {show(started)}: intervals allow for "
+            "reading one phase again and again as it grows, not for choosing among windows."
+        )
+    if started is None:
         notes.append(
             "The phase's start is not recorded in the diary (`analyzer event add`): intervals "
             "allow for reading one phase again and again as it grows, not for choosing among "

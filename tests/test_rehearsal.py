@@ -21,7 +21,9 @@ def trials(book: Book, splits: int = 20, **options: object) -> dict[str, Trial]:
         shadow=msgspec.structs.replace(limits.shadow, max_error_rate=0.01, **options),
     )
     profiles = book.profiles
-    material = Material(book.rollout, limits, profiles, (), profiles.window.end, True)
+    material = Material(
+        book.rollout, limits, profiles, (), profiles.window.end, profiles.window.start
+    )
     return {trial.what.split()[0]: trial for trial in rehearse(material)}
 
 

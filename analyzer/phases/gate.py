@@ -19,7 +19,8 @@ class Material:
     """What a gate judges: the profiles of its window and what is known around them.
 
     as_of: instant (microseconds UTC) as of which is judged; problems: log files that could not
-    be used; started: whether the phase's start is recorded in the diary.
+    be used; started: when the phase began by the diary (microseconds UTC),
+    None where it does not say.
     """
 
     rollout: Rollout
@@ -27,7 +28,7 @@ class Material:
     profiles: Profiles
     problems: Sequence[LogFile]
     as_of: int
-    started: bool
+    started: int | None
 
     @property
     def window(self) -> Window:

@@ -38,6 +38,9 @@ from analyzer.tallies import over
 from analyzer.verdict import Check, Outcome, judge, worst
 from analyzer.window import HOUR, Window
 
+WITHOUT_UNITS = "The interval knows the hours' dependence, not that of users."
+"""Feature tables hold no unit buckets: they would multiply the profile by the features."""
+
 MIN_BLOCK_PAIRS = 500
 """Blocks of fewer pairs are joined to the next: a normal interval means nothing on fewer."""
 
@@ -60,7 +63,9 @@ def _duration(material: Material) -> Check:
     limits = material.policy.shadow
     hours = float(watched_hours(material))
     result = point(hours, hours, "hours from the first to the last with traffic")
-    word = "" if material.started else " The phase's start is not recorded in the diary."
+    word = (
+        "" if material.started is not None else " The phase's start is not recorded in the diary."
+    )
     return check(
         material,
         "process.duration",
@@ -377,8 +382,7 @@ def _nulls(material: Material, feature: str, model: str) -> Check:
         limits.max_critical_null_share,
         f"Critical feature {feature}, as the {model} logged it: {found.k:,} of {found.n:,} are "
         f"NULL or NaN: {share_with_interval(result)}; below "
-        f"{percent(limits.max_critical_null_share)} is needed.",
-        segment=None,
+        f"{percent(limits.max_critical_null_share)} is needed. {WITHOUT_UNITS}",
         counts={"nulls": found.k, "rows": found.n},
     )
 
@@ -406,7 +410,7 @@ def _parity(material: Material) -> list[Check]:
                 limits.max_parity_mismatch,
                 f"Feature {feature} as both models logged it for the same request: {found.k:,} of "
                 f"{found.n:,} differ: {share_with_interval(found.result)}; at most "
-                f"{percent(limits.max_parity_mismatch)}.",
+                f"{percent(limits.max_parity_mismatch)}. {WITHOUT_UNITS}",
                 severity="block" if critical else "warn",
                 counts={"differing": found.k, "compared": found.n},
             )

@@ -103,7 +103,7 @@ def _differences(simulated: Profiles, scanned: Profiles, name: str) -> list[str]
 
 
 def _checks(profiles: Profiles, limits: policy.Policy) -> dict[str, object]:
-    material = Material(ROLLOUT, limits, profiles, (), profiles.window.end, True)
+    material = Material(ROLLOUT, limits, profiles, (), profiles.window.end, profiles.window.start)
     return {check.id: check for check in shadow_checks(material)}
 
 

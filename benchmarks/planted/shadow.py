@@ -99,7 +99,7 @@ def read(profiles: Profiles, limits: policy.Policy, hours: int, harmful: bool) -
     """The gate's outcome on the phase's first hours."""
     start = profiles.window.start
     seen = profiles.within(Window(start, start + hours * HOUR))
-    checks = shadow_checks(Material(ROLLOUT, limits, seen, (), seen.window.end, True))
+    checks = shadow_checks(Material(ROLLOUT, limits, seen, (), seen.window.end, seen.window.start))
     outcome = decide(checks, overdue=hours >= limits.shadow.max_hours)
     return Reading(hours, outcome, _blocked(checks), harmful)
 
