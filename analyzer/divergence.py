@@ -183,7 +183,7 @@ def _segments(
     ]
     grouped = one_way.group_by(["model", "a", "a_value"]).aggregate([(c, "sum") for c in measures])
     rows = {
-        (row["model"], row["a"], row["a_value"]): {c: int(row[f"{c}_sum"]) for c in measures}
+        (row["model"], row["a"], row["a_value"]): {c: row[f"{c}_sum"] or 0 for c in measures}
         for row in grouped.to_pylist()
     }
     found = []

@@ -98,7 +98,9 @@ def _by_hour(
     order = np.argsort(hours, kind="stable")
     hours, code, n = hours[order], code[order], n[order]
     logged, first = np.unique(hours, return_index=True)
-    result = []
+    result: list[HourOfLatency] = []
+    if not len(logged):  # np.split would still give one part
+        return result
     for hour, codes, counts in zip(
         logged.tolist(), np.split(code, first[1:]), np.split(n, first[1:]), strict=True
     ):

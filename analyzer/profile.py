@@ -25,13 +25,28 @@ WORST_PAIRS = 50
 NEWCOMERS = 100
 
 
+PAIR_SUMS = (
+    "nulls",
+    "decided",
+    "flips",
+    "difference_sum",
+    "difference_squares",
+    "difference_absolute",
+)
+"""What is summed over pairs. A slot without a pair has no such column."""
+
+
 @dataclass(frozen=True)
 class TableKind:
-    """Grain of a table: its key columns with types. All other columns are int64 sums."""
+    """Grain of a table: its key columns with types. All other columns are int64 sums.
+
+    expected: sums that a reader may ask for although no slot holds them.
+    """
 
     keys: Mapping[str, pa.DataType]
     most: int = 0
     order: tuple[tuple[str, str], ...] = ()
+    expected: tuple[str, ...] = ()
 
 
 _MODEL = {"model": pa.string()}
@@ -55,7 +70,8 @@ TABLES: dict[str, TableKind] = {
             "a_value": pa.string(),
             "b": pa.string(),
             "b_value": pa.string(),
-        }
+        },
+        expected=PAIR_SUMS,
     ),
     "cell_buckets": TableKind(
         {
@@ -64,7 +80,8 @@ TABLES: dict[str, TableKind] = {
             "a": pa.string(),
             "a_value": pa.string(),
             "bucket": pa.int16(),
-        }
+        },
+        expected=PAIR_SUMS,
     ),
     "differences": TableKind({"hour": INSTANT, "code": pa.int32()}),
     "parity": TableKind({"hour": INSTANT, "feature": pa.string()}),
@@ -189,6 +206,14 @@ def empty(name: str, sums: Sequence[str] = ()) -> pa.Table:
     keys = TABLES[name].keys
     fields = [*keys.items(), *((s, pa.int64()) for s in sums)]
     return pa.schema(fields).empty_table()
+
+
+def complete(name: str, whole: pa.Table) -> pa.Table:
+    """The table with a column of NULLs for each sum that is expected of it and not there."""
+    for column in TABLES[name].expected:
+        if column not in whole.schema.names:
+            whole = whole.append_column(column, pa.nulls(whole.num_rows, pa.int64()))
+    return whole
 
 
 def encode(content: pa.Table) -> bytes:

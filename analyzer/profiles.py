@@ -9,7 +9,7 @@ import pyarrow as pa
 
 from analyzer.errors import StoreError
 from analyzer.frozen import Frozen
-from analyzer.profile import hours_between, table_kind
+from analyzer.profile import complete, hours_between, table_kind
 from analyzer.store import Manifest, Store
 from analyzer.window import Window, show
 
@@ -36,9 +36,7 @@ class Profiles:
         """One table of every slot that the window touches, nothing cut."""
         return self.remember(
             ("whole", name),
-            lambda: pa.concat_tables(
-                [self.store.read(m, name) for m in self.manifests], promote_options="default"
-            ),
+            lambda: self._join(name, self.manifests),
         )
 
     def remember(self, key: Hashable, make: Callable[[], T]) -> T:
@@ -57,10 +55,13 @@ class Profiles:
             # a table of the right shape without rows
             if not self.manifests:
                 raise StoreError(f"the store holds no slot of {self.window}; run `analyzer scan`")
-            return self.store.read(self.manifests[0], name).slice(0, 0)
-        parts = [self.store.read(m, name) for m in slots]
-        whole = pa.concat_tables(parts, promote_options="default")
+            return self._join(name, self.manifests[:1]).slice(0, 0)
+        whole = self._join(name, slots)
         return hours_between(whole, instant, self.window.start, self.window.end)
+
+    def _join(self, name: str, manifests: Sequence[Manifest]) -> pa.Table:
+        parts = [self.store.read(m, name) for m in manifests]
+        return complete(name, pa.concat_tables(parts, promote_options="default"))
 
     @property
     def digests(self) -> dict[str, str]:
