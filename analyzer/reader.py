@@ -67,7 +67,11 @@ def read(
             with _open(file) as source:
                 yield from _read_file(rollout, side, file, source, columns, start, end)
         except (pa.ArrowException, OSError) as error:
-            raise LogError(f"{file.name}: cannot be read ({str(error)[:200]})") from None
+            why = str(error)[:200].rstrip(".")
+            raise LogError(
+                f"{file.name}: cannot be read ({why}); "
+                "write the file again or take it out of `paths`"
+            ) from None
 
 
 def null_times(rollout: Rollout, side: Side, file: LogFile) -> int:

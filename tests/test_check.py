@@ -14,6 +14,7 @@ import pytest
 
 from analyzer import config, engine, policy, sql
 from analyzer.check import Check, Finding, check
+from analyzer.errors import LogError
 from analyzer.window import parse_window
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -323,6 +324,20 @@ def test_times_without_zone_need_one(logs: Logs) -> None:
     assert "declare one" in one(logs.check().findings, "has no time zone").remedy
     logs.extra = '[time]\nzone = "UTC"\n'
     assert logs.check().findings == ()
+
+
+def test_a_damaged_page_is_named_without_the_words_of_the_engine(logs: Logs) -> None:
+    file = logs.root / "challenger/a.parquet"
+    content = file.read_bytes()
+    middle = len(content) // 2
+    file.write_bytes(b"PAR1" + b"\xff" * (middle - 4) + content[middle:])
+    with pytest.raises(LogError) as raised:
+        logs.check()
+    message = str(raised.value)
+    assert message.startswith("challenger/a.parquet: cannot be read (")
+    assert "take it out of `paths`" in message
+    assert "Traceback" not in message
+    assert "SELECT" not in message
 
 
 def test_hostile_names_are_only_names(logs: Logs) -> None:

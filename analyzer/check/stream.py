@@ -9,6 +9,7 @@ import pyarrow as pa
 
 from analyzer import engine, sql
 from analyzer.config import Rollout
+from analyzer.errors import LogError
 from analyzer.ids import plain
 from analyzer.logs import LogFile, Side, has_column
 from analyzer.reader import Batch, read
@@ -44,15 +45,31 @@ def ask(
     sources: Mapping[str, tuple[pa.Schema, Iterable[pa.RecordBatch]]],
     parameters: Mapping[str, object],
 ) -> list[dict[str, int]]:
-    """Rows that a statement of `queries/` gives over streams of batches."""
+    """Rows that a statement of `queries/` gives over streams of batches.
+
+    Raises LogError as reading a log raised it, without the engine's words around it.
+    """
+    raised: list[LogError] = []
     with engine.connect() as connection:
         for name, (schema, batches) in sources.items():
-            reader = pa.RecordBatchReader.from_batches(schema, batches)
-            connection.register(name, reader)
-        answer: list[dict[str, int]] = engine.run(
-            connection, sql.load(statement).text, parameters
-        ).to_pylist()
-    return answer
+            guarded = _remembering(batches, raised)
+            connection.register(name, pa.RecordBatchReader.from_batches(schema, guarded))
+        try:
+            answer = engine.run(connection, sql.load(statement).text, parameters)
+        except LogError as error:
+            raise (raised[0] if raised else error) from None
+    found: list[dict[str, int]] = answer.to_pylist()
+    return found
+
+
+def _remembering(
+    batches: Iterable[pa.RecordBatch], raised: list[LogError]
+) -> Iterator[pa.RecordBatch]:
+    try:
+        yield from batches
+    except LogError as error:
+        raised.append(error)
+        raise
 
 
 def ids_of(batch: Batch) -> pa.Array:
