@@ -20,13 +20,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from analyzer import engine, sql
+from analyzer.agreement import LARGEST, PARITY_TOLERANCE
 from analyzer.config import Log, Rollout
 from analyzer.engine import literal, quote
 from analyzer.errors import LogError, StoreError
 from analyzer.frozen import Frozen
 from analyzer.logs import NOTHING, SIDES, LogFile, Side, has_column, kind_of, survey
 from analyzer.narrow import LARGEST_LATENCY, SCORE_REACH
-from analyzer.pairs import LARGEST, PARITY_TOLERANCE
 from analyzer.policy import Policy
 from analyzer.reader import PARTITION_DAYS
 from analyzer.store import Store

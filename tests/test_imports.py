@@ -42,6 +42,8 @@ LAYERS = [
     ("logs", "ids", "histogram", "pairing"),
     ("selection", "reader", "frozen", "narrow", "profile"),
     ("tallies", "slot", "store"),
+    ("fine", "rejects", "agreement"),
+    ("hours",),
     ("features", "pairs"),
     ("halves", "freshness"),
     ("workers",),

@@ -1,0 +1,228 @@
+"""One part of a slot counted hour by hour.
+
+At most `CHUNK` rows are taken at a time, so that all temporary arrays stay in the processor's
+cache: whole-slot arrays cost three times as much, most of it in page faults.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from analyzer.fine import FineHours, MinuteLatency
+from analyzer.histogram import Binning, raw_bins
+from analyzer.ids import BUCKETS
+from analyzer.logs import SIDES, Side
+from analyzer.pairing import Pairing
+from analyzer.profile import Tables, empty, merge, repeat, table
+from analyzer.slot import Slot
+from analyzer.tallies import (
+    CHUNK,
+    MINUTE,
+    Measures,
+    MinuteSums,
+    Rows,
+    SegmentSums,
+    pair_measures,
+    segment_label,
+    side_measures,
+)
+from analyzer.window import HOUR
+
+Ints = NDArray[np.int64]
+
+
+class Tally:
+    """Counts and sums of one part of a slot, hour by hour."""
+
+    def __init__(
+        self, slot: Slot, rows: Mapping[Side, Rows], pairing: Pairing, at: Ints, other: Ints
+    ) -> None:
+        shape, hours = slot.shape, slot.hours
+        self.slot, self.rows, self.pairing = slot, rows, pairing
+        self.at, self.other = at, other
+        self.difference = np.empty(len(at))
+        edges = slot.start + HOUR * np.arange(hours + 1)
+        stamps = {side: rows[side]["ts"] for side in SIDES}
+        self.bounds = {side: np.searchsorted(ts, edges) for side, ts in stamps.items()}
+        self.bounds_of_pairs = np.searchsorted(stamps["champion"][at], edges)
+        sizes = {side: int(b[-1] - b[0]) for side, b in self.bounds.items()}
+        self.segments = {
+            "champion": SegmentSums(shape, hours, sizes["champion"]),
+            "challenger": SegmentSums(shape, hours, sizes["challenger"]),
+            "pair": SegmentSums(shape, hours, len(at)),
+        }
+        self.minutes = {model: MinuteSums(hours * 60) for model in self.segments}
+        self.fine = FineHours()
+        self.latency = MinuteLatency()
+        self.coverage: dict[str, Ints] = {
+            name: np.zeros(hours, dtype=np.int64)
+            for side in SIDES
+            for name in (f"{side}_rows", f"{side}_duplicates", f"only_{side}")
+        }
+        self.coverage["matched"] = np.diff(self.bounds_of_pairs)
+        self.coverage["lag_us"] = np.zeros(hours, dtype=np.int64)
+        self.buffer = np.empty(CHUNK, dtype=np.int64)
+
+    def add_hour(self, hour: int) -> None:
+        """Count one hour of both models and of their pairs."""
+        for side in SIDES:
+            for low, high in _chunks(self.bounds[side], hour):
+                self._add_side(side, hour, low, high)
+        for low, high in _chunks(self.bounds_of_pairs, hour):
+            self._add_pairs(hour, low, high)
+        self.fine.close(self.slot.start + hour * HOUR)
+        self.latency.close(self.slot.start + hour * HOUR)
+
+    def _add_side(self, side: Side, hour: int, low: int, high: int) -> None:
+        rows, keep = self.rows[side], slice(low, high)
+        champions = side == "champion"
+        partner = (self.pairing.challenger_of if champions else self.pairing.champion_of)[keep]
+        duplicate = (
+            self.pairing.champion_duplicate if champions else self.pairing.challenger_duplicate
+        )[keep]
+        alone = (partner < 0) & ~duplicate
+        self.coverage[f"{side}_rows"][hour] += high - low
+        self.coverage[f"{side}_duplicates"][hour] += np.count_nonzero(duplicate)
+        self.coverage[f"only_{side}"][hour] += np.count_nonzero(alone)
+        codes, bucket = self._where(side, keep, partner)
+        measures = side_measures(self.slot.shape, rows, keep, alone, codes, bucket)
+        self._add_measures(side, hour, measures)
+        frozen = self.slot.shape.frozen
+        score, latency = rows["score"][keep], rows["latency"][keep]
+        self.fine.add(side, "score", self._raw(frozen.binning("score"), score))
+        raw = self._raw(frozen.binning("latency_ms"), latency)
+        self.fine.add(side, "latency_ms", raw)
+        minute = (measures.ts - (self.slot.start + hour * HOUR)) // MINUTE
+        self.latency.add(side, minute, raw)
+
+    def _where(
+        self, side: Side, keep: slice, partner: Ints
+    ) -> tuple[list[NDArray[np.uint8]], NDArray[np.uint8]]:
+        """Segment codes and bucket of a model's rows. A challenger row takes them from the
+        champion row it pairs with: the shadow's log need not hold them.
+        """
+        names = [f"s{i}" for i in range(len(self.slot.shape.segments))]
+        found = [self.rows[side][name][keep] for name in (*names, "bucket")]
+        champion = self.rows["champion"]
+        if side == "challenger" and len(champion["ts"]):
+            has = partner >= 0
+            place = np.maximum(partner, 0)
+            found = [
+                np.where(has, champion[name][place], own)
+                for name, own in zip((*names, "bucket"), found, strict=True)
+            ]
+        return found[:-1], found[-1]
+
+    def _raw(self, binning: Binning, values: NDArray[np.floating]) -> Ints:
+        nulls = np.flatnonzero(np.isnan(values))
+        return raw_bins(values, nulls, binning.kind, binning.origin, self.buffer)
+
+    def _add_pairs(self, hour: int, low: int, high: int) -> None:
+        champion, challenger = self.rows["champion"], self.rows["challenger"]
+        at, other = self.at[low:high], self.other[low:high]
+        # matched rows mostly stand in an unbroken run, and a slice costs nothing
+        ours = slice(at[0], at[-1] + 1) if at[-1] - at[0] == len(at) - 1 else at
+        measures, difference = pair_measures(self.slot.shape, champion, challenger, ours, other)
+        self.difference[low:high] = difference
+        self._add_measures("pair", hour, measures)
+        self.coverage["lag_us"][hour] += int((challenger["ts"][other] - measures.ts).sum())
+        binning = self.slot.shape.frozen.binning("difference")
+        self.fine.add("pair", "difference", self._raw(binning, difference))
+
+    def _add_measures(self, model: str, hour: int, measures: Measures) -> None:
+        self.segments[model].add(measures, hour)
+        self.minutes[model].add(measures, self.slot.start)
+
+    def tables(self) -> Tables:
+        """The tables of this part."""
+        slot = self.slot
+        busy = sum(v for k, v in self.coverage.items() if k != "lag_us") > 0
+        hours = slot.start + HOUR * np.arange(slot.hours)
+        coverage = {"hour": hours[busy], **{k: v[busy] for k, v in self.coverage.items()}}
+        return {
+            "coverage": table("coverage", coverage),
+            "minutes": _minute_table(slot, self.minutes),
+            "minute_latency": self.latency.table(),
+            **_segment_tables(slot, self.segments),
+            "fine_hours": self.fine.table(slot, ("champion", "challenger")),
+            "differences": self.fine.differences(slot),
+        }
+
+
+def _chunks(bounds: Ints, hour: int) -> Iterator[tuple[int, int]]:
+    for low in range(int(bounds[hour]), int(bounds[hour + 1]), CHUNK):
+        yield low, min(low + CHUNK, int(bounds[hour + 1]))
+
+
+def _minute_table(slot: Slot, minutes: Mapping[str, MinuteSums]) -> pa.Table:
+    parts = [empty("minutes", ["n"])]
+    for model, sums in minutes.items():
+        busy, columns = sums.busy()
+        keys = {"minute": slot.start + busy * MINUTE, "model": repeat(model, len(busy))}
+        parts.append(table("minutes", {**keys, **columns}))
+    return merge("minutes", [_without_nulls("minutes", parts)])
+
+
+def _without_nulls(name: str, parts: list[pa.Table]) -> pa.Table:
+    """One table of all parts; sums that a kind of row does not have are 0."""
+    sums = list(dict.fromkeys(c for part in parts for c in part.schema.names))
+    whole = []
+    for part in parts:
+        for column in sums:
+            if column not in part.schema.names:
+                zeros = pa.array(np.zeros(part.num_rows, dtype=np.int64))
+                part = part.append_column(column, zeros)
+        whole.append(part.select(sums))
+    return pa.concat_tables(whole)
+
+
+def _segment_tables(slot: Slot, segments: Mapping[str, SegmentSums]) -> Tables:
+    cells, buckets = [empty("cells", ["n"])], [empty("cell_buckets", ["n"])]
+    for model, sums in segments.items():
+        cells += [_cell_rows(slot, model, c, s) for c, s in sums.margins()]
+        buckets += [_bucket_rows(slot, model, c, s) for c, s in sums.bucket_margins()]
+    return {
+        "cells": merge("cells", [_without_nulls("cells", cells)]),
+        "cell_buckets": merge("cell_buckets", [_without_nulls("cell_buckets", buckets)]),
+    }
+
+
+def _cell_rows(
+    slot: Slot, model: str, columns: tuple[int, ...], sums: Mapping[str, Ints]
+) -> pa.Table:
+    at = np.nonzero(sums["n"])
+    count = len(at[0])
+    keys: dict[str, object] = {
+        "hour": slot.start + at[0] * HOUR,
+        "model": repeat(model, count),
+    }
+    for letter, place in (("a", 0), ("b", 1)):
+        if place < len(columns):
+            keys[letter] = repeat(slot.shape.segments[columns[place]], count)
+            keys[f"{letter}_value"] = segment_label(slot.shape, columns[place], at[place + 1])
+        else:
+            keys[letter] = pa.nulls(count, pa.string())
+            keys[f"{letter}_value"] = pa.nulls(count, pa.string())
+    return table("cells", {**keys, **{name: values[at] for name, values in sums.items()}})
+
+
+def _bucket_rows(
+    slot: Slot, model: str, columns: tuple[int, ...], sums: Mapping[str, Ints]
+) -> pa.Table:
+    at = np.nonzero(sums["n"])
+    count = len(at[0])
+    keys: dict[str, object] = {
+        "slot": np.full(count, slot.start),
+        "model": repeat(model, count),
+        "a": pa.nulls(count, pa.string()),
+        "a_value": pa.nulls(count, pa.string()),
+        "bucket": at[-1] % BUCKETS,
+    }
+    if columns:
+        keys["a"] = repeat(slot.shape.segments[columns[0]], count)
+        keys["a_value"] = segment_label(slot.shape, columns[0], at[0])
+    return table("cell_buckets", {**keys, **{name: values[at] for name, values in sums.items()}})
