@@ -22,6 +22,7 @@ from analyzer.phases.shadow import shadow_checks
 from analyzer.policy import Policy
 from analyzer.profiles import Profiles, open_profiles
 from analyzer.rehearsal import rehearse
+from analyzer.scan import refuse_swapped
 from analyzer.stats.proportion import detectable_rate, requests_needed
 from analyzer.stats.result import Estimate
 from analyzer.store import Store
@@ -60,11 +61,13 @@ def gate(
     last settled hour as of `as_of` (microseconds UTC, default the window's end). problems: log
     files that the scan could not use. profiles: of that window, where they are open already.
 
-    Raises ConfigError (unknown phase), StoreError (no profiles of that window).
+    Raises ConfigError (unknown phase), StoreError (no profiles of that window, or champion and
+    challenger have changed places since the store was made).
     """
     if phase not in PHASES:
         raise ConfigError(f"there is no gate for phase {phase!r}; there is: {', '.join(PHASES)}")
     store = Store(rollout.store_path)
+    refuse_swapped(rollout, store)
     started = phase_start(events, phase)
     window = window or default_window(rollout, policy, store, started, as_of)
     material = Material(

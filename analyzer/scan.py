@@ -68,7 +68,9 @@ def scan(
     """
     store = Store(rollout.store_path)
     with store.locked():
-        _check_roles(rollout, store)
+        refuse_swapped(rollout, store)
+        if store.roles() != _roles(rollout):
+            store.save_roles(_roles(rollout))
         files = _survey(rollout, store)
         busy = _busy_slots(rollout, files)
         if not busy:
@@ -100,22 +102,18 @@ def known_problems(store: Store) -> list[LogFile]:
     return [file for files in store.footers().values() for file in files if file.problem]
 
 
-def _check_roles(rollout: Rollout, store: Store) -> None:
-    now = Roles(
-        SCHEMA,
-        _source(rollout, "champion"),
-        _source(rollout, "challenger"),
-    )
-    then = store.roles()
-    if then is None:
-        store.save_roles(now)
-    elif (then.champion, then.challenger) == (now.challenger, now.champion):
+def refuse_swapped(rollout: Rollout, store: Store) -> None:
+    """Raises StoreError where champion and challenger are not who they were in the store."""
+    then, now = store.roles(), _roles(rollout)
+    if then is not None and (then.champion, then.challenger) == (now.challenger, now.champion):
         raise StoreError(
             f"{store.path}: champion and challenger have changed places since this store was "
             "made; swap them back in rollout.toml, or give the new rollout its own [store] path"
         )
-    elif then != now:
-        store.save_roles(now)
+
+
+def _roles(rollout: Rollout) -> Roles:
+    return Roles(SCHEMA, _source(rollout, "champion"), _source(rollout, "challenger"))
 
 
 def _source(rollout: Rollout, side: Side) -> str:

@@ -409,6 +409,8 @@ def test_champion_and_challenger_that_changed_places_are_refused(book: Book) -> 
     book.describe({"paths": ["challenger.parquet"]}, {"paths": ["champion.parquet"]})
     with pytest.raises(StoreError, match="changed places"):
         book.scan()
+    with pytest.raises(StoreError, match="changed places"):
+        judged(book)
 
 
 @pytest.mark.parametrize("harm", ["none", "latency", "errors", "score"])
