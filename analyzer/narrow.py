@@ -20,11 +20,11 @@ from analyzer import ids
 from analyzer.config import Rollout
 from analyzer.frozen import Frozen
 from analyzer.logs import NOTHING, Side, kind_of
-from analyzer.reader import STRAY, Batch, numbers, text
+from analyzer.reader import STRAY, Batch, null_positions, numbers, text
 
 SCORE_STATES = ("ok", "null", "nan", "infinite", "out_of_range")
 OK, NO_SCORE, NAN_SCORE, INFINITE, OUT_OF_RANGE = range(5)
-ERROR, HAS_LATENCY, BAD_LATENCY, STRAYED = 1, 2, 4, 128
+ERROR, HAS_LATENCY, BAD_LATENCY, STRAYED, UNKNOWN_ERROR = 1, 2, 4, 128, 256
 FIRST_THRESHOLD_BIT = 3
 MAX_THRESHOLDS = 4
 LARGEST_LATENCY = float(np.finfo(np.float32).max)
@@ -74,7 +74,7 @@ def narrow(shape: Shape, batch: Batch) -> pa.RecordBatch:
     klass = _classes(shape, columns.get("prediction"), rows)
     flags, latency = _flags(shape, columns.get("latency_ms"), columns.get("error"), rows)
     if STRAY in columns:
-        flags |= np.asarray(columns[STRAY]).view(np.uint8) << 7
+        flags |= np.asarray(columns[STRAY]) * np.uint16(STRAYED)
     fields: dict[str, pa.Array | NDArray[np.generic]] = {
         "ts": batch.ts,
         "key": key,
@@ -126,11 +126,9 @@ def _score(
 
 def _flags(
     shape: Shape, latency: pa.Array | None, error: pa.Array | None, rows: int
-) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
-    """Bits: error, latency there, latency impossible, latency >= each threshold."""
-    flags = np.zeros(rows, dtype=np.uint8)
-    if error is not None:
-        flags |= _errors(error)
+) -> tuple[NDArray[np.uint16], NDArray[np.float32]]:
+    """Bits: error or not known, latency there, latency impossible, latency >= each threshold."""
+    flags = _errors(error, rows)
     if latency is None:
         return flags, np.full(rows, np.nan, dtype=np.float32)
     values, nulls = numbers(latency)
@@ -138,27 +136,37 @@ def _flags(
     there[nulls] = False
     missing = np.ones(rows, dtype=bool)
     missing[nulls] = False
-    flags |= there.view(np.uint8) << 1
-    flags |= (missing & ~there).view(np.uint8) << 2
+    flags |= there * np.uint16(HAS_LATENCY)
+    flags |= (missing & ~there) * np.uint16(BAD_LATENCY)
     for bit, threshold in enumerate(shape.thresholds, start=FIRST_THRESHOLD_BIT):
-        flags |= ((values >= threshold) & there).view(np.uint8) << bit
+        flags |= ((values >= threshold) & there) * np.uint16(1 << bit)
     if there.all():
         return flags, values.astype(np.float32, copy=False)
     return flags, np.where(there, values, np.nan).astype(np.float32)
 
 
-def _errors(values: pa.Array) -> NDArray[np.uint8]:
-    """1 where a request failed: true, a status of 500 or more, or a message."""
+def _errors(values: pa.Array | None, rows: int) -> NDArray[np.uint16]:
+    """ERROR where a request failed: true, a status of 500 or more, or a message.
+
+    UNKNOWN_ERROR where a flag or a status is NULL or not logged: no news is not good news. A
+    message that is NULL says that there was nothing to say.
+    """
+    if values is None:
+        return np.full(rows, UNKNOWN_ERROR, dtype=np.uint16)
     kind = values.type
+    unknown = np.zeros(0, dtype=np.int64)
     if pa.types.is_boolean(kind):
-        failed = values.fill_null(False)
+        unknown, failed = null_positions(values), values.fill_null(False)
     elif pa.types.is_dictionary(kind) or kind_of(kind) == "text":
         failed = _failed_text(text(values))
     else:  # 0 is no error and 1 is `true`; below 100 there is no status of HTTP
+        unknown = null_positions(values)
         values = values.cast(pa.float64(), safe=False)
         small = pc.and_(pc.not_equal(values, 0), pc.less(values, 100))
         failed = pc.or_(small, pc.greater_equal(values, 500)).fill_null(False)
-    return np.asarray(failed).astype(np.uint8)
+    flags = np.asarray(failed).astype(np.uint16)
+    flags[unknown] = UNKNOWN_ERROR
+    return flags
 
 
 def _failed_text(values: pa.DictionaryArray) -> pa.Array:

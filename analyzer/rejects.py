@@ -9,12 +9,15 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from analyzer.logs import SIDES, Side
-from analyzer.narrow import BAD_LATENCY, NO_SCORE, OK, SCORE_STATES, STRAYED
+from analyzer.narrow import BAD_LATENCY, NO_SCORE, OK, SCORE_STATES, STRAYED, UNKNOWN_ERROR
 from analyzer.profile import add_up, empty, merge, repeat, table
 from analyzer.reader import null_times
 from analyzer.slot import Slot
 from analyzer.tallies import Rows
 from analyzer.window import HOUR
+
+ERROR_UNKNOWN = "error unknown"
+"""Whether the request failed was not logged: no faulty value, but a rate must allow for it."""
 
 Ints = NDArray[np.int64]
 
@@ -34,6 +37,7 @@ def rejected_rows(slot: Slot, rows: Mapping[Side, Rows], inside: Mapping[Side, s
         reasons["request id null"] = rows[side]["has_id"][keep] == 0
         reasons["latency negative or not finite"] = (flags & BAD_LATENCY) > 0
         reasons["outside its partition"] = (flags & STRAYED) > 0
+        reasons[ERROR_UNKNOWN] = (flags & UNKNOWN_ERROR) > 0
         for reason, chosen in reasons.items():
             if chosen.any():
                 n = np.diff(np.searchsorted(ts[chosen], edges))

@@ -429,3 +429,20 @@ def test_the_wider_the_dependence_the_longer_the_wait(healthy: Book) -> None:
     waits = [w for w in verdict.enough_data if w.check == "infrastructure.errors"]
     assert verdict.outcome == "undecided" and len(waits) == 1
     assert waits[0].at is not None and waits[0].at > verdict.window[1]
+
+
+@pytest.mark.parametrize("gone", ["column", "all", "a tenth"])
+def test_errors_that_were_not_logged_never_pass(book: Book, gone: str) -> None:
+    """No news is not good news: what is unknown may all have failed."""
+
+    def change(columns: dict[str, pa.Array]) -> dict[str, pa.Array]:
+        if gone == "column":
+            return {name: values for name, values in columns.items() if name != "error"}
+        unknown = np.arange(ROWS) % 10 == 0 if gone == "a tenth" else np.ones(ROWS, dtype=bool)
+        return {**columns, "error": pa.array(np.asarray(columns["error"]), mask=unknown)}
+
+    build(book, change)
+    check = named(judged(book), "infrastructure.errors")
+    assert check.outcome == "undecided"
+    assert "logs no errors" in check.sentence or f"Of {ROWS // 10:,} it was not" in check.sentence
+    assert judged(book).outcome != "promote"

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from analyzer.logs import SIDES
 from analyzer.measure import by_hour, feature_nulls, hourly, realised
 from analyzer.phases.gate import Material, check, percent, share_with_interval
+from analyzer.rejects import ERROR_UNKNOWN
 from analyzer.stats.proportion import bernoulli_sequence
 from analyzer.stats.result import Result, Undefined, point
 from analyzer.verdict import Check, judge
@@ -202,7 +203,8 @@ def _rejects(material: Material) -> list[Check]:
     limit = material.policy.data.max_rejected_share
     checks = []
     for side in SIDES:
-        rows = table.filter(pc.equal(table["model"], side))
+        unusable = pc.not_equal(table["reason"], ERROR_UNKNOWN)
+        rows = table.filter(pc.and_(pc.equal(table["model"], side), unusable))
         counts = rows.group_by("reason").aggregate([("n", "sum")]).sort_by("reason").to_pylist()
         total = sum(item["n_sum"] for item in counts)
         result = realised(total, max(sums[f"{side}_rows"], total), "values that cannot be used")

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 
 import numpy as np
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from analyzer.measure import (
@@ -31,6 +32,7 @@ from analyzer.phases.gate import (
     share_with_interval,
 )
 from analyzer.phases.halves import DAY_HOURS, half_psi
+from analyzer.rejects import ERROR_UNKNOWN
 from analyzer.stats.dependence import combined_design_effect, design_effect
 from analyzer.stats.laws import norm_isf
 from analyzer.stats.result import Estimate, Result, Undefined, estimate, point
@@ -149,19 +151,47 @@ def _with_missing(material: Material, found: Rate, name: str) -> Result:
 def _errors(material: Material) -> Check:
     limits = material.policy.shadow
     found = rate(material.profiles, "challenger", "errors", confidence=limits.confidence)
+    result, unknown = _with_unknown_errors(material, found)
+    said = f" Of {unknown:,} it was not logged whether they failed." if unknown else ""
     return check(
         material,
         "infrastructure.errors",
         "infrastructure",
         "error rate",
-        found.result,
+        result,
         "<",
         limits.max_error_rate,
         f"{found.k:,} of {found.n:,} challenger requests failed: "
-        f"{share_with_interval(found.result)}; below {percent(limits.max_error_rate)} is needed. "
-        f"Design effect {found.deff:.2g}.{_worst_hour(material, 'errors', 'n')}",
+        f"{share_with_interval(result)}; below {percent(limits.max_error_rate)} is needed. "
+        f"Design effect {found.deff:.2g}.{said}{_worst_hour(material, 'errors', 'n')}",
         counts={"errors": found.k, "requests": found.n},
     )
+
+
+def _with_unknown_errors(material: Material, found: Rate) -> tuple[Result, int]:
+    """The error rate with every request of which nothing is known taken as failed in the upper
+    end, as fine in the lower; and how many those are. A log without errors cannot pass.
+    """
+    table = material.profiles.table("rejects")
+    chosen = pc.and_(
+        pc.equal(table["model"], "challenger"), pc.equal(table["reason"], ERROR_UNKNOWN)
+    )
+    missing = by_hour(material.profiles, table.filter(chosen), ["n"])
+    unknown = missing.total("n")
+    if not unknown or not isinstance(found.result, Estimate):
+        return found.result, unknown
+    if unknown >= found.n:
+        return Undefined("the challenger logs no errors; map the column as `error`"), unknown
+    sums = hourly(material.profiles, "challenger")
+    worst_case = rate_of(
+        sums.blocks("errors") + missing.blocks("n"),
+        sums.blocks("n"),
+        confidence=material.policy.shadow.confidence,
+    ).result
+    high = worst_case.high if isinstance(worst_case, Estimate) else 1.0
+    seen = found.result
+    method = f"{seen.method}, unknown errors either way"
+    return estimate(seen.value, seen.low, max(high, seen.high), seen.n, method), unknown
 
 
 def _worst_hour(material: Material, numerator: str, denominator: str) -> str:

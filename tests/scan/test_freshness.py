@@ -5,8 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-
-from tests.logbook import Book, times
+from logbook import Book, times
 
 DAY = 86_400
 

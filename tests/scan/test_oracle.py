@@ -26,7 +26,7 @@ WITH logged AS (
 SELECT *, (ts - {start}) // 3600000000 AS h,
     CASE WHEN score IS NULL OR isnan(score) OR score < 0 OR score > 1 THEN NULL
     ELSE CAST(score AS DOUBLE) END AS usable,
-    coalesce(error >= 500, FALSE) AS failed,
+    coalesce(error >= 500, FALSE) AS failed, error IS NULL AS unknown,
     CASE WHEN country IS NULL THEN NULL WHEN country = '(other)' THEN '\\(other)'
     ELSE country END AS country_value,
     CASE WHEN many IS NULL THEN NULL WHEN list_contains($kept, many) THEN many
@@ -126,6 +126,7 @@ def test_rejects(scanned: tuple[Book, Any]) -> None:
                 CASE WHEN isnan(score) THEN 'score nan' WHEN isinf(score) THEN 'score infinite'
                 WHEN score > 1 THEN 'score out of range' END,
                 CASE WHEN request_id IS NULL THEN 'request id null' END,
+                    CASE WHEN unknown THEN 'error unknown' END,
                 CASE WHEN latency_ms < 0 THEN 'latency negative or not finite' END]) AS reason
             FROM {side}) WHERE reason IS NOT NULL GROUP BY h, reason""",
         )
