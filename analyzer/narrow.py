@@ -160,8 +160,9 @@ def _errors(values: pa.Array | None, rows: int) -> NDArray[np.uint16]:
     elif pa.types.is_dictionary(kind) or kind_of(kind) == "text":
         failed = _failed_text(text(values))
     else:  # 0 is no error and 1 is `true`; below 100 there is no status of HTTP
-        unknown = null_positions(values)
         values = values.cast(pa.float64(), safe=False)
+        values = pc.if_else(pc.is_nan(values), None, values)
+        unknown = null_positions(values)
         small = pc.and_(pc.not_equal(values, 0), pc.less(values, 100))
         failed = pc.or_(small, pc.greater_equal(values, 500)).fill_null(False)
     flags = np.asarray(failed).astype(np.uint16)

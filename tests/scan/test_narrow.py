@@ -7,27 +7,33 @@ import pyarrow as pa
 import pytest
 from logbook import Book, plain, times
 
-from analyzer.narrow import _errors, coded
+from analyzer.narrow import UNKNOWN_ERROR, _errors, coded
+
+U = UNKNOWN_ERROR
 
 
 @pytest.mark.parametrize(
     ("values", "failed"),
     [
-        (pa.array([True, False, None]), [1, 0, 0]),
-        (pa.array([200, 404, 499, 500, 503, None, 0, 1, 7]), [0, 0, 0, 1, 1, 0, 0, 1, 1]),
-        (pa.array([200.0, 500.0, float("nan"), None]), [0, 1, 0, 0]),
+        (pa.array([True, False, None]), [1, 0, U]),
+        (pa.array([200, 404, 499, 500, 503, None, 0, 1, 7]), [0, 0, 0, 1, 1, U, 0, 1, 1]),
+        (pa.array([200.0, 500.0, float("nan"), None]), [0, 1, U, U]),
         (
             pa.array(["", None, "timeout", "200", "503", " OK ", "False", "true", "0"]),
             [0, 0, 1, 0, 1, 0, 0, 1, 0],
         ),
         (pa.array(["200", "boom", None]).dictionary_encode(), [0, 1, 0]),
         (pa.array(["boom", ""], pa.large_string()), [1, 0]),
-        (pa.nulls(3), [0, 0, 0]),
+        (pa.nulls(3), [U, U, U]),
     ],
     ids=["flag", "status", "real", "text", "dictionary", "large", "null"],
 )
 def test_what_counts_as_an_error(values: pa.Array, failed: list[int]) -> None:
-    assert _errors(values).tolist() == failed
+    assert _errors(values, len(values)).tolist() == failed
+
+
+def test_a_log_without_errors_knows_nothing_of_them() -> None:
+    assert _errors(None, 2).tolist() == [U, U]
 
 
 def test_codes_of_a_full_small_dictionary() -> None:
@@ -54,7 +60,8 @@ def test_a_latency_at_the_limit_is_over_it(book: Book, kind: pa.DataType) -> Non
 
 def test_unusable_scores_are_named(book: Book) -> None:
     scores = [0.0, -0.0, 1.0, 1.0000001, -1e-9, np.nan, np.inf, -np.inf, None]
-    base = {"request_id": list("abcdefghi"), "ts": times(range(9))}
+    fine = [False] * 9
+    base = {"request_id": list("abcdefghi"), "ts": times(range(9)), "error": fine}
     book.write("champion.parquet", {**base, "score": scores})
     book.write("challenger.parquet", {**base, "score": [0.5] * 9})
     book.describe(time={"slot_hours": 1})
