@@ -192,9 +192,15 @@ def _ranks(values: pa.ChunkedArray) -> tuple[np.ndarray, int]:
 
 
 def _check_fits(name: str, whole: pa.Table, sums: Iterable[str]) -> None:
+    """Raise StoreError where a sum does not fit: only then are groups added up as floats, too."""
     for column in sums:
-        values = whole[column].to_numpy()
-        if float(np.abs(values.astype(np.float64)).sum()) >= 2.0**62:
+        values = whole[column].to_numpy().astype(np.float64)
+        if float(np.abs(values).sum()) < 2.0**62:
+            continue
+        rough = whole.select(list(TABLES[name].keys)).append_column("rough", pa.array(values))
+        grouped = rough.group_by(list(TABLES[name].keys), use_threads=False)
+        largest = pc.max(pc.abs(grouped.aggregate([("rough", "sum")])["rough_sum"])).as_py()
+        if largest >= 2.0**62:
             raise StoreError(
                 f"table {name}: the sums in {column!r} grow beyond 64 bits; "
                 "ask for a shorter window"

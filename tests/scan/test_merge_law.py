@@ -11,11 +11,13 @@ import pyarrow as pa
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from logbook import MESSY, Book, messy, write_messy
+from logbook import MESSY, START, Book, messy, write_messy
 
 from analyzer import halves, pairs, policy, scan
+from analyzer.errors import StoreError
 from analyzer.logs import SIDES
-from analyzer.profile import TABLES, encode, merge
+from analyzer.profile import TABLES, encode, merge, table
+from analyzer.window import HOUR
 
 HOURS = {"slot_hours": 3}
 
@@ -145,3 +147,12 @@ def test_progress_ends_at_all_rows(book: Book) -> None:
     done = book.scan(progress=lambda rows, total: seen.append((rows, total)))
     assert seen[0][0] == 0 and seen[-1] == (done.rows, done.rows)
     assert seen == sorted(seen)
+
+
+def test_sums_fit_by_cell_and_not_by_table() -> None:
+    """Many large cells may together exceed 64 bits; one that does is refused by name."""
+    hours = [START + k * HOUR for k in range(6)]
+    part = table("minutes", {"minute": hours, "model": ["pair"] * 6, "score_sum": [2**60] * 6})
+    assert merge("minutes", [part, part])["score_sum"].to_pylist() == [2**61] * 6
+    with pytest.raises(StoreError, match="score_sum"):
+        merge("minutes", [part] * 5)
