@@ -16,7 +16,8 @@ from logbook import MESSY, START, Book, messy, write_messy
 from analyzer import halves, pairs, policy, scan
 from analyzer.errors import StoreError
 from analyzer.logs import SIDES
-from analyzer.profile import TABLES, encode, merge, table
+from analyzer.profile import TABLES, encode, merge
+from analyzer.profile import table as made
 from analyzer.window import HOUR
 
 HOURS = {"slot_hours": 3}
@@ -152,7 +153,7 @@ def test_progress_ends_at_all_rows(book: Book) -> None:
 def test_sums_fit_by_cell_and_not_by_table() -> None:
     """Many large cells may together exceed 64 bits; one that does is refused by name."""
     hours = [START + k * HOUR for k in range(6)]
-    part = table("minutes", {"minute": hours, "model": ["pair"] * 6, "score_sum": [2**60] * 6})
+    part = made("minutes", {"minute": hours, "model": ["pair"] * 6, "score_sum": [2**60] * 6})
     assert merge("minutes", [part, part])["score_sum"].to_pylist() == [2**61] * 6
     with pytest.raises(StoreError, match="score_sum"):
         merge("minutes", [part] * 5)
