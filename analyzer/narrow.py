@@ -274,11 +274,15 @@ class Spool:
         for number, writer in enumerate(self._writers):
             writer.write_batch(batch.filter(pa.array(part == number)))
 
+    def _taken(self) -> pa.Table | None:
+        kept, self._kept = self._kept, []
+        return pa.Table.from_batches(kept) if kept else None
+
     def tables(self) -> Iterator[pa.Table | None]:
         """One table per part, None where it has no row; each is released by the next."""
         self._stack.close()
         if self.parts == 1:
-            yield pa.Table.from_batches(self._kept) if self._kept else None
+            yield self._taken()
             return
         for path in self._paths:
             if not path.exists():
