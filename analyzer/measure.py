@@ -294,12 +294,6 @@ def logged(profiles: Profiles, model: str, feature: str) -> bool:
     return feature_nulls(profiles, model, feature).total("n") > 0
 
 
-def means(profiles: Profiles, sums: Hourly, total: str, n: Ints) -> Floats:
-    """Mean score or difference by hour, NaN where there is none."""
-    with np.errstate(invalid="ignore", divide="ignore"):
-        return sums[total] * profiles.frozen.quantum / n
-
-
 def scored(result: Result) -> str:
     """A result as people read it: value [low, high], or why there is none."""
     if isinstance(result, Estimate):

@@ -185,11 +185,6 @@ class Store:
             f"slots/{manifest.slot}.json", msgspec.structs.replace(manifest, inputs=inputs)
         )
 
-    def drop_slot(self, manifest: Manifest) -> None:
-        """Take a slot out of the store."""
-        (self.path / "slots" / f"{manifest.slot}.json").unlink(missing_ok=True)
-        shutil.rmtree(self._data(manifest), ignore_errors=True)
-
     def _replace(self, name: str, content: object) -> None:
         target = self.path / name
         part = target.with_name(target.name + ".part")

@@ -184,7 +184,6 @@ def test_what_cannot_be_told_is_said(
         init.guess([tmp_path / "logs"], tmp_path)
 
 
-@pytest.mark.skipif(not (FLIGHTS / "challenger").is_dir(), reason="the sample is not written yet")
 def test_the_flights_work_unchanged(tmp_path: Path) -> None:
     guess = init.guess([FLIGHTS / side for side in ("champion", "challenger", "labels")], tmp_path)
     (tmp_path / "rollout.toml").write_text(guess.text, encoding="utf-8")
