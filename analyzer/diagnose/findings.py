@@ -1,0 +1,346 @@
+"""What a diagnosis is made of: small frozen types, ready to be written and to be rendered.
+
+Instants are ISO 8601 text, UTC. Shares lie between 0 and 1. A number that could not be had is
+None in a chart's series, and an `Observed` with a reason where it is an answer. Nothing here is
+computed by who renders it.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from msgspec import Struct
+
+from analyzer.verdict import Observed
+
+Span = tuple[str, str]
+"""[from, to), two instants."""
+
+FoundBy = Literal["given", "auto", "rollback"]
+Measure = Literal["difference", "flips", "latency", "errors"]
+Mode = Literal["level", "change"]
+Timing = Literal["leads", "coincides", "follows", "score unmoved", "unmoved", "undecided"]
+
+
+class Sentence(Struct, frozen=True, kw_only=True):
+    """One line of the summary, in plain words. topic: what question it answers."""
+
+    topic: Literal["what", "when", "who", "first", "sure", "done", "time"]
+    text: str
+
+
+class Refusal(Struct, frozen=True, kw_only=True):
+    """A question that could not be answered, and why: a finding like any other."""
+
+    part: str
+    reason: str
+
+
+class Moment(Struct, frozen=True, kw_only=True):
+    """One line of the diary: a trigger, a rollback, a phase, a change of weight, a note."""
+
+    at: str
+    kind: str
+    text: str
+    end: str | None = None
+    challenger_weight: float | None = None
+    source: str = ""
+
+
+class Incident(Struct, frozen=True, kw_only=True):
+    """Which time is looked at, compared with which, and what the diary says of it.
+
+    found: given by the user, the onset found by itself, or the diary's rollback. baseline None:
+    no clean time of that length was profiled. onset: of the series that moved first, None where
+    none was located. Minutes are None where the diary does not say.
+    """
+
+    window: Span
+    found: FoundBy
+    why: str
+    baseline: Span | None
+    baseline_rule: str
+    onset: str | None
+    onset_interval: Span | None
+    onset_series: str | None
+    trigger: str | None
+    rollback: str | None
+    minutes_onset_to_trigger: float | None
+    minutes_trigger_to_rollback: float | None
+    minutes_onset_to_rollback: float | None
+    objective_minutes: float
+    diary: list[Moment]
+
+
+class Hours(Struct, frozen=True, kw_only=True):
+    """Columns over a dense grid of time: value i is of [start + i * step, + step)."""
+
+    start: str
+    step_minutes: int
+    columns: dict[str, list[float | None]]
+
+
+class Rows(Struct, frozen=True, kw_only=True):
+    """How many rows each log holds in a window and how they pair."""
+
+    champion: int
+    challenger: int
+    pairs: int
+    only_champion: int
+    only_challenger: int
+    duplicates: int
+    hours_without_champion: int
+    hours_without_challenger: int
+    unmatched: Observed
+
+
+class Unmatched(Struct, frozen=True, kw_only=True):
+    """Champion requests of one segment value that the challenger never answered."""
+
+    column: str
+    value: str | None
+    n: int
+    unmatched: int
+    share: float
+    share_before: float | None
+
+
+class Parity(Struct, frozen=True, kw_only=True):
+    """A feature that both models logged for the same requests: how often its values differ."""
+
+    feature: str
+    compared: int
+    differing: int
+    share: float
+    share_before: float | None
+    null_on_champion: int
+    null_on_challenger: int
+
+
+class Rejected(Struct, frozen=True, kw_only=True):
+    """Rows of one model that could not be used in full, by reason."""
+
+    model: str
+    reason: str
+    n: int
+
+
+class Coverage(Struct, frozen=True, kw_only=True):
+    """What is missing comes before what is different.
+
+    hours: columns champion, challenger, pairs, only_champion, only_challenger. parity_known:
+    False where only one model logs features, so that nothing can be compared.
+    """
+
+    incident: Rows
+    baseline: Rows | None
+    hours: Hours
+    segments: list[Unmatched]
+    parity_known: bool
+    parity: list[Parity]
+    rejected: list[Rejected]
+    lines: list[str]
+
+
+class Series(Struct, frozen=True, kw_only=True):
+    """One hourly series and when it moved.
+
+    hours: columns `value`, `usual` (what the season made expect, None where unknown), `n`.
+    onset None: `refusal` says why ("onset not located", "too few points before"). size: how far
+    it moved, in the series' unit, and in standard deviations of its ordinary hours.
+    """
+
+    name: str
+    title: str
+    unit: str
+    hours: Hours
+    onset: str | None
+    interval: Span | None
+    before: float | None
+    after: float | None
+    deviations: float | None
+    seasons: str
+    refusal: str
+
+
+class Condition(Struct, frozen=True):
+    """One part of a predicate: this column holds this value (None is NULL)."""
+
+    column: str
+    value: str | None
+
+
+class Segment(Struct, frozen=True, kw_only=True):
+    """Requests that fulfil all conditions, against all others.
+
+    effect: mean inside minus mean outside (mode change: its difference between incident and
+    baseline). z is divided by the design effect; p is adjusted for every segment tested.
+    share_of_divergence: its part of all that diverged; over_represented: that part over its
+    part of the rows. aliases: other conditions that pick the same rows. parts: narrower segments
+    inside that point the other way.
+    """
+
+    predicate: list[Condition]
+    words: str
+    aliases: list[str]
+    n: int
+    support: float
+    mean: Observed
+    mean_outside: Observed
+    effect: Observed
+    standard_effect: float | None
+    risk_ratio: Observed | None
+    share_of_divergence: float | None
+    over_represented: float | None
+    z: float
+    p: float
+    parts: list[str]
+
+
+class SegmentSearch(Struct, frozen=True, kw_only=True):
+    """The search for segments by one measure in one mode. found is in order of z squared."""
+
+    measure: Measure
+    mode: Mode
+    title: str
+    unit: str
+    found: list[Segment]
+    tested: int
+    rows: int
+    explained: float | None
+    clustered: bool
+    lines: list[str]
+    refusal: str
+
+
+class OneWay(Struct, frozen=True, kw_only=True):
+    """One value of one column by itself; not corrected for the number of values."""
+
+    column: str
+    value: str | None
+    n: int
+    share_of_rows: float
+    share_of_divergence: float
+    mean: Observed
+    mean_before: Observed | None
+    effect: Observed
+    mean_absolute: float | None
+    flips: int
+    decided: int
+
+
+class Cell(Struct, frozen=True):
+    """One cell of a feature's distribution: its words, its share before and in the incident."""
+
+    label: str
+    before: float
+    after: float
+
+
+class Feature(Struct, frozen=True, kw_only=True):
+    """One feature right before the onset against the same hours of earlier clean weeks.
+
+    p: empirical, pooled over features. timing: whether it moved before the score did. carried:
+    share of the score's shift that goes with it (marginal; shares need not add up to 1).
+    inside: drift within the worst segments. spark: column `psi` over time.
+    """
+
+    rank: int | None
+    feature: str
+    model: str
+    psi: float | None
+    debiased: float | None
+    p: Observed
+    drifts: bool
+    timing: Timing
+    first_hour: str | None
+    carried: float | None
+    null_before: float
+    null_after: float
+    unseen: float
+    outside: float
+    constant: bool
+    lines: list[str]
+    inside: list[str]
+    distribution: list[Cell]
+    spark: Hours
+
+
+class Mix(Struct, frozen=True, kw_only=True):
+    """One dimension's split of the shift: who was served, or how they were scored.
+
+    shift = mix + within, an identity. cells: the values with the largest parts.
+    """
+
+    dimension: str
+    measure: str
+    shift: float
+    mix: float
+    within: float
+    cells: list[MixCell]
+    words: str
+
+
+class MixCell(Struct, frozen=True, kw_only=True):
+    """One value's part. share and mean before and in the incident; None where it has no rows."""
+
+    value: str | None
+    share_before: float
+    share_after: float
+    mean_before: float | None
+    mean_after: float | None
+    mix: float
+    within: float
+
+
+class NullRun(Struct, frozen=True, kw_only=True):
+    """The same analysis on an earlier clean window of the same length: it should find nothing."""
+
+    window: Span | None
+    baseline: Span | None
+    series: list[str]
+    segments: list[str]
+    features: list[str]
+    tested: int
+    words: str
+    refusal: str
+
+
+class Density(Struct, frozen=True, kw_only=True):
+    """Shares of rows by bin, for a chart: bin i is [edges[i], edges[i + 1])."""
+
+    name: str
+    edges: list[float]
+    shares: dict[str, list[float]]
+    n: dict[str, int]
+
+
+class Latency(Struct, frozen=True, kw_only=True):
+    """Percentiles of one model by hour, ms: columns p50, p99, n (p99 None below 380 requests)."""
+
+    model: str
+    hours: Hours
+
+
+class DrillDown(Struct, frozen=True, kw_only=True):
+    """The raw logs that were read again: which windows, which dimensions, what was left out."""
+
+    windows: list[Span]
+    pairs: int
+    read_share: float
+    dimensions: list[str]
+    left_out: list[str]
+    unit: str
+    digest: str
+    lines: list[str]
+
+
+class Provenance(Struct, frozen=True, kw_only=True):
+    """From what every number was made, and how to make it again."""
+
+    profiles: dict[str, str]
+    policy: str
+    config: str
+    frozen: str
+    commands: list[str]
+    queries: list[str]
