@@ -98,7 +98,7 @@ def drift(profiles: Profiles, reference: Window, *, history: Sequence[Window] = 
     windows = [profiles, *(profiles.within(window) for window in (reference, *history))]
     # fine bins and cells must not be mixed: a cell's rows would all lie in its first bin
     whole = all(w.window.holds(m.start, m.end) for w in windows for m in w.manifests)
-    new, old, *past = (_counts(w, whole) for w in windows)
+    new, old, *past = (counts_of(w, whole) for w in windows)
     nulls = {key: _null_psis(key, old, past) for key in old}
     ratios = _pooled_ratios(nulls)
     columns = [
@@ -149,7 +149,7 @@ def past_windows(
 Key = tuple[str, str]
 
 
-def _counts(profiles: Profiles, whole: bool) -> dict[Key, Counts]:
+def counts_of(profiles: Profiles, whole: bool) -> dict[Key, Counts]:
     """Counts of every column of both models in a window.
 
     whole: every window compared holds whole slots, which have fine bins; otherwise all of them
@@ -275,7 +275,7 @@ def _aligned_values(old: Counts, new: Counts) -> tuple[Ints, Ints, int]:
     return np.asarray([*a, old.nulls]), np.asarray([*b, new.nulls]), named
 
 
-def _psi(old: Counts, new: Counts) -> Psi | Undefined:
+def psi_of(old: Counts, new: Counts) -> Psi | Undefined:
     a, b, _ = _aligned(old, new)
     return psi(a, b)
 
@@ -283,7 +283,7 @@ def _psi(old: Counts, new: Counts) -> Psi | Undefined:
 def _null_psis(
     key: Key, old: Mapping[Key, Counts], past: Sequence[Mapping[Key, Counts]]
 ) -> list[float]:
-    found = [_psi(old[key], counts[key]) for counts in past if key in counts]
+    found = [psi_of(old[key], counts[key]) for counts in past if key in counts]
     return [p.raw for p in found if isinstance(p, Psi)]
 
 
