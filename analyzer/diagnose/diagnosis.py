@@ -15,7 +15,6 @@ from analyzer.diagnose.findings import (
     Feature,
     Incident,
     Latency,
-    Mix,
     NullRun,
     OneWay,
     Provenance,
@@ -25,6 +24,9 @@ from analyzer.diagnose.findings import (
     Series,
 )
 from analyzer.errors import ConfigError
+from analyzer.mix import Mix
+from analyzer.onset import Onsets
+from analyzer.precursors import Precursors
 
 DIAGNOSIS_SCHEMA = 1
 
@@ -32,8 +34,9 @@ DIAGNOSIS_SCHEMA = 1
 class Diagnosis(Struct, frozen=True, kw_only=True):
     """One incident, as far as the logs can tell.
 
-    order: series in the order in which they moved; those in one group cannot be told apart.
-    densities: scores of both models and their difference, incident and baseline.
+    onsets: when each series moved, None where no series could be searched. precursors: features
+    by rank, None without an onset or features. densities: scores of both models and their
+    difference, in the incident and its baseline.
     """
 
     schema: int
@@ -44,12 +47,12 @@ class Diagnosis(Struct, frozen=True, kw_only=True):
     incident: Incident
     summary: list[Sentence]
     coverage: Coverage
+    onsets: Onsets | None
     series: list[Series]
-    order: list[list[str]]
     searches: list[SegmentSearch]
     one_way: list[OneWay]
+    precursors: Precursors | None
     features: list[Feature]
-    features_words: str
     mix: list[Mix]
     null_run: NullRun
     densities: list[Density]

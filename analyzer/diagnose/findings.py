@@ -19,7 +19,6 @@ Span = tuple[str, str]
 FoundBy = Literal["given", "auto", "rollback"]
 Measure = Literal["difference", "flips", "latency", "errors"]
 Mode = Literal["level", "change"]
-Timing = Literal["leads", "coincides", "follows", "score unmoved", "unmoved", "undecided"]
 
 
 class Sentence(Struct, frozen=True, kw_only=True):
@@ -143,24 +142,16 @@ class Coverage(Struct, frozen=True, kw_only=True):
 
 
 class Series(Struct, frozen=True, kw_only=True):
-    """One hourly series and when it moved.
+    """One hourly series for the chart; its onset is the one of that name in `onsets`.
 
-    hours: columns `value`, `usual` (what the season made expect, None where unknown), `n`.
-    onset None: `refusal` says why ("onset not located", "too few points before"). size: how far
-    it moved, in the series' unit, and in standard deviations of its ordinary hours.
+    hours: columns `value`, `usual` (median of that hour of the week in earlier clean weeks, None
+    where unknown) and `n`.
     """
 
     name: str
     title: str
     unit: str
     hours: Hours
-    onset: str | None
-    interval: Span | None
-    before: float | None
-    after: float | None
-    deviations: float | None
-    seasons: str
-    refusal: str
 
 
 class Condition(Struct, frozen=True):
@@ -238,59 +229,19 @@ class Cell(Struct, frozen=True):
 
 
 class Feature(Struct, frozen=True, kw_only=True):
-    """One feature right before the onset against the same hours of earlier clean weeks.
+    """What a chart shows of one feature; its ranking is the `precursors` entry of that name.
 
-    p: empirical, pooled over features. timing: whether it moved before the score did. carried:
-    share of the score's shift that goes with it (marginal; shares need not add up to 1).
-    inside: drift within the worst segments. spark: column `psi` over time.
+    model: whose log it is from. inside: how it drifted within the worst segments, in words.
+    before, after: windows of the distribution. spark: column `psi` over time.
     """
 
-    rank: int | None
     feature: str
     model: str
-    psi: float | None
-    debiased: float | None
-    p: Observed
-    drifts: bool
-    timing: Timing
-    first_hour: str | None
-    carried: float | None
-    null_before: float
-    null_after: float
-    unseen: float
-    outside: float
-    constant: bool
-    lines: list[str]
-    inside: list[str]
+    before: Span
+    after: Span
     distribution: list[Cell]
     spark: Hours
-
-
-class Mix(Struct, frozen=True, kw_only=True):
-    """One dimension's split of the shift: who was served, or how they were scored.
-
-    shift = mix + within, an identity. cells: the values with the largest parts.
-    """
-
-    dimension: str
-    measure: str
-    shift: float
-    mix: float
-    within: float
-    cells: list[MixCell]
-    words: str
-
-
-class MixCell(Struct, frozen=True, kw_only=True):
-    """One value's part. share and mean before and in the incident; None where it has no rows."""
-
-    value: str | None
-    share_before: float
-    share_after: float
-    mean_before: float | None
-    mean_after: float | None
-    mix: float
-    within: float
+    inside: list[str]
 
 
 class NullRun(Struct, frozen=True, kw_only=True):
