@@ -16,10 +16,9 @@ from analyzer.diagnose.findings import (
     Incident,
     Latency,
     NullRun,
-    OneWay,
     Provenance,
     Refusal,
-    SegmentSearch,
+    Search,
     Sentence,
     Series,
 )
@@ -49,8 +48,7 @@ class Diagnosis(Struct, frozen=True, kw_only=True):
     coverage: Coverage
     onsets: Onsets | None
     series: list[Series]
-    searches: list[SegmentSearch]
-    one_way: list[OneWay]
+    searches: list[Search]
     precursors: Precursors | None
     features: list[Feature]
     mix: list[Mix]

@@ -11,6 +11,7 @@ from typing import Literal
 
 from msgspec import Struct
 
+from analyzer.segments.finding import Found
 from analyzer.verdict import Observed
 
 Span = tuple[str, str]
@@ -154,70 +155,17 @@ class Series(Struct, frozen=True, kw_only=True):
     hours: Hours
 
 
-class Condition(Struct, frozen=True):
-    """One part of a predicate: this column holds this value (None is NULL)."""
-
-    column: str
-    value: str | None
-
-
-class Segment(Struct, frozen=True, kw_only=True):
-    """Requests that fulfil all conditions, against all others.
-
-    effect: mean inside minus mean outside (mode change: its difference between incident and
-    baseline). z is divided by the design effect; p is adjusted for every segment tested.
-    share_of_divergence: its part of all that diverged; over_represented: that part over its
-    part of the rows. aliases: other conditions that pick the same rows. parts: narrower segments
-    inside that point the other way.
+class Search(Struct, frozen=True, kw_only=True):
+    """The search for segments by one measure: in the incident (`level`), or against its baseline
+    (`change`). title and unit are for people; found None: `refusal` says why.
     """
-
-    predicate: list[Condition]
-    words: str
-    aliases: list[str]
-    n: int
-    support: float
-    mean: Observed
-    mean_outside: Observed
-    effect: Observed
-    standard_effect: float | None
-    risk_ratio: Observed | None
-    share_of_divergence: float | None
-    over_represented: float | None
-    z: float
-    p: float
-    parts: list[str]
-
-
-class SegmentSearch(Struct, frozen=True, kw_only=True):
-    """The search for segments by one measure in one mode. found is in order of z squared."""
 
     measure: Measure
     mode: Mode
     title: str
     unit: str
-    found: list[Segment]
-    tested: int
-    rows: int
-    explained: float | None
-    clustered: bool
-    lines: list[str]
+    found: Found | None
     refusal: str
-
-
-class OneWay(Struct, frozen=True, kw_only=True):
-    """One value of one column by itself; not corrected for the number of values."""
-
-    column: str
-    value: str | None
-    n: int
-    share_of_rows: float
-    share_of_divergence: float
-    mean: Observed
-    mean_before: Observed | None
-    effect: Observed
-    mean_absolute: float | None
-    flips: int
-    decided: int
 
 
 class Cell(Struct, frozen=True):
