@@ -1,0 +1,153 @@
+"""The coded pairs of whole windows, and what a segment search wants of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Executor
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from analyzer.drilldown.pairs import MISSING, RATIO_BITS, SCORE_BITS, UNSAID, Part, read_pairs
+from analyzer.drilldown.plan import Column, Task
+from analyzer.frozen import OTHER, shown
+from analyzer.segments.table import Dimension, Outcome, Table, smallest
+
+MOST_VALUES = 1_000
+"""Values of a column that are kept apart: no more can hold a thousandth of the rows each."""
+
+Floats = NDArray[np.float64]
+Vocabulary = Mapping[str, tuple[str | None, ...]]
+
+
+@dataclass(frozen=True, eq=False)
+class Pairs:
+    """All pairs of a window, slot after slot; codes are places in a vocabulary.
+
+    arrays as in `Part`; alone: champion rows without a partner; scale: of the frozen score.
+    """
+
+    codes: dict[str, NDArray[Any]]
+    arrays: dict[str, NDArray[Any]]
+    alone: int
+    scale: float
+
+    @property
+    def rows(self) -> int:
+        """Pairs in the window."""
+        return len(self.arrays["difference"])
+
+    def measure(self, name: str) -> Floats:
+        """score, difference (in the score's unit), ratio (logarithm), flip or error per pair;
+        NaN where unknown.
+        """
+        values = self.arrays[name]
+        step = 2.0**-SCORE_BITS * self.scale
+        unit = {"score": step, "difference": step, "ratio": 2.0**-RATIO_BITS}.get(name, 1.0)
+        unknown = values == (UNSAID if values.dtype == np.int8 else MISSING)
+        found: Floats = values * unit
+        found[unknown] = np.nan
+        return found
+
+
+def read_parts(
+    tasks: Sequence[Task],
+    executor: Executor | None,
+    done: Callable[[int], None] | None = None,
+) -> list[Part]:
+    """The parts of a window in order of time. done: told the pairs of each slot as it comes.
+
+    Raises what `read_pairs` raises.
+    """
+    found: list[Part] = []
+    results: Iterator[Part] = map(read_pairs, tasks)
+    if executor is not None:
+        results = executor.map(read_pairs, tasks)
+    for part in results:
+        found.append(part)
+        if done:
+            done(part.rows)
+    return found
+
+
+def vocabulary(columns: Sequence[Column], parts: Sequence[Part]) -> Vocabulary:
+    """Per column the values that are kept apart: bins as they are; of text the 1,000 most
+    frequent (ties by value) in their order, then all others, then NULL.
+    """
+    return {c.name: c.bins.labels if c.bins else _words(parts, c.name) for c in columns}
+
+
+def _words(parts: Sequence[Part], name: str) -> tuple[str | None, ...]:
+    counts: dict[str, int] = {}
+    for part in parts:
+        n = np.bincount(part.codes[name], minlength=len(part.labels[name]))
+        for label, count in zip(part.labels[name], n.tolist(), strict=True):
+            if label is not None and count:
+                word = shown(label)  # so that none is mistaken for the fold of all others
+                counts[word] = counts.get(word, 0) + count
+    kept = sorted(counts, key=lambda word: (-counts[word], word))[:MOST_VALUES]
+    return (*sorted(kept), OTHER, None)
+
+
+def recoded(parts: list[Part], words: Vocabulary, scale: float) -> Pairs:
+    """The pairs of a window under one vocabulary. Empties `parts`, so that memory holds only
+    one copy of a window.
+    """
+    alone = sum(part.alone for part in parts)
+    names = list(parts[0].arrays) if parts else []
+    codes = {name: _joined(parts, name, labels) for name, labels in words.items()}
+    for part in parts:
+        part.codes.clear()
+    arrays = {}
+    for name in names:
+        arrays[name] = np.concatenate([part.arrays.pop(name) for part in parts])
+    parts.clear()
+    return Pairs(codes, arrays, alone, scale)
+
+
+def _joined(parts: Sequence[Part], name: str, labels: tuple[str | None, ...]) -> NDArray[Any]:
+    place = {label: code for code, label in enumerate(labels)}
+    kind = np.min_scalar_type(len(labels))
+    found = [np.zeros(0, dtype=kind)]
+    for part in parts:
+        own = part.labels[name]
+        if own == labels:
+            found.append(part.codes.pop(name).astype(kind, copy=False))
+            continue
+        spelled = [None if label is None else shown(label) for label in own]
+        table = np.asarray([place.get(word, place.get(OTHER)) for word in spelled], dtype=kind)
+        found.append(table[part.codes.pop(name)])
+    return np.concatenate(found)
+
+
+def table_of(words: Vocabulary, incident: Pairs, baseline: Pairs | None, clustered: bool) -> Table:
+    """What a segment search wants: the incident's rows, and the baseline's behind them."""
+    windows = [incident] if baseline is None else [incident, baseline]
+    dimensions = []
+    for name, labels in words.items():
+        codes = np.concatenate([pairs.codes[name] for pairs in windows])
+        dimensions.append(Dimension(name, labels, smallest(codes, len(labels))))
+    rows = sum(pairs.rows for pairs in windows)
+    within = np.arange(rows) < incident.rows
+    return Table(
+        tuple(dimensions),
+        rows,
+        bucket=_each(windows, "bucket") if clustered else None,
+        incident=None if baseline is None else within,
+        hour=_each(windows, "hour"),
+    )
+
+
+def _each(windows: Sequence[Pairs], name: str) -> NDArray[Any]:
+    return np.concatenate([pairs.arrays[name] for pairs in windows])
+
+
+def outcome_of(measure: str, name: str, incident: Pairs, baseline: Pairs | None) -> Outcome:
+    """One measure over the rows of `table_of`."""
+    windows = [incident] if baseline is None else [incident, baseline]
+    values = np.concatenate([pairs.measure(measure) for pairs in windows])
+    if measure not in ("difference", "flip"):
+        return Outcome(name, values)
+    return Outcome(name, values, _each(windows, "flip") == 1)
