@@ -1,0 +1,171 @@
+"""Everything that the page about a verdict shows, gathered once from the profiles.
+
+The page itself computes nothing: it lays out what is here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import TypeVar
+
+from analyzer import courses, shapes
+from analyzer.config import Rollout
+from analyzer.diagnose.findings import Cell, Density, Hours, Latency, Moment, Refusal, Rejected
+from analyzer.diary import Event
+from analyzer.divergence import Divergence, divergence
+from analyzer.drift import ColumnDrift, Counts, Drift, Key, counts_of
+from analyzer.errors import AnalyzerError
+from analyzer.latency import Latency as Percentiles
+from analyzer.latency import latency
+from analyzer.logs import SIDES, LogFile
+from analyzer.policy import Policy
+from analyzer.profiles import Profiles
+from analyzer.verdict import Verdict
+from analyzer.window import parse_window, show
+
+T = TypeVar("T")
+DRAWN = 20
+"""Columns whose distribution is drawn; of the others there is the course of their PSI."""
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column's drift: its measures, PSI by day (column `psi`), and, of those that moved
+    most, its distribution as shares of all rows in the reference and in the window.
+
+    models: champion, challenger, or both where they saw the same.
+    """
+
+    drift: ColumnDrift
+    models: str
+    spark: Hours | None
+    cells: tuple[Cell, ...]
+
+
+@dataclass(frozen=True)
+class Overview:
+    """A verdict and what stands beside it on its page.
+
+    changed: slots whose profile is not the one that the verdict rests on. missing: parts that
+    could not be had, and why.
+    """
+
+    verdict: Verdict
+    divergence: Divergence | None
+    percentiles: Percentiles | None
+    drift: Drift | None
+    columns: tuple[Column, ...]
+    densities: tuple[Density, ...]
+    traffic: Hours | None
+    latency: tuple[Latency, ...]
+    labels: bool
+    rejected: tuple[Rejected, ...]
+    unusable: tuple[tuple[str, str], ...]
+    diary: tuple[Moment, ...]
+    changed: tuple[str, ...]
+    missing: tuple[Refusal, ...]
+
+
+def overview(
+    rollout: Rollout,
+    policy: Policy,
+    verdict: Verdict,
+    profiles: Profiles,
+    *,
+    events: Sequence[Event] = (),
+    problems: Sequence[LogFile] = (),
+    drift_of: Callable[[Profiles, Sequence[Event]], Drift],
+) -> Overview:
+    """Gather the page of `verdict` from the profiles of its window.
+
+    drift_of: how drift is measured, so that the page shows the same as `analyzer drift`. What
+    raises an AnalyzerError is left out and named in `missing`.
+    """
+    missing: list[Refusal] = []
+
+    def attempt(part: str, ask: Callable[[], T]) -> T | None:
+        try:
+            return ask()
+        except AnalyzerError as error:
+            missing.append(Refusal(part=part, reason=str(error)))
+            return None
+
+    moved = attempt("drift", lambda: drift_of(profiles, events))
+    limits = sorted(set(policy.latency_thresholds))
+    return Overview(
+        verdict=verdict,
+        divergence=attempt("divergence", lambda: divergence(profiles)),
+        percentiles=attempt("latency", lambda: latency(profiles, limits)),
+        drift=moved,
+        columns=tuple((moved and attempt("drift by day", lambda: _columns(profiles, moved))) or ()),
+        densities=tuple(shapes.score_densities(profiles)),
+        traffic=courses.traffic(profiles),
+        latency=tuple(courses.percentiles(profiles)),
+        labels=bool(rollout.labels.paths),
+        rejected=tuple(Rejected(model=m, reason=r, n=n) for m, r, n in courses.rejected(profiles)),
+        unusable=tuple(sorted((file.name, file.problem) for file in problems)),
+        diary=tuple(_moment(event) for event in events if _within(event, profiles)),
+        changed=tuple(_changed(verdict, profiles)),
+        missing=tuple(missing),
+    )
+
+
+def _columns(profiles: Profiles, moved: Drift) -> list[Column]:
+    reference = profiles.within(parse_window(*moved.reference.split("/")))
+    whole = all(
+        part.window.holds(m.start, m.end) for part in (profiles, reference) for m in part.manifests
+    )
+    old, new = counts_of(reference, whole), counts_of(profiles, whole)
+    sparks = courses.daily_psi(profiles, old if whole else counts_of(reference, True))
+    return [
+        Column(
+            found,
+            models,
+            sparks.get((found.model, found.column)),
+            tuple(_cells(profiles, (found.model, found.column), old, new) if i < DRAWN else ()),
+        )
+        for i, (found, models) in enumerate(_together(moved.columns))
+    ]
+
+
+def _together(columns: Sequence[ColumnDrift]) -> list[tuple[ColumnDrift, str]]:
+    """Each column once where both models saw the very same, else once for each model."""
+    by_key = {(c.model, c.column): c for c in columns}
+    found = []
+    for drift in columns:
+        others = [by_key.get((side, drift.column)) for side in SIDES]
+        twins = [c for c in others if c and replace(c, model=drift.model) == drift]
+        if len(twins) < len(SIDES):
+            found.append((drift, drift.model))
+        elif drift.model == SIDES[0]:
+            found.append((drift, "both"))
+    return found
+
+
+def _cells(
+    profiles: Profiles, key: Key, old: dict[Key, Counts], new: dict[Key, Counts]
+) -> list[Cell]:
+    if key not in old or key not in new:
+        return []
+    return shapes.distribution(profiles.frozen, key[1], old[key], new[key])
+
+
+def _within(event: Event, profiles: Profiles) -> bool:
+    return event.at < profiles.window.end and (event.until or event.at) >= profiles.window.start
+
+
+def _moment(event: Event) -> Moment:
+    return Moment(
+        at=show(event.at),
+        kind=event.kind,
+        text=" ".join(part for part in (event.phase, event.note) if part),
+        end=show(event.until) if event.until is not None else None,
+        challenger_weight=event.challenger_weight,
+        source=event.source,
+    )
+
+
+def _changed(verdict: Verdict, profiles: Profiles) -> list[str]:
+    now = profiles.digests
+    return sorted(slot for slot, digest in verdict.profiles.items() if now.get(slot) != digest)

@@ -1,0 +1,1 @@
+"""Pages: one HTML file each, laid out from what was measured before. Nothing is computed here."""

@@ -1,0 +1,313 @@
+"""The charts of a page, drawn by Altair and vl-convert: numbers in, SVG out.
+
+Colours are the names of the page's own variables, so that one drawing serves light, dark and
+print. Fonts are the page's. Names from the logs are data, never a field; where an axis looks
+them up they are spelled in hexadecimal. The same numbers give the same bytes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import altair as alt
+import vl_convert
+from markupsafe import Markup
+
+from analyzer.diagnose.findings import Cell, Density, Hours
+from analyzer.report.svg import clean
+from analyzer.report.words import shown
+from analyzer.window import parse
+
+WIDE, HALF, NARROW, SMALL = 1000, 450, 290, 250
+VALUES_WIDTH = 34
+LETTER = 7
+INK, QUIET, GRID, PAPER = "var(--ink)", "var(--quiet)", "var(--line)", "var(--paper)"
+CHAMPION, CHALLENGER, ALARM = "var(--champion)", "var(--accent)", "var(--bad)"
+MINUTE_MS = 60_000
+DAY_MS = 86_400_000
+MEASURED_FONT = "Roboto"  # shipped with vl-convert: widths are the same on every machine
+
+
+@dataclass(frozen=True)
+class Line:
+    """One series over time. tone: a colour; dashed tells it apart without colour."""
+
+    values: Sequence[float | None]
+    tone: str = CHALLENGER
+    dashed: bool = False
+
+
+@dataclass(frozen=True)
+class Mark:
+    """An instant on a time axis, or a time when `end` is given."""
+
+    at: str
+    text: str
+    end: str | None = None
+    alarming: bool = False
+
+
+@dataclass(frozen=True)
+class Interval:
+    """A value with its interval on its own line of a chart; ends None are open."""
+
+    label: str
+    value: float
+    low: float | None
+    high: float | None
+    tone: str = CHALLENGER
+
+
+def over_time(
+    hours: Hours,
+    lines: Sequence[Line],
+    *,
+    width: int,
+    height: int = 150,
+    form: str | None = None,
+    marks: Sequence[Mark] = (),
+    zero: bool = True,
+) -> Markup:
+    """Series over time as steps of `hours`; gaps stay gaps. form: d3 format of the values."""
+    start, step = parse(hours.start) // 1000, hours.step_minutes * MINUTE_MS
+    rows = [
+        {"t": start + i * step, "v": _short(value), "s": str(number)}
+        for number, line in enumerate(lines)
+        for i, value in enumerate(line.values)
+    ]
+    alone = [
+        {"t": start + i * step, "v": _short(value), "s": str(number)}
+        for number, line in enumerate(lines)
+        for i, value in enumerate(line.values)
+        if value is not None and _alone(line.values, i)
+    ]
+    count = max((len(line.values) for line in lines), default=0)
+    x = _time_axis(start, start + max(count, 1) * step, width)
+    y = alt.Y("v:Q", title=None, scale=alt.Scale(zero=zero, nice=True), axis=_values(form))
+    series = [str(i) for i in range(len(lines))]
+    color = alt.Color(
+        "s:N", scale=alt.Scale(domain=series, range=[line.tone for line in lines]), legend=None
+    )
+    dash = alt.StrokeDash(
+        "s:N",
+        scale=alt.Scale(domain=series, range=[[4, 3] if line.dashed else [1, 0] for line in lines]),
+        legend=None,
+    )
+    layers: list[Any] = [
+        *_marks(marks, x, height),
+        alt.Chart(_data(rows))
+        .mark_line(strokeWidth=1.5)
+        .encode(x=x, y=y, color=color, strokeDash=dash),
+    ]
+    if alone:
+        dots = alt.Chart(_data(alone)).mark_point(filled=True, size=10, opacity=1)
+        layers.append(dots.encode(x=x, y=y, color=color))
+    return _draw(alt.layer(*layers), width, height)
+
+
+def density(shape: Density, *, width: int, height: int = 150) -> Markup:
+    """Shares by bin: the first series as bars, a second one as an outline."""
+    tones = [CHAMPION, CHALLENGER] if len(shape.shares) > 1 else [CHALLENGER]
+    x = alt.X(
+        "low:Q",
+        title=None,
+        scale=alt.Scale(domain=[shape.edges[0], shape.edges[-1]], nice=False),
+        axis=_below("~g", max(width // 70, 3)),
+    )
+    layers: list[Any] = []
+    for number, (values, tone) in enumerate(zip(shape.shares.values(), tones, strict=False)):
+        y = alt.Y("v:Q", title=None, axis=_values(".0~%"))
+        rows = [
+            {"low": low, "high": high, "v": _short(value)}
+            for low, high, value in zip(shape.edges, shape.edges[1:], values, strict=False)
+        ]
+        if number == 0:
+            bars = alt.Chart(_data(rows)).mark_rect(color=tone, stroke=PAPER, strokeWidth=0.5)
+            layers.append(bars.encode(x=x, x2="high:Q", y=y, y2=alt.datum(0)))
+        else:
+            rows.append({"low": shape.edges[-1], "high": shape.edges[-1], "v": rows[-1]["v"]})
+            outline = alt.Chart(_data(rows)).mark_line(
+                color=tone, interpolate="step-after", strokeWidth=2
+            )
+            layers.append(outline.encode(x=x, y=y))
+    if shape.edges[0] < 0 < shape.edges[-1]:
+        zero = alt.Chart(_data([{"low": 0}])).mark_rule(color=INK, strokeWidth=1)
+        layers.append(zero.encode(x=x))
+    return _draw(alt.layer(*layers), width, height)
+
+
+def distribution(cells: Sequence[Cell], *, width: int = SMALL, height: int = 96) -> Markup:
+    """A column before (wide bars) and after (narrow bars in front), cell by cell in order."""
+    rows = [
+        {"i": i, "b": _short(cell.before), "a": _short(cell.after)} for i, cell in enumerate(cells)
+    ]
+    labels = [shown(cell.label, 12) for cell in cells]
+    every = max(1, -(-len(cells) * max(map(len, labels), default=1) * 7 // width))
+    ticks = [i for i in range(len(cells)) if i % every == 0 and i < len(cells) - every / 2]
+    if labels and labels[-1] == "NULL":
+        ticks = [i for i in ticks if i < len(cells) - every] + [len(cells) - 1]
+    x = alt.X("i:O", title=None, axis=_below(None, values=ticks, labels=labels))
+    y = {
+        name: alt.Y(f"{name}:Q", title=None, axis=_values(".0~%", 3), scale=alt.Scale(zero=True))
+        for name in ("b", "a")
+    }
+    step = width / max(len(cells), 1)
+    chart = alt.Chart(_data(rows))
+    wide = chart.mark_bar(color=CHAMPION, width=max(step * 0.9, 1)).encode(x=x, y=y["b"])
+    thin = chart.mark_bar(color=CHALLENGER, width=max(step * 0.36, 1)).encode(x=x, y=y["a"])
+    return _draw(alt.layer(wide, thin), width, height)
+
+
+def intervals(rows: Sequence[Interval], *, width: int, form: str = "~g") -> Markup:
+    """Values with intervals, one line each, in the order given, beside zero."""
+    label_width = min(
+        max((len(row.label) for row in rows), default=1) * LETTER + 10, width * 2 // 5
+    )
+    plot = width - label_width
+    ends = [x for row in rows for x in (row.value, row.low, row.high, 0.0) if x is not None]
+    low, high = min(ends), max(ends)
+    pad = (high - low) * 0.04 or 1.0
+    data = [
+        {
+            "i": i,
+            "v": _short(row.value),
+            "low": _short(low - pad if row.low is None else row.low),
+            "high": _short(high + pad if row.high is None else row.high),
+            "c": row.tone,
+        }
+        for i, row in enumerate(rows)
+    ]
+    labels = [shown(row.label, max(label_width // LETTER, 8)) for row in rows]
+    y = alt.Y("i:O", title=None, axis=_beside(labels, label_width))
+    x = alt.X(
+        "low:Q",
+        title=None,
+        scale=alt.Scale(domain=[low - pad, high + pad], nice=False),
+        axis=_below(form, max(plot // 80, 3)),
+    )
+    color = alt.Color("c:N", scale=None)
+    chart = alt.Chart(_data(data))
+    zero = alt.Chart(_data([{"low": 0}])).mark_rule(color=INK, strokeWidth=1).encode(x=x)
+    bars = chart.mark_rule(strokeWidth=2).encode(x=x, x2="high:Q", y=y, color=color)
+    points = chart.mark_point(filled=True, size=50, opacity=1)
+    dots = points.encode(x=alt.X("v:Q"), y=y, color=color)
+    return _draw(alt.layer(zero, bars, dots), plot, 20 * len(rows) + 4)
+
+
+def _marks(marks: Sequence[Mark], x: alt.X, height: int) -> list[Any]:
+    layers: list[Any] = []
+    bands = [m for m in marks if m.end]
+    if bands:
+        rows = [{"t": parse(m.at) // 1000, "end": parse(m.end or "") // 1000} for m in bands]
+        band = alt.Chart(_data(rows)).mark_rect(color=ALARM, opacity=0.14)
+        layers.append(band.encode(x=x, x2="end:T"))
+    points = [m for m in marks if not m.end]
+    for number, mark in enumerate(points):
+        data = _data([{"t": parse(mark.at) // 1000, "text": shown(mark.text, 24)}])
+        tone = ALARM if mark.alarming else INK
+        rule = alt.Chart(data).mark_rule(color=tone, strokeWidth=1.2, strokeDash=[2, 2])
+        words = alt.Chart(data).mark_text(
+            color=tone, align="left", baseline="bottom", dy=-3 - 13 * (number % 3), fontSize=11
+        )
+        layers += [rule.encode(x=x), words.encode(x=x, y=alt.value(0), text="text:N")]
+    return layers
+
+
+def _time_axis(start: int, end: int, width: int) -> alt.X:
+    days = (end - start) / DAY_MS
+    form = "%H:%M" if days <= 1 else "%-d %b %H:%M" if days <= 3 else "%-d %b"
+    axis = _below(form, max(width // (110 if "H" in form else 70), 2))
+    scale = alt.Scale(type="utc", domain=[start, end], nice=False)
+    return alt.X("t:T", title=None, scale=scale, axis=axis)
+
+
+def _below(
+    form: str | None,
+    ticks: int | None = None,
+    *,
+    values: Sequence[int] | None = None,
+    labels: Sequence[str] | None = None,
+) -> alt.Axis:
+    options: dict[str, Any] = {"grid": False, "labelAngle": 0, "labelOverlap": "greedy"}
+    if form:
+        options["format"] = form
+    if ticks:
+        options["tickCount"] = ticks
+    if values is not None and labels is not None:
+        options["values"] = list(values)
+        options["labelExpr"] = _expression(labels)
+        options["labelOverlap"] = False
+    return alt.Axis(**options)
+
+
+def _values(form: str | None, ticks: int = 4) -> alt.Axis:
+    options: dict[str, Any] = {"format": form} if form else {}
+    return alt.Axis(
+        tickCount=ticks,
+        domain=False,
+        ticks=False,
+        grid=True,
+        labelPadding=6,
+        minExtent=VALUES_WIDTH,  # so that the time axes of charts below each other line up
+        **options,
+    )
+
+
+def _beside(labels: Sequence[str], width: int) -> alt.Axis:
+    return alt.Axis(
+        grid=False,
+        ticks=False,
+        domain=False,
+        labelExpr=_expression(labels),
+        labelLimit=0,
+        labelPadding=8,
+        labelColor=INK,
+        labelFontSize=12,
+    )
+
+
+def _expression(labels: Sequence[str]) -> str:
+    """A lookup of labels by position. Written in hexadecimal: no name can end its own string."""
+    quoted = ",".join(
+        "'" + "".join(f"\\u{unit:04x}" for unit in _utf16(text)) + "'" for text in labels
+    )
+    return f"[{quoted}][datum.value]"
+
+
+def _utf16(text: str) -> list[int]:
+    raw = text.encode("utf-16-be", "surrogatepass")
+    return [int.from_bytes(raw[i : i + 2]) for i in range(0, len(raw), 2)]
+
+
+def _alone(values: Sequence[float | None], i: int) -> bool:
+    before = values[i - 1] if i else None
+    after = values[i + 1] if i + 1 < len(values) else None
+    return before is None and after is None
+
+
+def _short(value: float | None) -> float | None:
+    """Six digits are more than a chart can show, and keep it small."""
+    return None if value is None else float(f"{value:.6g}")
+
+
+def _data(rows: Sequence[dict[str, Any]]) -> alt.InlineData:
+    return alt.InlineData(values=list(rows))
+
+
+def _draw(chart: Any, width: int, height: int) -> Markup:
+    axis = alt.AxisConfig(
+        labelColor=QUIET,
+        labelFontSize=11,
+        gridColor=GRID,
+        domainColor=GRID,
+        tickColor=GRID,
+        labelFont=MEASURED_FONT,
+    )
+    drawn = (
+        chart.properties(width=width, height=height, padding=2)
+        .configure(aria=False, background="transparent", font=MEASURED_FONT, axis=axis)
+        .configure_view(stroke=None)
+    )
+    return clean(vl_convert.vegalite_to_svg(drawn.to_dict()))

@@ -1,0 +1,165 @@
+"""The timeline: traffic and divergence by the hour, with what the diary says happened."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from markupsafe import Markup
+
+from analyzer.diagnose.findings import Hours, Moment
+from analyzer.overview import Overview
+from analyzer.report import charts
+from analyzer.report.blocks import Block, Figure, Head, Lines, Section, Table, Text
+from analyzer.report.charts import CHALLENGER, NARROW, QUIET, WIDE, Line, Mark
+from analyzer.report.marks import swatch
+from analyzer.report.parts import how
+from analyzer.report.words import moment, name, number, percent, shown
+from analyzer.window import parse, show
+
+MINUTE = 60_000_000
+ALARMING = {"trigger", "rollback", "incident"}
+
+
+def timeline_section(found: Overview) -> Section:
+    """What happened when."""
+    blocks: list[Block] = []
+    marks = marks_of(found.diary)
+    if found.diary:
+        blocks.append(diary_table(found.diary))
+    else:
+        blocks.append(Lines(["Nothing is recorded in the diary for this time."]))
+    hours = found.traffic
+    if hours is not None:
+        columns = hours.columns
+        blocks += [
+            course(
+                "Requests",
+                hours,
+                {"champion": columns["champion"], "challenger": columns["challenger"]},
+                marks,
+                what=f"Requests per {step_words(hours)}",
+            ),
+            course(
+                "Mean absolute difference of scores",
+                hours,
+                {"pairs": columns["mean_absolute"]},
+                marks,
+                what=f"Pair by pair, per {step_words(hours)}",
+            ),
+        ]
+        if any(columns["flips"]):
+            blocks.append(
+                course(
+                    "Decisions that differ",
+                    hours,
+                    {"pairs": columns["flips"]},
+                    marks,
+                    share=True,
+                    what=f"Share of pairs whose decisions differ, per {step_words(hours)}",
+                )
+            )
+    return Section(
+        "timeline",
+        "Timeline",
+        "",
+        blocks,
+        [
+            f"analyzer event list {how(found.verdict, window=False)}",
+            f"analyzer diff {how(found.verdict)}",
+        ],
+    )
+
+
+def marks_of(diary: Sequence[Moment]) -> list[Mark]:
+    """The diary on a time axis."""
+    return [
+        Mark(event.at, shown(event.kind, 24), event.end, event.kind in ALARMING) for event in diary
+    ]
+
+
+def diary_table(diary: Sequence[Moment]) -> Table:
+    """The diary as it was kept."""
+    words = ("When", "What", "Note", "Challenger’s weight", "By")
+    heads = [Head(word, "number" if "weight" in word else "words") for word in words]
+    rows: list[list[Text]] = [
+        [
+            moment(e.at) + (f" to {moment(e.end)}" if e.end else ""),
+            shown(e.kind),
+            name(e.text) if e.text else "",
+            percent(e.challenger_weight) if e.challenger_weight is not None else "",
+            name(e.source) if e.source else "",
+        ]
+        for e in diary
+    ]
+    return Table("The rollout’s diary", heads, rows, stacked=True)
+
+
+def step_words(hours: Hours) -> str:
+    """The step of a series: hour, 6 hours, day."""
+    step = hours.step_minutes
+    if step == 60:
+        return "hour"
+    return "day" if step == 1440 else f"{step // 60} hours" if step % 60 == 0 else f"{step} minutes"
+
+
+def course(
+    title: str,
+    hours: Hours,
+    series: dict[str, list[float | None]],
+    marks: Sequence[Mark] = (),
+    *,
+    what: str,
+    share: bool = False,
+    unit: str = "",
+    height: int = 130,
+    folded: bool = True,
+    level: int = 3,
+) -> Figure:
+    """Series over time, the champion grey and everything else in the accent colour."""
+    lines = [
+        Line(values, QUIET if label in ("champion", "usual") else CHALLENGER, label == "usual")
+        for label, values in series.items()
+    ]
+    form = "~%" if share else "~s" if _large(series) else None
+    wide, narrow = (
+        charts.over_time(hours, lines, width=width, height=height, form=form, marks=marks)
+        for width in (WIDE, NARROW)
+    )
+    legend = [swatch("line" if n in ("champion", "usual") else "line accent", n) for n in series]
+    return Figure(
+        Markup("{} <span class=quiet>{}</span>").format(title, f"({unit})" if unit else ""),
+        f"{title}. {what}. " + _said(series, share, unit),
+        wide,
+        narrow,
+        legend if len(series) > 1 else (),
+        f"{what}. Times are UTC.",
+        _numbers(title, hours, series, share) if folded else None,
+        level,
+    )
+
+
+def _large(series: dict[str, list[float | None]]) -> bool:
+    return any((v or 0) >= 10_000 for values in series.values() for v in values)
+
+
+def _said(series: dict[str, list[float | None]], share: bool, unit: str) -> str:
+    write = percent if share else number
+    said = []
+    for label, values in series.items():
+        known = [v for v in values if v is not None]
+        if known:
+            said.append(f"{label}: {write(min(known))} to {write(max(known))} {unit}".strip())
+    return "; ".join(said) or "No values"
+
+
+def _numbers(title: str, hours: Hours, series: dict[str, list[float | None]], share: bool) -> Table:
+    start, step = parse(hours.start), hours.step_minutes * MINUTE
+    write = percent if share else number
+    count = max((len(values) for values in series.values()), default=0)
+    rows: list[list[Text]] = [
+        [show(start + i * step)[:16].replace("T", " "), *(write(v[i]) for v in series.values())]
+        for i in range(count)
+        if any(v[i] is not None for v in series.values())
+    ]
+    heads = [Head("From (UTC)"), *(Head(label, "number") for label in series)]
+    return Table(title, heads, rows, folded=f"Numbers ({len(rows)})")
