@@ -1,0 +1,277 @@
+"""The answer of a search in words and numbers."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from analyzer.ids import BUCKETS
+from analyzer.segments.candidates import Name
+from analyzer.segments.evidence import Evidence, overall, weigh
+from analyzer.segments.finding import Found, Offset, Predicate, Refusal, Segment, shown
+from analyzer.segments.oneway import Margin, one_way, shares_of
+from analyzer.segments.peel import Peel, Pick, rows_of
+from analyzer.segments.rows import Rows
+from analyzer.segments.setup import Space
+from analyzer.segments.table import Outcome, Table
+from analyzer.stats.paired import risk_ratio
+from analyzer.stats.result import Result, Undefined
+from analyzer.verdict import observed
+
+FEW_BUCKETS = 12
+Bools = NDArray[np.bool_]
+Ints = NDArray[np.int64]
+
+
+def describe(
+    peel: Peel,
+    space: Space,
+    margins: list[Margin],
+    table: Table,
+    outcome: Outcome,
+    apart: int,
+) -> Found:
+    """What a finished peel found; `table` and `outcome` are as they were given."""
+    rows = peel.rows
+    picks = sorted(peel.picks, key=lambda pick: -abs(peel.alone(pick).z))
+    evidence = [peel.alone(pick) for pick in picks]
+    corrected = peel.corrected(evidence)
+    kept = [i for i in range(len(picks)) if corrected[i] <= peel.settings.q]
+    writer = _Writer(peel, space, outcome, table)
+    segments = tuple(writer.segment(picks[i], evidence[i], float(corrected[i])) for i in kept)
+    offsets = writer.offsets([picks[i] for i in kept], [evidence[i] for i in kept])
+    mean = overall(rows)
+    total = float(np.square(rows.whole).sum())
+    left = float(np.square(peel.fit.residual).sum())
+    return Found(
+        outcome=outcome.name,
+        mode=rows.groups.mode,
+        rows=writer.window_rows,
+        mean=observed(mean),
+        sd=peel.sd,
+        segments=segments,
+        offsets=offsets,
+        one_way=one_way(rows, space.folded, margins),
+        cells_tested=peel.tested(),
+        cells_apart=apart,
+        cells_left=peel.apart(),
+        explained=max(0.0, 1 - left / total),
+        refusals=writer.refusals(mean, segments),
+        notes=writer.notes(table),
+    )
+
+
+def refused(rows: Rows, table: Table, outcome: Outcome, refusal: Refusal) -> Found:
+    """The answer when there is nothing to search."""
+    return Found(
+        outcome=outcome.name,
+        mode=rows.groups.mode,
+        rows=rows.table.rows,
+        mean=observed(Undefined(refusal.reason, rows.table.rows)),
+        sd=0.0,
+        segments=(),
+        offsets=(),
+        one_way=(),
+        cells_tested=0,
+        cells_apart=0,
+        cells_left=0,
+        explained=0.0,
+        refusals=(refusal,),
+        notes=_unmeasured(rows, table, outcome),
+    )
+
+
+def _unmeasured(rows: Rows, table: Table, outcome: Outcome) -> tuple[str, ...]:
+    lost = table.rows - rows.table.rows
+    return (f"{lost:,} rows without {outcome.name} were left out",) if lost else ()
+
+
+class _Writer:
+    """Words and numbers about one peel."""
+
+    def __init__(self, peel: Peel, space: Space, outcome: Outcome, table: Table) -> None:
+        self.peel, self.space, self.outcome, self.rows = peel, space, outcome, peel.rows
+        self.unmeasured = _unmeasured(peel.rows, table, outcome)
+        within = self.rows.in_window
+        self.window: Bools | None = within
+        self.size = self.rows.size()
+        n = self.rows.table.rows if within is None else int(np.count_nonzero(within))
+        self.window_rows = n
+        self.flips = outcome.flips
+        if self.flips is not None and len(self.flips) != self.rows.table.rows:
+            self.flips = self.flips[np.isfinite(outcome.values)]
+
+    def predicate(self, name: Name) -> Predicate:
+        """A candidate in the words of the table."""
+        return tuple(
+            (
+                self.rows.table.dimensions[column].name,
+                self.rows.table.dimensions[column].labels[
+                    int(self.space.folded[column].values[value])
+                ],
+            )
+            for column, value in name.where
+        )
+
+    def segment(self, pick: Pick, alone: Evidence, p: float) -> Segment:
+        """Everything about one segment."""
+        raw = self.peel.weigh(pick, self.rows.whole)
+        kept = self._in_window(pick.rows)
+        n = len(kept)
+        where, support = self.predicate(pick.name), n / self.window_rows
+        size = np.array([self.size[kept].sum()])
+        share = float(shares_of(self.rows, raw.inside, size)[0])
+        signs = np.asarray(self.rows.groups.signs)
+        mean = float((raw.inside.mean + self.rows.centres) @ signs)
+        effect_sd = alone.effect / self.peel.sd
+        return Segment(
+            where=where,
+            hours=pick.name.hours,
+            aliases=self._aliases(pick),
+            n=n,
+            support=support,
+            mean=mean,
+            effect=observed(raw.result()),
+            alone=observed(alone.result()),
+            effect_sd=effect_sd,
+            z=alone.z,
+            deff=alone.deff,
+            p=p,
+            risk_ratio=observed(self._risk_ratio(pick, kept, raw.deff)),
+            share=share,
+            lift=share / support if support else 0.0,
+            sentence=self._sentence(where, pick, raw, support, share, effect_sd),
+        )
+
+    def _sentence(
+        self,
+        where: Predicate,
+        pick: Pick,
+        raw: Evidence,
+        support: float,
+        share: float,
+        effect_sd: float,
+    ) -> str:
+        what = {
+            "level": "is",
+            "change": "changed by",
+            "arms": "differs between the models by",
+            "change of arms": "changed between the models by",
+        }[self.rows.groups.mode]
+        direction = "higher" if raw.effect > 0 else "lower"
+        measured = f"{abs(raw.effect):.4g} ({abs(effect_sd):.2g} SD)"
+        compared = "those hours' other rows" if pick.name.hours else "the rest"
+        if self.rows.groups.mode == "level":
+            text = f"{self.outcome.name} {what} {measured} {direction} than in {compared}"
+        else:
+            more = "more" if raw.effect > 0 else "less"
+            text = f"{self.outcome.name} {what} {measured} {more} than in {compared}"
+        weight = (
+            f"over-represented: {share:.1%} of the divergence on {support:.1%} of the rows"
+            if share > support
+            else f"{share:.1%} of the divergence on {support:.1%} of the rows"
+        )
+        return f"{shown(where, pick.name.hours)}: {text}; {weight}"
+
+    def _risk_ratio(self, pick: Pick, kept: Ints, deff: float) -> Result:
+        if self.flips is None or self.rows.groups.mode not in ("level", "change"):
+            return Undefined("flips are not known for these rows")
+        scope = pick.scope
+        if scope is None:
+            scope = np.arange(self.rows.table.rows) if self.window is None else None
+        chosen = np.flatnonzero(self.window) if scope is None and self.window is not None else scope
+        assert chosen is not None
+        if pick.scope is not None:
+            chosen = self._in_window(chosen)
+        flips = float(np.count_nonzero(self.flips[kept]))
+        rest = float(np.count_nonzero(self.flips[chosen])) - flips
+        return risk_ratio(flips, len(kept), rest, len(chosen) - len(kept), deff=deff)
+
+    def _in_window(self, rows: Ints) -> Ints:
+        return rows if self.window is None else rows[self.window[rows]]
+
+    def _aliases(self, pick: Pick) -> tuple[Predicate, ...]:
+        """Other shortest descriptions of the very same rows."""
+        lattice = self.peel.ledger.lattice
+        mine = rows_of(lattice, Name(pick.name.where))
+        n = self.rows.count(mine)[0]
+        same: list[Name] = []
+        for at in np.flatnonzero((lattice.n == n).all(axis=1)).tolist():
+            pairs = zip(lattice.columns[at].tolist(), lattice.values[at].tolist(), strict=True)
+            name = Name(tuple((c, v) for c, v in pairs if c >= 0))
+            if name.where != pick.name.where and np.array_equal(rows_of(lattice, name), mine):
+                same.append(name)
+        sets = [set(name.where) for name in (Name(pick.name.where), *same)]
+        shortest = [n for n in same if not any(other < set(n.where) for other in sets)]
+        return tuple(self.predicate(name) for name in sorted(shortest))
+
+    def offsets(self, picks: list[Pick], evidence: list[Evidence]) -> tuple[Offset, ...]:
+        """Parents inside which found segments of opposite sign lie."""
+        found = []
+        for parent in sorted({p for pick in picks for p in _parents(pick.name)}):
+            inside = [
+                (pick, e)
+                for pick, e in zip(picks, evidence, strict=True)
+                if set(parent) < set(pick.name.where) and len(pick.name.where) == len(parent) + 1
+            ]
+            if not (any(e.effect > 0 for _, e in inside) and any(e.effect < 0 for _, e in inside)):
+                continue
+            found.append(self._offset(Name(parent), [pick for pick, _ in inside]))
+        return tuple(found)
+
+    def _offset(self, parent: Name, children: list[Pick]) -> Offset:
+        rows = rows_of(self.peel.ledger.lattice, parent)
+        effect = weigh(self.rows, self.rows.whole, rows)
+        names = tuple(self.predicate(pick.name) for pick in children)
+        where = self.predicate(parent)
+        return Offset(
+            parent=where,
+            n=len(self._in_window(rows)),
+            effect=observed(effect.result()),
+            children=names,
+            sentence=f"{shown(where)} as a whole differs by {effect.effect:.4g}; inside it "
+            f"segments of opposite sign offset each other: {'; '.join(map(shown, names))}",
+        )
+
+    def refusals(self, mean: Result, segments: tuple[Segment, ...]) -> tuple[Refusal, ...]:
+        """What cannot be said."""
+        found = []
+        bucket = self.rows.table.bucket
+        buckets = BUCKETS if bucket is None else len(np.unique(bucket))
+        if buckets < FEW_BUCKETS:
+            sentence = f"the rows come from {buckets} buckets of units: too few to tell segments"
+            found.append(Refusal(reason="too few units", sentence=sentence))
+        if isinstance(mean, Undefined):
+            return tuple(found)
+        moved = not mean.low <= 0 <= mean.high
+        if (
+            moved
+            and not segments
+            and abs(mean.value) >= self.peel.settings.min_effect * self.peel.sd
+        ):
+            sentence = (
+                f"{self.outcome.name} moved by {mean.value:.4g} ({mean.low:.4g} to "
+                f"{mean.high:.4g}) everywhere alike: no segment stands out"
+            )
+            found.append(Refusal(reason="uniform change", sentence=sentence))
+        return tuple(found)
+
+    def notes(self, table: Table) -> tuple[str, ...]:
+        """How to read the answer."""
+        found = list(self.unmeasured)
+        if self.rows.table.bucket is None:
+            found.append("no unit id: rows are taken as independent, which understates errors")
+        if self.space.lattice.skipped or (self.space.hourly and self.space.hourly.skipped):
+            found.append("combinations of several columns with very many values were not counted")
+        if len(self.peel.picks) >= self.peel.settings.most:
+            found.append(f"stopped at {self.peel.settings.most} segments: there may be more")
+        return tuple(found)
+
+
+def _parents(name: Name) -> list[tuple[tuple[int, int], ...]]:
+    """A conjunction with one condition left out, each in turn."""
+    return [
+        tuple(pair for pair in name.where if pair != left_out)
+        for left_out in name.where
+        if len(name.where) > 1
+    ]

@@ -1,0 +1,108 @@
+"""How sure one segment is: its effect against the complement, from its rows and their units."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from analyzer.segments.rows import Rows
+from analyzer.stats.contrast import (
+    Moments,
+    clustered_variance,
+    contrast,
+    interval,
+    two_sided_p,
+    welch_variance,
+)
+from analyzer.stats.result import Result
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+MANY = math.inf
+"""Degrees of freedom where rows stand for themselves: hundreds at least, the normal law."""
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """Effect of a segment with its variance.
+
+    variance: over units where they are logged, else of independent rows. inflation: what it is
+    multiplied by for the test, because a segment's spread is never taken below that of all rows
+    (`stats.contrast`). deff: variance over units to variance of independent rows, 1 without units.
+    """
+
+    effect: float
+    variance: float
+    inflation: float
+    deff: float
+    df: float
+    n: float
+    inside: Moments
+    outside: Moments
+
+    @property
+    def z(self) -> float:
+        """Effect in standard errors; 0 when there is no variance to compare with."""
+        variance = self.variance * self.inflation
+        return self.effect / math.sqrt(variance) if 0 < variance < math.inf else 0.0
+
+    @property
+    def p(self) -> float:
+        """Two-sided, not corrected for what else was tested."""
+        return float(two_sided_p(self.z, self.df)) if self.df >= 1 else 1.0
+
+    def result(self) -> Result:
+        """The effect with its 95 % interval."""
+        method = f"jackknife over {self.df + 1:.0f} buckets, t interval"
+        if math.isinf(self.df):
+            method = "Welch, rows taken as independent"
+        return interval(self.effect, self.variance, self.df, self.n, method)
+
+
+def weigh(rows: Rows, values: Floats, kept: Ints, scope: Ints | None = None) -> Evidence:
+    """Evidence for the rows `kept` against all others (of `scope`).
+
+    values: the outcome or what is left of it, whole numbers, one per row of the table.
+    """
+    signs = rows.groups.signs
+    inside = _moments(rows, values, kept)
+    whole = _moments(rows, values, scope)
+    effect, variance = contrast(inside, whole, signs)
+    independent = float(welch_variance(inside, whole))
+    deff, df, clustered = 1.0, MANY, independent
+    if rows.table.bucket is not None:
+        n, total = rows.by_bucket(kept, values[kept])
+        all_n, all_total = rows.by_bucket(scope, values if scope is None else values[scope])
+        clustered, buckets = clustered_variance(n, total, all_n, all_total, signs)
+        df = float(buckets - 1)
+        if independent > 0:
+            deff = clustered / independent
+    inflation = float(variance) / independent if independent > 0 else 1.0
+    if independent == 0:
+        clustered = float(variance)
+    count = float(inside.n[list(rows.groups.window)].sum())
+    return Evidence(float(effect), clustered, inflation, deff, df, count, inside, whole - inside)
+
+
+def overall(rows: Rows) -> Result:
+    """The signed mean of all rows with its interval: the level, the change, the arms apart."""
+    signs = np.asarray(rows.groups.signs, dtype=np.float64)
+    sums = _moments(rows, rows.whole, None)
+    value = float((sums.mean + rows.centres) @ signs)
+    variance, df = float((sums.variance / sums.n).sum()), MANY
+    if rows.table.bucket is not None:
+        n, total = rows.by_bucket(None, rows.whole)
+        buckets = int(np.count_nonzero(n.any(axis=0)))
+        share = (total - sums.mean[:, None] * n) / sums.n[:, None]
+        variance = buckets / max(buckets - 1, 1) * float(np.square(signs @ share).sum())
+        df = float(buckets - 1)
+    return interval(value, variance, df, float(sums.n.sum()), "mean of all rows,")
+
+
+def _moments(rows: Rows, values: Floats, kept: Ints | None) -> Moments:
+    chosen = values if kept is None else values[kept]
+    n, total, squares = rows.count(kept, chosen, rows.squares(chosen))
+    return rows.moments(n, total, squares)

@@ -1,0 +1,140 @@
+"""The rows of one search in numbers: groups with signs, and the outcome as whole numbers.
+
+The outcome is centred per group and rounded to a power of two so fine that sums over all rows stay
+whole numbers below 2**53: sums are exact, whatever the order of the rows.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from analyzer.ids import BUCKETS
+from analyzer.segments.finding import Mode
+from analyzer.segments.table import Outcome, Table
+from analyzer.stats.contrast import Moments
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Groups:
+    """What is compared: sign of each group's mean, the one that effects act on, the window's."""
+
+    mode: Mode
+    signs: tuple[int, ...]
+    treated: int
+    window: tuple[int, ...]
+
+
+LEVEL = Groups("level", (1,), 0, (0,))
+CHANGE = Groups("change", (-1, 1), 1, (1,))
+ARMS = Groups("arms", (-1, 1), 1, (0, 1))
+BOTH = Groups("change of arms", (1, -1, -1, 1), 3, (2, 3))
+
+
+@dataclass(frozen=True, eq=False)
+class Rows:
+    """The rows of one outcome.
+
+    group: None when there is one. whole: the centred outcome in units of `unit`, whole numbers.
+    squares(whole) are whole numbers in units of `square_unit`.
+    """
+
+    table: Table
+    groups: Groups
+    group: NDArray[np.uint8] | None
+    whole: Floats
+    centres: Floats
+    unit: float
+    square_unit: float
+
+    def squares(self, whole: Floats) -> Floats:
+        """Whole numbers that stand for the squares of values in units of `unit`."""
+        scaled = whole * (self.unit / math.sqrt(self.square_unit))
+        scaled *= scaled
+        return np.rint(scaled, out=scaled)
+
+    def size(self) -> Floats:
+        """|outcome| of each row, not centred, in whole numbers of `unit`."""
+        centres = np.rint(self.centres / self.unit)
+        shift = centres[0] if self.group is None else centres[self.group]
+        return np.abs(self.whole + shift)
+
+    def moments(self, n: Ints | Floats, total: Floats, squares: Floats) -> Moments:
+        """Moments in the outcome's own units from whole-number sums."""
+        return Moments(n.astype(np.float64), total * self.unit, squares * self.square_unit)
+
+    def count(self, kept: Ints | None, *weights: Floats) -> list[Floats]:
+        """Sums by group of 1 and of each weight over the chosen rows (the weights' own)."""
+        size = len(self.groups.signs)
+        if self.group is None:
+            n = self.table.rows if kept is None else len(kept)
+            return [np.array([float(n)]), *(np.array([float(w.sum())]) for w in weights)]
+        group = self.group if kept is None else self.group[kept]
+        found = [np.bincount(group, minlength=size).astype(np.float64)]
+        sums = [np.bincount(group, weights=w, minlength=size) for w in weights]
+        return [*found, *(s.astype(np.float64) for s in sums)]
+
+    def by_bucket(self, kept: Ints | None, values: Floats) -> tuple[Floats, Floats]:
+        """Rows and sums of values, (groups, buckets), over the chosen rows (the values' own)."""
+        assert self.table.bucket is not None
+        size = len(self.groups.signs)
+        code = self.table.bucket if kept is None else self.table.bucket[kept]
+        if self.group is not None:
+            group = self.group if kept is None else self.group[kept]
+            code = code + group.astype(np.uint16) * np.uint16(BUCKETS)
+        cells = size * BUCKETS
+        n = np.bincount(code, minlength=cells).reshape(size, BUCKETS)
+        total = np.bincount(code, weights=values, minlength=cells).reshape(size, BUCKETS)
+        return n.astype(np.float64), np.asarray(total * self.unit, dtype=np.float64)
+
+    @property
+    def in_window(self) -> NDArray[np.bool_] | None:
+        """Which rows belong to the (incident's) window; None for all."""
+        return None if self.groups.mode in ("level", "arms") else self.table.incident
+
+    @property
+    def acted_on(self) -> NDArray[np.bool_] | None:
+        """Which rows an effect acts on: the incident's, the challenger's; None for all."""
+        return None if self.group is None else self.group == self.groups.treated
+
+
+def prepare(table: Table, outcome: Outcome) -> Rows:
+    """The measured rows of a table: rows without a finite outcome are left out."""
+    measured = np.isfinite(outcome.values)
+    values = outcome.values
+    if not measured.all():
+        table, values = table.keep(measured), values[measured]
+    groups, group = _groups(table)
+    room = 51 - max(table.rows, 1).bit_length()
+    unit = _power(float(np.max(np.abs(values), initial=0.0)), room)
+    whole = np.rint(values / unit)
+    size = len(groups.signs)
+    code = np.zeros(table.rows, dtype=np.uint8) if group is None else group
+    n = np.maximum(np.bincount(code, minlength=size), 1)
+    centres = np.bincount(code, weights=whole, minlength=size) / n * unit
+    centred = values - centres[0] if group is None else values - centres[group]
+    unit = _power(float(np.max(np.abs(centred), initial=0.0)), room)
+    centred /= unit
+    np.rint(centred, out=centred)
+    return Rows(table, groups, group, centred, centres, unit, unit * unit * 2.0**room)
+
+
+def _power(largest: float, bits: int) -> float:
+    """A power of two of which `largest` is fewer than 2**bits multiples."""
+    return math.ldexp(1.0, math.frexp(largest)[1] - bits) if largest > 0 else 1.0
+
+
+def _groups(table: Table) -> tuple[Groups, NDArray[np.uint8] | None]:
+    if table.incident is None:
+        challenger = table.challenger
+        return (LEVEL, None) if challenger is None else (ARMS, challenger.astype(np.uint8))
+    if table.challenger is None:
+        return CHANGE, table.incident.astype(np.uint8)
+    both = table.incident.astype(np.uint8) * np.uint8(2) + table.challenger.astype(np.uint8)
+    return BOTH, both

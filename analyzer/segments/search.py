@@ -1,0 +1,106 @@
+"""Which segments diverged most: the one public door of the search.
+
+    found = search(table, Outcome("difference", d, flips))
+
+Every conjunction of up to three conditions with enough rows is compared with its complement;
+the one with the largest z^2 is named, its effect taken off, and so on (`peel`). Papadimitriou et
+al. (2019), subgroup discovery; Sagadeeva and Boehm (2021), SliceLine, SIGMOD, for the pruning.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from analyzer.segments.describe import describe, refused
+from analyzer.segments.finding import Found, Refusal
+from analyzer.segments.rows import Floats, Rows, prepare
+from analyzer.segments.settings import Settings
+from analyzer.segments.setup import Space, space_of, start
+from analyzer.segments.table import Outcome, Table
+
+DEFAULT = Settings()
+
+
+def search(table: Table, outcome: Outcome, settings: Settings = DEFAULT) -> Found:
+    """The segments in which an outcome differs from the rest, with their evidence.
+
+    The table says what is compared: `incident` makes it the change between two windows,
+    `challenger` the difference of arms, both the change of that difference; neither, the level.
+    Rows whose outcome is not finite are left out and counted in a note. Same rows in any order
+    and on any number of threads: same result. Raises LogError for a table that contradicts
+    itself, ConfigError for impossible settings.
+    """
+    rows = prepare(table, outcome)
+    refusal = _refusal(rows, settings)
+    if refusal is not None:
+        return refused(rows, table, outcome, refusal)
+    return _search(space_of(rows, settings), rows, table, outcome, settings)[0]
+
+
+def search_pairs(
+    table: Table, difference: Outcome, settings: Settings = DEFAULT
+) -> tuple[Found, ...]:
+    """The search over a paired difference, over its spread, and over flips where they are known.
+
+    Spread: the absolute value of what is left of the difference when the effects of the segments
+    found are taken off (Levene, 1960; Brown and Forsythe, 1974), so that a segment whose mean
+    alone moved is not named again for its variance.
+    """
+    rows = prepare(table, difference)
+    refusal = _refusal(rows, settings)
+    if refusal is not None:
+        return (refused(rows, table, difference, refusal),)
+    space = space_of(rows, settings)
+    found, left = _search(space, rows, table, difference, settings)
+    size = np.abs(left)
+    spread = Outcome("spread", size)
+    flips = difference.flips
+    answers = [found, _again(space, rows.table, spread, settings)]
+    if flips is not None:
+        measured = np.isfinite(difference.values)
+        flips = flips if measured.all() else flips[measured]
+        outcome = Outcome("flips", flips.astype(np.float64), flips)
+        answers.append(_again(space, rows.table, outcome, settings))
+    return tuple(answers)
+
+
+def _again(space: Space, table: Table, outcome: Outcome, settings: Settings) -> Found:
+    """Search another outcome of rows that are counted already."""
+    return _search(space, prepare(table, outcome), table, outcome, settings)[0]
+
+
+def _search(
+    space: Space, rows: Rows, table: Table, outcome: Outcome, settings: Settings
+) -> tuple[Found, Floats]:
+    """The answer, and what is left of the outcome (centred, without the effects found)."""
+    if not rows.whole.any():
+        reason = Refusal(
+            reason="nothing to compare",
+            sentence=f"{outcome.name} is the same in every row: no segment can differ",
+        )
+        return refused(rows, table, outcome, reason), rows.whole
+    peel, margins = start(space, rows, settings)
+    apart = peel.apart()
+    peel.run()
+    return describe(peel, space, margins, table, outcome, apart), peel.fit.residual * rows.unit
+
+
+def _refusal(rows: Rows, settings: Settings) -> Refusal | None:
+    """Why no search is possible, if so."""
+    if not rows.table.dimensions:
+        return Refusal(reason="nothing to compare", sentence="no segment columns are declared")
+    size = len(rows.groups.signs)
+    n = rows.count(None)[0] if rows.table.rows else np.zeros(size)
+    if float(n.min()) >= 2 * settings.min_rows:
+        return None
+    where = {
+        "level": "the window has",
+        "change": "the incident's window or its baseline has",
+        "arms": "the champion or the challenger has",
+        "change of arms": "a window or an arm of it has",
+    }[rows.groups.mode]
+    return Refusal(
+        reason="too few rows",
+        sentence=f"{where} {int(n.min()):,} measured rows; a segment and its complement need "
+        f"{settings.min_rows:,} each",
+    )

@@ -1,0 +1,126 @@
+"""From a table to what a search counts: supported values, candidates, first design effects."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from analyzer.segments.candidates import Ledger
+from analyzer.segments.fit import Fit
+from analyzer.segments.lattice import Folded, Ints, Lattice, Slots, fold
+from analyzer.segments.oneway import Margin, margins
+from analyzer.segments.peel import Peel
+from analyzer.segments.rows import Floats, Rows
+from analyzer.segments.settings import Settings
+from analyzer.segments.times import Clock, intervals
+
+HOURLY_ORDER = 2
+"""Conditions beside the hours: three and an interval would be four."""
+
+
+@dataclass(frozen=True, eq=False)
+class Space:
+    """The candidates of a table, whatever the outcome: counted once, searched several times."""
+
+    rows: Rows
+    folded: list[Folded]
+    lattice: Lattice
+    hourly: Lattice | None
+    hours: int
+    least: int
+
+
+def space_of(rows: Rows, settings: Settings) -> Space:
+    """Count every conjunction that enough rows support."""
+    n = rows.count(None)[0]
+    supported = _supported(rows, n, settings)
+    folded = []
+    for dimension in rows.table.dimensions:
+        counts = _by_value(rows, dimension.codes, len(dimension.labels))
+        folded.append(fold(dimension.codes, supported(counts)))
+    slots = Slots(rows.group, len(rows.groups.signs), lambda dense: dense)
+    lattice = Lattice(folded, slots, settings.order, supported, settings.threads)
+    hours = _hours(rows)
+    hourly = None
+    if hours:
+        order = min(HOURLY_ORDER, settings.order)
+        hourly = Lattice(folded, _by_hour(rows, hours), order, supported, settings.threads)
+    return Space(rows, folded, lattice, hourly, hours, settings.min_rows)
+
+
+def start(space: Space, rows: Rows, settings: Settings) -> tuple[Peel, list[Margin]]:
+    """A peel over one outcome of a counted space, and the outcome's margins."""
+    fit = Fit(rows)
+    one_way = margins(rows, space.folded)
+    ledger = Ledger(space.lattice, rows, _screening(space.lattice, one_way), fit.residual)
+    clock = None
+    if space.hourly is not None:
+        hourly = Ledger(space.hourly, rows, _screening(space.hourly, one_way), fit.residual)
+        clock = Clock(hourly, space.hours, space.least)
+    return Peel(rows, ledger, clock, fit, settings), one_way
+
+
+def _supported(rows: Rows, n: Floats, settings: Settings) -> Callable[[Ints], NDArray[np.bool_]]:
+    least = np.full(len(n), float(settings.min_rows))
+    treated = rows.groups.treated
+    least[treated] = max(least[treated], settings.min_share * n[treated])
+
+    def supported(counts: Ints) -> NDArray[np.bool_]:
+        enough = (counts >= least) & (n - counts >= settings.min_rows)
+        return np.asarray(enough.all(axis=-1), dtype=np.bool_)
+
+    return supported
+
+
+def _by_value(rows: Rows, codes: NDArray[Any], values: int) -> Ints:
+    """Rows per value and group."""
+    size = len(rows.groups.signs)
+    code = codes if rows.group is None else codes.astype(np.int64) * size + rows.group
+    return np.bincount(code, minlength=values * size).reshape(values, size)
+
+
+def _hours(rows: Rows) -> int:
+    """Hours of the window to search in; 0 when there are none or too few to choose from."""
+    hour, acted_on = rows.table.hour, rows.acted_on
+    if hour is None:
+        return 0
+    if acted_on is not None:
+        hour = hour[acted_on]
+    hours = int(hour.max(initial=0)) + 1
+    return hours if intervals(hours) else 0
+
+
+def _by_hour(rows: Rows, hours: int) -> Slots:
+    """Slots: the hours of the group acted on, then the other groups."""
+    assert rows.table.hour is not None
+    size, treated = len(rows.groups.signs), rows.groups.treated
+    codes = rows.table.hour.astype(np.uint16)
+    if rows.group is not None:
+        others = [g for g in range(size) if g != treated]
+        place = np.zeros(size, dtype=np.uint16)
+        place[others] = hours + np.arange(len(others))
+        codes = np.where(rows.group == treated, codes, place[rows.group])
+
+    def groups(dense: Ints) -> Ints:
+        acted_on = dense[..., :hours].sum(axis=-1)
+        return np.insert(dense[..., hours:], treated, acted_on, axis=-1)
+
+    return Slots(codes, hours + size - 1, groups)
+
+
+def _screening(lattice: Lattice, one_way: list[Margin]) -> Floats:
+    """A first design effect per candidate: the least of its columns' values, not below 1.
+
+    Fewer rows of the same unit fall into a conjunction than into each of its values, so its own
+    is seldom larger; who leads is weighed on its own before it is named.
+    """
+    found = np.full(len(lattice.columns), np.inf)
+    for position in range(lattice.order):
+        for column, margin in enumerate(one_way):
+            at = np.flatnonzero(lattice.columns[:, position] == column)
+            found[at] = np.minimum(found[at], margin.deff[lattice.values[at, position]])
+    return found

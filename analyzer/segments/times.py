@@ -1,0 +1,97 @@
+"""Segments that differ only for some hours: every candidate of two conditions, many intervals.
+
+A segment in an interval is compared with everybody else in that interval, so that an hour in
+which all segments moved singles out none.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from analyzer.segments.candidates import Ledger, Standing, z_of
+from analyzer.segments.rows import Rows
+from analyzer.stats.contrast import Moments, contrast, two_sided_p
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+LENGTHS = (1, 2, 3, 4, 6, 8, 12, 18, 24, 36, 48, 72, 96, 120, 168)
+
+
+def intervals(hours: int) -> list[tuple[int, int]]:
+    """[from, to) of the intervals tried: at most half the window, long ones in coarser steps.
+
+    >>> intervals(4)
+    [(0, 1), (1, 2), (2, 3), (3, 4), (0, 2), (1, 3), (2, 4)]
+    """
+    return [
+        (start, start + length)
+        for length in LENGTHS
+        if length <= hours // 2
+        for start in range(0, hours - length + 1, max(1, length // 12))
+    ]
+
+
+class Clock:
+    """A ledger by hour: its slots are the hours of the group acted on, then the other groups."""
+
+    def __init__(self, ledger: Ledger, hours: int, least: int) -> None:
+        self.ledger, self.hours, self.least = ledger, hours, least
+        self.tried = intervals(hours)
+        lattice = ledger.lattice
+        self._n = self._running(lattice.margins(lattice.counts()))
+        slots = ledger.lattice.slots.codes
+        assert slots is not None
+        self._slots = slots
+        self._width = ledger.lattice.slots.width
+        self._whole_n = self._running(np.bincount(slots, minlength=self._width)[None, :])
+
+    def standing(self) -> Standing | None:
+        """Every candidate in its best interval; p is corrected for the intervals tried."""
+        if not self.tried or not len(self.ledger.lattice.n):
+            return None
+        rows, ledger = self.ledger.rows, self.ledger
+        total, squares = (self._running(x) for x in ledger.margins())
+        weights = (ledger.residual, rows.squares(ledger.residual))
+        whole_total, whole_squares = (
+            self._running(np.bincount(self._slots, weights=w, minlength=self._width)[None, :])
+            for w in weights
+        )
+        size = len(ledger.lattice.n)
+        best = np.full(size, -1.0)
+        hours = np.zeros((size, 2), dtype=np.int64)
+        effects, kept = np.zeros(size), [np.zeros(ledger.lattice.n.shape) for _ in range(3)]
+        for start, end in self.tried:
+            cells = self._between(rows, start, end, self._n, total, squares)
+            whole = self._between(rows, start, end, self._whole_n, whole_total, whole_squares).at(0)
+            enough = (cells.n >= self.least).all(axis=1)
+            enough &= (whole.n - cells.n >= self.least).all(axis=1)
+            at = np.flatnonzero(enough)
+            effect, variance = contrast(cells.at(at), whole, rows.groups.signs)
+            z = z_of(effect, variance * ledger.deff[at])
+            better = np.abs(z) > best[at]
+            at = at[better]
+            best[at], hours[at], effects[at] = np.abs(z[better]), (start, end), effect[better]
+            for store, moment in zip(kept, (cells.n, cells.total, cells.squares), strict=True):
+                store[at] = moment[at]
+        z = np.maximum(best, 0.0)
+        p = np.minimum(two_sided_p(z) * len(self.tried), 1.0)
+        score = z * z - ledger.cost - 2 * np.log(len(self.tried))
+        return Standing(
+            ledger.lattice, effects, z * np.sign(effects), p, score, hours, Moments(*kept)
+        )
+
+    def _running(self, slots: Floats | NDArray[np.int64]) -> Floats:
+        """Sums up to each hour, (cells, hours + 1), then the other groups' sums as they are."""
+        by_hour, others = slots[:, : self.hours], slots[:, self.hours :]
+        zero = np.zeros((len(slots), 1))
+        return np.hstack([zero, np.cumsum(by_hour, axis=1, dtype=np.float64), others])
+
+    def _between(self, rows: Rows, start: int, end: int, *running: Floats) -> Moments:
+        """Moments per group, the group acted on in the interval only."""
+        treated = rows.groups.treated
+        found = []
+        for sums in running:
+            acted_on = sums[:, end] - sums[:, start]
+            found.append(np.insert(sums[:, self.hours + 1 :], treated, acted_on, axis=1))
+        return rows.moments(found[0], found[1], found[2])
