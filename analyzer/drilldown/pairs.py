@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from analyzer.drilldown.margins import MISSING, UNSAID, margins
 from analyzer.drilldown.plan import Bins, Column, Task, slack_of
 from analyzer.errors import StoreError
 from analyzer.histogram import raw_bins
@@ -31,9 +32,6 @@ RATIO_BITS = 20
 """Logarithms of latency ratios are whole multiples of 2**-20."""
 LEAST_LATENCY = 1e-3
 """Milliseconds below which latencies count as equal: a ratio with 0 has no bound."""
-MISSING = np.iinfo(np.int32).min
-UNSAID = -128
-
 KEPT = ("ts", "key", "check", "has_id", "score", "latency", "flags", "decision", "class", "bucket")
 Codes = NDArray[Any]
 Arrays = dict[str, NDArray[Any]]
@@ -47,12 +45,14 @@ class Part:
     challenger's; score and difference in quanta of scale * 2**-24, ratio the logarithm of
     challenger over champion latency in quanta of 2**-20; MISSING where there is none. flip: 1
     where decisions differ; error: challenger minus champion; UNSAID where unknown. hour: whole
-    hours since the window's start. alone: champion rows without a partner.
+    hours since the window's start. margins: sums per label of each column. alone: champion rows
+    without a partner.
     """
 
     labels: dict[str, tuple[str | None, ...]]
     codes: dict[str, Codes]
     arrays: Arrays
+    margins: dict[str, NDArray[np.int64]]
     alone: int
 
     @property
@@ -84,11 +84,11 @@ def read_pairs(task: Task) -> Part:
         whole = {name: values[order] for name, values in whole.items()}
     both = [*coders["champion"], *coders["challenger"]]
     names = [c.column.name for c in both]
+    labels = {c.column.name: c.labels for c in both}
+    codes = {name: whole.pop(f"column {name}") for name in names}
+    widths = {name: len(words) for name, words in labels.items()}
     return Part(
-        {c.column.name: c.labels for c in both},
-        {name: whole.pop(f"column {name}") for name in names},
-        whole,
-        sum(alone for _, alone in pieces),
+        labels, codes, whole, margins(codes, whole, widths), sum(alone for _, alone in pieces)
     )
 
 

@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from analyzer.drilldown.pairs import MISSING, RATIO_BITS, SCORE_BITS, UNSAID, Part, read_pairs
+from analyzer.drilldown.margins import MISSING, SUMS, UNSAID
+from analyzer.drilldown.pairs import RATIO_BITS, SCORE_BITS, Part, read_pairs
 from analyzer.drilldown.plan import Column, Task
 from analyzer.frozen import OTHER, shown
 from analyzer.segments.table import Dimension, Outcome, Table, smallest
@@ -19,6 +20,7 @@ MOST_VALUES = 1_000
 """Values of a column that are kept apart: no more can hold a thousandth of the rows each."""
 
 Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
 Vocabulary = Mapping[str, tuple[str | None, ...]]
 
 
@@ -26,11 +28,13 @@ Vocabulary = Mapping[str, tuple[str | None, ...]]
 class Pairs:
     """All pairs of a window, slot after slot; codes are places in a vocabulary.
 
-    arrays as in `Part`; alone: champion rows without a partner; scale: of the frozen score.
+    arrays as in `Part`; margins: per column an array (labels x SUMS); alone: champion rows
+    without a partner; scale: of the frozen score.
     """
 
     codes: dict[str, NDArray[Any]]
     arrays: dict[str, NDArray[Any]]
+    margins: dict[str, Ints]
     alone: int
     scale: float
 
@@ -82,7 +86,7 @@ def vocabulary(columns: Sequence[Column], parts: Sequence[Part]) -> Vocabulary:
 def _words(parts: Sequence[Part], name: str) -> tuple[str | None, ...]:
     counts: dict[str, int] = {}
     for part in parts:
-        n = np.bincount(part.codes[name], minlength=len(part.labels[name]))
+        n = part.margins[name][:, 0]
         for label, count in zip(part.labels[name], n.tolist(), strict=True):
             if label is not None and count:
                 word = shown(label)  # so that none is mistaken for the fold of all others
@@ -97,29 +101,34 @@ def recoded(parts: list[Part], words: Vocabulary, scale: float) -> Pairs:
     """
     alone = sum(part.alone for part in parts)
     names = list(parts[0].arrays) if parts else []
-    codes = {name: _joined(parts, name, labels) for name, labels in words.items()}
-    for part in parts:
-        part.codes.clear()
+    codes, sums = {}, {}
+    for name, labels in words.items():
+        codes[name], sums[name] = _joined(parts, name, labels)
     arrays = {}
     for name in names:
         arrays[name] = np.concatenate([part.arrays.pop(name) for part in parts])
     parts.clear()
-    return Pairs(codes, arrays, alone, scale)
+    return Pairs(codes, arrays, sums, alone, scale)
 
 
-def _joined(parts: Sequence[Part], name: str, labels: tuple[str | None, ...]) -> NDArray[Any]:
+def _joined(
+    parts: Sequence[Part], name: str, labels: tuple[str | None, ...]
+) -> tuple[NDArray[Any], Ints]:
+    """Codes and sums of one column under the window's labels."""
     place = {label: code for code, label in enumerate(labels)}
     kind = np.min_scalar_type(len(labels))
-    found = [np.zeros(0, dtype=kind)]
+    codes = [np.zeros(0, dtype=kind)]
+    sums = np.zeros((len(labels), len(SUMS)), dtype=np.int64)
     for part in parts:
         own = part.labels[name]
         if own == labels:
-            found.append(part.codes.pop(name).astype(kind, copy=False))
-            continue
-        spelled = [None if label is None else shown(label) for label in own]
-        table = np.asarray([place.get(word, place.get(OTHER)) for word in spelled], dtype=kind)
-        found.append(table[part.codes.pop(name)])
-    return np.concatenate(found)
+            table = np.arange(len(labels), dtype=kind)
+        else:
+            spelled = [None if label is None else shown(label) for label in own]
+            table = np.asarray([place.get(word, place.get(OTHER)) for word in spelled], dtype=kind)
+        codes.append(table[part.codes.pop(name)])
+        np.add.at(sums, table, part.margins[name])
+    return np.concatenate(codes), sums
 
 
 def table_of(words: Vocabulary, incident: Pairs, baseline: Pairs | None, clustered: bool) -> Table:
