@@ -52,7 +52,10 @@ LAYERS = [
     ("verdict",),
     ("phases",),
     ("rehearsal", "divergence", "drift", "latency"),
-    ("gate",),
+    ("gate", "diagnose"),
+    ("shapes", "courses"),
+    ("overview",),
+    ("report",),
     ("nightly",),
 ]
 """A module imports from its own layer or those above; others are free to use all."""
