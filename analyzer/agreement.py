@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 from analyzer.frozen import OTHER, shown
 from analyzer.narrow import UNKNOWN
 from analyzer.profile import WORST_PAIRS, empty, merge, repeat, table
+from analyzer.rows import Rows
 from analyzer.slot import Slot
-from analyzer.tallies import Rows
 from analyzer.window import HOUR
 
 PARITY_TOLERANCE = 1e-6

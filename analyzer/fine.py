@@ -10,7 +10,7 @@ from analyzer.histogram import RAW_BINS
 from analyzer.logs import SIDES, Side
 from analyzer.profile import add_up, empty, merge, repeat, table
 from analyzer.slot import Slot
-from analyzer.tallies import MINUTE
+from analyzer.window import MINUTE
 
 COARSE = 3
 """Bits dropped from fine bins per minute and of differences: 16 bins an octave are left."""

@@ -13,7 +13,7 @@ from analyzer.logs import SIDES, LogFile, Side
 from analyzer.reader import read
 from analyzer.slot import Slot
 from analyzer.store import Manifest, Store
-from analyzer.tallies import MINUTE
+from analyzer.window import MINUTE
 
 Input = tuple[str, str, int, int]
 

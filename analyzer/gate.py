@@ -15,6 +15,7 @@ from analyzer.errors import ConfigError, StoreError
 from analyzer.histogram import bin_edges
 from analyzer.logs import LogFile
 from analyzer.measure import fine_bins, hourly, rate
+from analyzer.measures import over
 from analyzer.phases.data import unwatched_minutes
 from analyzer.phases.gate import Material, percent
 from analyzer.phases.halves import half_psi
@@ -26,7 +27,6 @@ from analyzer.scan import refuse_swapped
 from analyzer.stats.proportion import detectable_rate, requests_needed
 from analyzer.stats.result import Estimate
 from analyzer.store import Store
-from analyzer.tallies import over
 from analyzer.verdict import (
     EXIT_CODES,
     VERDICT_SCHEMA,

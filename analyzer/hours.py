@@ -16,21 +16,20 @@ from analyzer.fine import FineHours, MinuteLatency
 from analyzer.histogram import Binning, raw_bins
 from analyzer.ids import BUCKETS
 from analyzer.logs import SIDES, Side
+from analyzer.measures import Measures, pair_measures, side_measures
 from analyzer.pairing import Pairing
 from analyzer.profile import Tables, empty, merge, repeat, table
+from analyzer.rows import Rows
 from analyzer.slot import Slot
 from analyzer.tallies import (
     CHUNK,
-    MINUTE,
-    Measures,
+    Grouping,
     MinuteSums,
-    Rows,
+    Places,
     SegmentSums,
-    pair_measures,
     segment_label,
-    side_measures,
 )
-from analyzer.window import HOUR
+from analyzer.window import HOUR, MINUTE
 
 Ints = NDArray[np.int64]
 
@@ -39,22 +38,15 @@ class Tally:
     """Counts and sums of one part of a slot, hour by hour."""
 
     def __init__(
-        self, slot: Slot, rows: Mapping[Side, Rows], pairing: Pairing, at: Ints, other: Ints
+        self, slot: Slot, rows: Mapping[Side, Rows], pairing: Pairing, inside: Mapping[Side, slice]
     ) -> None:
-        shape, hours = slot.shape, slot.hours
+        hours = slot.hours
         self.slot, self.rows, self.pairing = slot, rows, pairing
-        self.at, self.other = at, other
-        self.difference = np.empty(len(at))
         edges = slot.start + HOUR * np.arange(hours + 1)
-        stamps = {side: rows[side]["ts"] for side in SIDES}
-        self.bounds = {side: np.searchsorted(ts, edges) for side, ts in stamps.items()}
-        self.bounds_of_pairs = np.searchsorted(stamps["champion"][at], edges)
-        sizes = {side: int(b[-1] - b[0]) for side, b in self.bounds.items()}
-        self.segments = {
-            "champion": SegmentSums(shape, hours, sizes["champion"]),
-            "challenger": SegmentSums(shape, hours, sizes["challenger"]),
-            "pair": SegmentSums(shape, hours, len(at)),
-        }
+        self.bounds = {side: np.searchsorted(rows[side]["ts"], edges) for side in SIDES}
+        largest = max(int(b[-1] - b[0]) for b in self.bounds.values())
+        self.grouping = Grouping(slot.shape, hours, largest)
+        self.segments = {model: SegmentSums(self.grouping, hours) for model in (*SIDES, "pair")}
         self.minutes = {model: MinuteSums(hours * 60) for model in self.segments}
         self.fine = FineHours()
         self.latency = MinuteLatency()
@@ -63,34 +55,35 @@ class Tally:
             for side in SIDES
             for name in (f"{side}_rows", f"{side}_duplicates", f"only_{side}")
         }
-        self.coverage["matched"] = np.diff(self.bounds_of_pairs)
+        self.coverage["matched"] = np.zeros(hours, dtype=np.int64)
         self.coverage["lag_us"] = np.zeros(hours, dtype=np.int64)
+        self.first = inside["champion"].start
+        self.difference = np.full(inside["champion"].stop - self.first, np.nan)
+        """Per champion row of the slot the difference of its pair, NaN where there is none."""
         self.buffer = np.empty(CHUNK, dtype=np.int64)
 
     def add_hour(self, hour: int) -> None:
         """Count one hour of both models and of their pairs."""
         for side in SIDES:
-            for low, high in _chunks(self.bounds[side], hour):
-                self._add_side(side, hour, low, high)
-        for low, high in _chunks(self.bounds_of_pairs, hour):
-            self._add_pairs(hour, low, high)
+            for keep in _chunks(self.bounds[side], hour):
+                self._add_side(side, hour, keep)
         self.fine.close(self.slot.start + hour * HOUR)
         self.latency.close(self.slot.start + hour * HOUR)
 
-    def _add_side(self, side: Side, hour: int, low: int, high: int) -> None:
-        rows, keep = self.rows[side], slice(low, high)
+    def _add_side(self, side: Side, hour: int, keep: slice) -> None:
+        rows, pairing = self.rows[side], self.pairing
         champions = side == "champion"
-        partner = (self.pairing.challenger_of if champions else self.pairing.champion_of)[keep]
-        duplicate = (
-            self.pairing.champion_duplicate if champions else self.pairing.challenger_duplicate
-        )[keep]
+        partner = (pairing.challenger_of if champions else pairing.champion_of)[keep]
+        duplicate = (pairing.champion_duplicate if champions else pairing.challenger_duplicate)[
+            keep
+        ]
         alone = (partner < 0) & ~duplicate
-        self.coverage[f"{side}_rows"][hour] += high - low
+        self.coverage[f"{side}_rows"][hour] += len(partner)
         self.coverage[f"{side}_duplicates"][hour] += np.count_nonzero(duplicate)
         self.coverage[f"only_{side}"][hour] += np.count_nonzero(alone)
-        codes, bucket = self._where(side, keep, partner)
-        measures = side_measures(self.slot.shape, rows, keep, alone, codes, bucket)
-        self._add_measures(side, hour, measures)
+        places = self._places(side, keep, partner)
+        measures = side_measures(self.slot.shape, rows, keep, alone)
+        self._add_measures(side, hour, places, measures)
         frozen = self.slot.shape.frozen
         score, latency = rows["score"][keep], rows["latency"][keep]
         self.fine.add(side, "score", self._raw(frozen.binning("score"), score))
@@ -98,43 +91,49 @@ class Tally:
         self.fine.add(side, "latency_ms", raw)
         minute = (measures.ts - (self.slot.start + hour * HOUR)) // MINUTE
         self.latency.add(side, minute, raw)
+        if champions:
+            self._add_pairs(hour, keep, partner, places)
 
-    def _where(
-        self, side: Side, keep: slice, partner: Ints
-    ) -> tuple[list[NDArray[np.uint8]], NDArray[np.uint8]]:
-        """Segment codes and bucket of a model's rows. A challenger row takes them from the
+    def _places(self, side: Side, keep: slice, partner: Ints) -> Places:
+        """Segment cells and buckets of a model's rows. A challenger row takes them from the
         champion row it pairs with: the shadow's log need not hold them.
         """
-        names = [f"s{i}" for i in range(len(self.slot.shape.segments))]
-        found = [self.rows[side][name][keep] for name in (*names, "bucket")]
+        names = [*(f"s{i}" for i in range(len(self.slot.shape.segments))), "bucket"]
+        found = [self.rows[side][name][keep] for name in names]
         champion = self.rows["champion"]
         if side == "challenger" and len(champion["ts"]):
             has = partner >= 0
-            place = np.maximum(partner, 0)
-            found = [
-                np.where(has, champion[name][place], own)
-                for name, own in zip((*names, "bucket"), found, strict=True)
-            ]
-        return found[:-1], found[-1]
+            if has.all():
+                found = [champion[name][partner] for name in names]
+            else:
+                place = np.maximum(partner, 0)
+                found = [
+                    np.where(has, champion[name][place], own)
+                    for name, own in zip(names, found, strict=True)
+                ]
+        return self.grouping.places(found[:-1], found[-1])
 
     def _raw(self, binning: Binning, values: NDArray[np.floating]) -> Ints:
         nulls = np.flatnonzero(np.isnan(values))
         return raw_bins(values, nulls, binning.kind, binning.origin, self.buffer)
 
-    def _add_pairs(self, hour: int, low: int, high: int) -> None:
+    def _add_pairs(self, hour: int, keep: slice, partner: Ints, places: Places) -> None:
+        matched = partner >= 0
+        count = int(np.count_nonzero(matched))
+        if not count:
+            return
         champion, challenger = self.rows["champion"], self.rows["challenger"]
-        at, other = self.at[low:high], self.other[low:high]
-        # matched rows mostly stand in an unbroken run, and a slice costs nothing
-        ours = slice(at[0], at[-1] + 1) if at[-1] - at[0] == len(at) - 1 else at
-        measures, difference = pair_measures(self.slot.shape, champion, challenger, ours, other)
-        self.difference[low:high] = difference
-        self._add_measures("pair", hour, measures)
-        self.coverage["lag_us"][hour] += int((challenger["ts"][other] - measures.ts).sum())
+        measures, difference = pair_measures(self.slot.shape, champion, challenger, keep, partner)
+        self._add_measures("pair", hour, places, measures)
+        self.difference[keep.start - self.first : keep.stop - self.first] = difference
+        self.coverage["matched"][hour] += count
+        lag = challenger["ts"][partner] - measures.ts
+        self.coverage["lag_us"][hour] += int(lag.sum() if count == len(lag) else lag[matched].sum())
         binning = self.slot.shape.frozen.binning("difference")
         self.fine.add("pair", "difference", self._raw(binning, difference))
 
-    def _add_measures(self, model: str, hour: int, measures: Measures) -> None:
-        self.segments[model].add(measures, hour)
+    def _add_measures(self, model: str, hour: int, places: Places, measures: Measures) -> None:
+        self.segments[model].add(places, measures, hour)
         self.minutes[model].add(measures, self.slot.start)
 
     def tables(self) -> Tables:
@@ -153,9 +152,10 @@ class Tally:
         }
 
 
-def _chunks(bounds: Ints, hour: int) -> Iterator[tuple[int, int]]:
-    for low in range(int(bounds[hour]), int(bounds[hour + 1]), CHUNK):
-        yield low, min(low + CHUNK, int(bounds[hour + 1]))
+def _chunks(bounds: Ints, hour: int) -> Iterator[slice]:
+    end = int(bounds[hour + 1])
+    for low in range(int(bounds[hour]), end, CHUNK):
+        yield slice(low, min(low + CHUNK, end))
 
 
 def _minute_table(slot: Slot, minutes: Mapping[str, MinuteSums]) -> pa.Table:

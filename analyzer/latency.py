@@ -16,9 +16,9 @@ from analyzer.measure import (
     quantile_of_bins,
     rate,
 )
+from analyzer.measures import over
 from analyzer.profiles import Profiles
 from analyzer.stats.result import Result
-from analyzer.tallies import over
 from analyzer.window import HOUR, show
 
 QUANTILES = (0.5, 0.9, 0.95, 0.99, 0.999)

@@ -18,8 +18,9 @@ from analyzer.pairing import Pairing, pair
 from analyzer.profile import Tables, merge
 from analyzer.reader import Batch, read
 from analyzer.rejects import rejected_rows, timeless_rows
+from analyzer.rows import Rows
 from analyzer.slot import Slot
-from analyzer.tallies import MINUTE, Rows
+from analyzer.window import MINUTE
 
 PART_ROWS = 2_000_000
 """Rows a side above which a slot is split by request id, part by part through files."""
@@ -72,15 +73,16 @@ def _part_tables(slot: Slot, champion: Rows, challenger: Rows) -> Tables:
     pairing = pair(champion.identity, challenger.identity)
     inside = {side: _inside(slot, rows[side]) for side in SIDES}
     _leave_to_neighbours(slot, rows, pairing, inside["champion"])
-    at = np.flatnonzero(pairing.challenger_of[inside["champion"]] >= 0) + inside["champion"].start
-    other = pairing.challenger_of[at]
-    tally = Tally(slot, rows, pairing, at, other)
+    tally = Tally(slot, rows, pairing, inside)
     for hour in range(slot.hours):
         tally.add_hour(hour)
+    first = inside["champion"].start
+    at = np.flatnonzero(pairing.challenger_of[inside["champion"]] >= 0) + first
+    other = pairing.challenger_of[at]
     return {
         **tally.tables(),
         "rejects": rejected_rows(slot, rows, inside),
-        "worst": worst_pairs(slot, champion, challenger, at, other, tally.difference),
+        "worst": worst_pairs(slot, champion, challenger, at, other, tally.difference[at - first]),
         "parity": parity_table(slot, champion, challenger, at, other),
         "confusion": confusion_table(slot, champion, challenger, at, other),
     }

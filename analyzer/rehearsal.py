@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from analyzer.ids import BUCKETS
 from analyzer.measure import Hourly, hourly, in_buckets
+from analyzer.measures import over
 from analyzer.phases.gate import Material, percent
 from analyzer.stats.dependence import (
     combined_design_effect,
@@ -25,7 +26,6 @@ from analyzer.stats.dependence import (
 )
 from analyzer.stats.proportion import bernoulli_sequence, effective
 from analyzer.stats.result import Estimate, Result, Undefined, estimate
-from analyzer.tallies import over
 from analyzer.verdict import Outcome, Trial, judge, worst
 
 SEED = 20_130_601

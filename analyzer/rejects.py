@@ -12,8 +12,8 @@ from analyzer.logs import SIDES, Side
 from analyzer.narrow import BAD_LATENCY, NO_SCORE, OK, SCORE_STATES, STRAYED, UNKNOWN_ERROR
 from analyzer.profile import add_up, empty, merge, repeat, table
 from analyzer.reader import null_times
+from analyzer.rows import Rows
 from analyzer.slot import Slot
-from analyzer.tallies import Rows
 from analyzer.window import HOUR
 
 ERROR_UNKNOWN = "error unknown"

@@ -24,8 +24,7 @@ from analyzer.profile import SCHEMA
 from analyzer.reader import read
 from analyzer.slot import Slot
 from analyzer.store import Roles, Store, slot_name
-from analyzer.tallies import MINUTE
-from analyzer.window import HOUR
+from analyzer.window import HOUR, MINUTE
 from analyzer.workers import ordered, team, work
 
 Files = Mapping[Side, list[LogFile]]

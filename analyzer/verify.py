@@ -30,9 +30,8 @@ from analyzer.narrow import LARGEST_LATENCY, SCORE_REACH
 from analyzer.policy import Policy
 from analyzer.reader import PARTITION_DAYS
 from analyzer.store import Store
-from analyzer.tallies import MINUTE
 from analyzer.verdict import Verdict
-from analyzer.window import HOUR, Window, parse
+from analyzer.window import HOUR, MINUTE, Window, parse
 
 
 @dataclass(frozen=True)

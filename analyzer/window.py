@@ -10,6 +10,9 @@ from analyzer.errors import ConfigError
 HOUR = 3_600_000_000
 """Microseconds in an hour; instants are integers of microseconds since 1970, UTC."""
 
+MINUTE = 60_000_000
+"""Microseconds in a minute."""
+
 
 @dataclass(frozen=True, order=True)
 class Window:

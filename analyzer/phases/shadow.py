@@ -23,6 +23,7 @@ from analyzer.measure import (
     rate,
     rate_of,
 )
+from analyzer.measures import over
 from analyzer.phases.data import data_checks, watched_hours
 from analyzer.phases.gate import (
     Material,
@@ -36,7 +37,6 @@ from analyzer.rejects import ERROR_UNKNOWN
 from analyzer.stats.dependence import combined_design_effect, design_effect
 from analyzer.stats.laws import norm_isf
 from analyzer.stats.result import Estimate, Result, Undefined, estimate, point
-from analyzer.tallies import over
 from analyzer.verdict import Check, Outcome, judge, worst
 from analyzer.window import HOUR, Window
 
