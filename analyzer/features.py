@@ -6,13 +6,12 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from analyzer.frozen import OTHER, TRACKED, shown
 from analyzer.histogram import HourlyCounts, raw_bins
 from analyzer.logs import Side
-from analyzer.narrow import coded
+from analyzer.narrow import places
 from analyzer.profile import NEWCOMERS, Tables, empty, merge, repeat, table
 from analyzer.reader import Batch, numbers, read, text
 from analyzer.slot import Slot
@@ -76,16 +75,21 @@ class _Values:
         if values is None:
             self.counts[:, -1] += np.diff(bounds)
             return
-        code = coded(values, self.vocabulary, len(self.vocabulary) + 1)  # last: NULL
-        hours = np.repeat(np.arange(len(self.counts)), np.diff(bounds))
-        flat = np.bincount(hours * self.width + code, minlength=self.counts.size)
-        self.counts += flat.reshape(self.counts.shape)
-        other = np.flatnonzero(code == len(self.vocabulary))
+        # each value of the batch's own dictionary is looked up once, not once a row
+        spelled = text(values)
+        place = places(spelled, self.vocabulary)
+        null = len(place)
+        indices = spelled.indices.cast(pa.int64()).fill_null(null).to_numpy()
+        total = np.zeros(null + 1, dtype=np.int64)
+        for hour in np.flatnonzero(np.diff(bounds)):
+            found = np.bincount(indices[bounds[hour] : bounds[hour + 1]], minlength=null + 1)
+            np.add.at(self.counts[hour], place, found[:-1])
+            self.counts[hour, -1] += found[-1]
+            total += found
+        other = np.flatnonzero((place == len(self.vocabulary)) & (total[:-1] > 0))
         if len(other):
-            found = pc.value_counts(text(values.take(pa.array(other))).dictionary_decode())
-            self.unseen.append(
-                pa.table({"value": found.field("values"), "n": found.field("counts")})
-            )
+            names = spelled.dictionary.take(pa.array(other))
+            self.unseen.append(pa.table({"value": names, "n": pa.array(total[other])}))
 
     def newcomers(self) -> pa.Table:
         """The largest values outside the vocabulary, ties by value."""

@@ -64,8 +64,8 @@ class Shape:
         return list(dict.fromkeys([*base, *units, *self.segments, *self.parity]))
 
 
-def narrow(shape: Shape, batch: Batch) -> pa.RecordBatch:
-    """The narrow rows of a batch, in its order."""
+def narrow(shape: Shape, batch: Batch, ids_too: bool = True) -> pa.RecordBatch:
+    """The narrow rows of a batch, in its order; the ids themselves only where asked for."""
     columns = batch.columns
     rows = len(batch)
     request = columns["request_id"]
@@ -89,8 +89,9 @@ def narrow(shape: Shape, batch: Batch) -> pa.RecordBatch:
         "decision": _decisions(shape, score, state, klass, columns.get("decision"), rows),
         "class": klass,
         "bucket": _buckets(shape, columns, rows),
-        "id": ids.plain(request),
     }
+    if ids_too:
+        fields["id"] = ids.plain(request)
     for position, segment in enumerate(shape.segments):
         fields[f"s{position}"] = segment_codes(shape, segment, columns.get(segment), rows)
     for position, feature in enumerate(shape.parity):
@@ -223,14 +224,22 @@ def segment_codes(
 def coded(values: pa.Array, vocabulary: Sequence[str], null: int) -> NDArray[np.int64]:
     """Place of each value in `vocabulary`; its length for any other value, `null` for NULL."""
     spelled = text(values)
-    places = pc.index_in(spelled.dictionary, value_set=pa.array(vocabulary, pa.string()))
-    table = places.fill_null(len(vocabulary)).to_numpy(zero_copy_only=False)
-    lookup = np.append(table.astype(np.int64), null)
+    table = places(spelled, vocabulary)
+    lookup = np.append(table, null)
     indices = spelled.indices
     if spelled.null_count:  # widened first: int8 indices need not hold one more
         indices = indices.cast(pa.int32()).fill_null(len(table))
     codes: NDArray[np.int64] = lookup[indices.to_numpy()]
     return codes
+
+
+def places(spelled: pa.DictionaryArray, vocabulary: Sequence[str]) -> NDArray[np.int64]:
+    """Place in `vocabulary` of each value of a column's dictionary; its length for any other."""
+    found = pc.index_in(spelled.dictionary, value_set=pa.array(vocabulary, pa.string()))
+    table: NDArray[np.int64] = (
+        found.cast(pa.int64()).fill_null(len(vocabulary)).to_numpy(zero_copy_only=False)
+    )
+    return table
 
 
 def _comparable(values: pa.Array | None, rows: int) -> pa.Array:

@@ -60,28 +60,33 @@ def pair(champion: Identity, challenger: Identity) -> Pairing:
     check = np.concatenate((champion.check, challenger.check))
     has_id = np.concatenate((champion.has_id, challenger.has_id))
     rows = np.arange(n_a + n_b) if has_id.all() else np.flatnonzero(has_id)
-    first, second, rest = _neighbours(key, check, rows, n_a)
+    first, second, rest = _neighbours(key, rows, n_a)
     result.challenger_of[first] = second - n_a
-    result.champion_of[second - n_a] = first
+    # verified in the champion's order, in which a random access is nearly a sequential one
+    mine = np.flatnonzero(result.challenger_of >= 0)
+    theirs = result.challenger_of[mine]
+    wrong = champion.check[mine] != challenger.check[theirs]
+    if wrong.any():
+        result.challenger_of[mine[wrong]] = -1
+        rest = np.union1d(rest, np.concatenate((mine[wrong], theirs[wrong] + n_a)))
+        mine, theirs = mine[~wrong], theirs[~wrong]
+    result.champion_of[theirs] = mine
     if len(rest):
         _settle(rest, key, check, champion, challenger, result)
     return result
 
 
-def _neighbours(
-    key: NDArray[np.uint64], check: NDArray[np.uint64], rows: Ints, n_a: int
-) -> tuple[Ints, Ints, Ints]:
-    """Rows that pair one to one, and the rest that shares its hash with some other row."""
+def _neighbours(key: NDArray[np.uint64], rows: Ints, n_a: int) -> tuple[Ints, Ints, Ints]:
+    """Rows of either side that share their hash with no other, and the rest that does."""
     bits = np.uint64(max(len(key), 2).bit_length())
     low = (np.uint64(1) << bits) - np.uint64(1)
     packed = (key if len(rows) == len(key) else key[rows]) & ~low
-    packed |= rows.astype(np.uint64)
+    packed |= rows.view(np.uint64)
     packed.sort()
     at = np.flatnonzero((packed[1:] ^ packed[:-1]) <= low)  # neighbours with equal hash bits
-    first = (packed[at] & low).astype(np.int64)
-    second = (packed[at + 1] & low).astype(np.int64)
+    first = (packed[at] & low).view(np.int64)
+    second = (packed[at + 1] & low).view(np.int64)
     good = (first < n_a) & (second >= n_a)
-    good &= check[first] == check[second]
     crowded = np.flatnonzero(at[1:] == at[:-1] + 1)  # neighbourhoods of more than two
     good[crowded] = False
     good[crowded + 1] = False

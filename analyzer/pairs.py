@@ -53,7 +53,7 @@ def _spool(slot: Slot, side: Side, parts: int, folder: Path) -> Spool:
     rollout = slot.shape.rollout
     files = slot.files[side]
     for batch in read(rollout, side, files, columns, slot.start - slack, slot.end + slack):
-        spool.add(narrow(slot.shape, batch))
+        spool.add(narrow(slot.shape, batch, ids_too=side == "champion"))
     return spool
 
 

@@ -22,13 +22,13 @@ class Rows:
             for name in table.schema.names
             if name != "id" and not name.startswith("p")
         }
-        self.ids = table["id"]
+        self.ids = table["id"] if "id" in table.schema.names else None
         self.parity = {n: table[n] for n in table.schema.names if n.startswith("p")}
         ts = self.columns["ts"]
         if not bool(np.all(ts[1:] >= ts[:-1])):
             order = np.argsort(ts, kind="stable")
             self.columns = {name: column[order] for name, column in self.columns.items()}
-            self.ids = self.ids.take(pa.array(order))
+            self.ids = self.ids.take(pa.array(order)) if self.ids else None
             self.parity = {n: c.take(pa.array(order)) for n, c in self.parity.items()}
 
     def __getitem__(self, name: str) -> NDArray[Any]:
@@ -44,7 +44,10 @@ class Rows:
         )
 
     def ids_at(self, rows: Ints) -> pa.Array:
-        """Request ids of a few rows; `take` on the whole chunked column would copy all of it."""
+        """Request ids of a few rows, of a side that keeps them; `take` on the whole chunked column
+        would copy all of it.
+        """
+        assert self.ids is not None
         return pa.array([self.ids[int(row)].as_py() for row in rows], self.ids.type)
 
     def _others(self, rows: Ints) -> list[NDArray[Any]]:
