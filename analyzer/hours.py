@@ -48,7 +48,7 @@ class Tally:
         self.grouping = Grouping(slot.shape, hours, largest)
         self.segments = {model: SegmentSums(self.grouping, hours) for model in (*SIDES, "pair")}
         self.minutes = {model: MinuteSums(hours * 60) for model in self.segments}
-        self.fine = FineHours()
+        self.fine = FineHours(slot.shape.frozen)
         self.latency = MinuteLatency()
         self.coverage: dict[str, Ints] = {
             name: np.zeros(hours, dtype=np.int64)
@@ -147,8 +147,8 @@ class Tally:
             "minutes": _minute_table(slot, self.minutes),
             "minute_latency": self.latency.table(),
             **_segment_tables(slot, self.segments),
-            "fine_hours": self.fine.table(slot, ("champion", "challenger")),
-            "differences": self.fine.differences(slot),
+            "fine_hours": self.fine.table(SIDES),
+            "differences": self.fine.differences(),
         }
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
@@ -10,13 +11,16 @@ from numpy.typing import NDArray
 
 from analyzer.errors import LogError
 
+if TYPE_CHECKING:
+    import polars as pl
+
 BUCKETS = 256
 _M1 = np.uint64(0xBF58476D1CE4E5B9)
 _M2 = np.uint64(0x94D049BB133111EB)
 _GOLDEN = np.uint64(0x9E3779B97F4A7C15)
-_KNUTH = np.uint64(6364136223846793005)
-_ALL = np.uint64(0xFFFFFFFFFFFFFFFF)
-_8, _27, _30, _31, _32, _64 = (np.uint64(n) for n in (8, 27, 30, 31, 32, 64))
+_27, _30, _31 = (np.uint64(n) for n in (27, 30, 31))
+_MASKS = np.array([(1 << 8 * n) - 1 for n in range(9)], dtype=np.uint64)
+"""What keeps the first n bytes of a word."""
 
 Hashes = NDArray[np.uint64]
 
@@ -24,36 +28,24 @@ Hashes = NDArray[np.uint64]
 def pairing_keys(ids: pa.Array, as_text: bool) -> tuple[Hashes, Hashes]:
     """Two independent 64-bit hashes of each request id (0, 0 for NULL).
 
-    They live only inside one scan, so any good hash will do. A false pair needs more than 104
+    They live only inside one scan, so any fast hash will do. A false pair needs more than 104
     equal bits (`pairing`): below 1e-15 for 1e8 requests; ids that are integers cannot collide
     on both. as_text: one log holds integers and the other text, so compare their spelling.
     """
+    series = _series(ids, as_text)
+    return series.hash(seed=1).to_numpy(), series.hash(seed=2).to_numpy()
+
+
+def _series(ids: pa.Array, as_text: bool) -> pl.Series:
+    import polars as pl  # here: who only reads profiles need not wait for it
+
     if as_text or not pa.types.is_uint64(ids.type):
         ids = plain(ids)
     else:  # the same bits, so that ids that fit equal those of a log that writes int64
         ids = ids.cast(pa.int64(), safe=False)
-    if as_text or not pa.types.is_integer(ids.type):
-        key, check = _text_keys(ids.cast(pa.large_string()))
-    else:
-        check = ids.fill_null(0).to_numpy().view(np.uint64).copy()
-        key = _mix(check + _GOLDEN)
-    if ids.null_count:
-        missing = np.asarray(ids.is_null())
-        key[missing] = 0
-        check[missing] = 0
-    return key, check
-
-
-def _text_keys(ids: pa.Array) -> tuple[Hashes, Hashes]:
-    """One hash as `buckets` has it; the other multiplies word by word (Knuth's multiplier)."""
-    length = _lengths(ids)
-    key = _seeds(length)
-    check = length.astype(np.uint64)
-    for rows, word in _words(ids, length):
-        key[rows] = _mix((key[rows] ^ word) + _GOLDEN)
-        state = (check[rows] ^ word) * _KNUTH
-        check[rows] = state ^ (state >> _32)
-    return key, check
+    series = pl.from_arrow(ids.cast(pa.string()) if as_text else ids)
+    assert isinstance(series, pl.Series)
+    return series
 
 
 def plain(ids: pa.Array) -> pa.Array:
@@ -115,7 +107,9 @@ def _text_hash(units: pa.Array) -> Hashes:
     length = _lengths(units)
     state = _seeds(length)
     for rows, word in _words(units, length):
-        state[rows] = _mix((state[rows] ^ word) + _GOLDEN)
+        word ^= state[rows]
+        word += _GOLDEN
+        state[rows] = _mix(word)
     return state
 
 
@@ -154,16 +148,14 @@ def _words(
     # an unaligned view: element i is the 8 bytes from i on
     words = np.ndarray((len(padded) - 7,), dtype="<u8", buffer=padded, strides=(1,))
     starts = offsets[:-1] - first
-    shortest = int(length.min(initial=0))
-    done = 0
-    while done + 8 <= shortest:
-        yield slice(None), words[starts + done]
-        done += 8
-    active = np.flatnonzero(length > done)
-    while len(active):
-        word = words[starts[active] + done]
-        left = np.minimum(length[active] - done, 8).astype(np.uint64)
-        word &= _ALL >> (_64 - left * _8)
-        yield active, word
-        done += 8
-        active = active[length[active] > done]
+    shortest, longest = int(length.min(initial=0)), int(length.max(initial=0))
+    for done in range(0, longest, 8):
+        if shortest > done:
+            rows: slice | NDArray[np.int64] = slice(None)
+            word, left = words[starts + done], length - done
+        else:
+            rows = np.flatnonzero(length > done)
+            word, left = words[starts[rows] + done], length[rows] - done
+        if shortest < done + 8:
+            word &= _MASKS[np.minimum(left, 8)]
+        yield rows, word

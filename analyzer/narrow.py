@@ -279,9 +279,12 @@ class Spool:
                 self._stack.enter_context(pa.ipc.new_stream(str(path), batch.schema))
                 for path in self._paths
             ]
-        part = batch["key"].to_numpy() % np.uint64(self.parts)
+        part = (batch["key"].to_numpy() % np.uint64(self.parts)).astype(np.uint16)
+        batch = batch.take(pa.array(np.argsort(part, kind="stable")))  # once, not once a part
+        bounds = np.concatenate(([0], np.cumsum(np.bincount(part, minlength=self.parts))))
         for number, writer in enumerate(self._writers):
-            writer.write_batch(batch.filter(pa.array(part == number)))
+            low = int(bounds[number])
+            writer.write_batch(batch.slice(low, int(bounds[number + 1]) - low))
 
     def _taken(self) -> pa.Table | None:
         kept, self._kept = self._kept, []
@@ -297,6 +300,6 @@ class Spool:
             if not path.exists():
                 yield None
                 continue
-            with pa.OSFile(str(path), "rb") as source, pa.ipc.open_stream(source) as stream:
-                yield stream.read_all()
+            with pa.memory_map(str(path)) as source, pa.ipc.open_stream(source) as stream:
+                yield stream.read_all()  # mapped: only the columns that are copied take memory
             path.unlink()

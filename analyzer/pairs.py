@@ -22,15 +22,23 @@ from analyzer.rows import Rows
 from analyzer.slot import Slot
 from analyzer.window import MINUTE
 
-PART_ROWS = 2_000_000
+PIECE = 32_768
+"""Rows made narrow at a time: a column of them is small enough for the second-level cache, and
+for malloc to give the same memory again (larger arrays are mapped and faulted in anew)."""
+
+WHOLE_ROWS = 2_000_000
 """Rows a side above which a slot is split by request id, part by part through files."""
+
+PART_ROWS = 1_000_000
+"""Rows a side of such a part, about."""
 
 
 def pair_tables(slot: Slot) -> Tables:
     """All tables but those of features. A slot too large for memory is split by request id;
     the parts' tables add up.
     """
-    parts = max(1, -(-max(slot.rows(side) for side in SIDES) // PART_ROWS))
+    largest = max(slot.rows(side) for side in SIDES)
+    parts = -(-largest // PART_ROWS) if largest > WHOLE_ROWS else 1
     try:
         with tempfile.TemporaryDirectory(prefix="analyzer-") as folder:
             spools = {side: _spool(slot, side, parts, Path(folder)) for side in SIDES}
@@ -53,7 +61,8 @@ def _spool(slot: Slot, side: Side, parts: int, folder: Path) -> Spool:
     rollout = slot.shape.rollout
     files = slot.files[side]
     for batch in read(rollout, side, files, columns, slot.start - slack, slot.end + slack):
-        spool.add(narrow(slot.shape, batch, ids_too=side == "champion"))
+        for piece in batch.pieces(PIECE):
+            spool.add(narrow(slot.shape, piece, ids_too=side == "champion"))
     return spool
 
 

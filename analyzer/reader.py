@@ -28,6 +28,9 @@ if TYPE_CHECKING:
     from analyzer.selection import Select
 
 BATCH_ROWS = 131_072
+GROUP_VALUES = 8_000_000
+"""Values of a row group that are decoded at once: 32 to 64 MB."""
+
 PARTITION_DAYS = ("date", "dt", "day")
 """Hive partitions that name the day of their rows."""
 
@@ -44,6 +47,12 @@ class Batch:
 
     def __len__(self) -> int:
         return len(self.ts)
+
+    def pieces(self, rows: int) -> Iterator[Batch]:
+        """The batch cut into batches of at most so many rows; nothing is copied."""
+        for low in range(0, len(self), rows):
+            columns = {name: values.slice(low, rows) for name, values in self.columns.items()}
+            yield Batch(self.ts[low : low + rows], columns)
 
 
 def read(
@@ -136,15 +145,25 @@ def _raw_batches(
     parquet = pq.ParquetFile(source, read_dictionary=texts, metadata=footer.metadata)
     chosen = [index for index, group in enumerate(file.groups) if group in groups]
     with _selector(log) as select:
-        for batch in chain.from_iterable(
-            parquet.iter_batches(BATCH_ROWS, row_groups=[index], columns=stored, use_threads=False)
-            for index in chosen
-        ):
+        for batch in chain.from_iterable(_group(parquet, index, stored) for index in chosen):
             full = {c: pa.repeat(value, len(batch)) for c, value in constants.items()}
             full.update({c: batch.column(c) for c in stored})
             if select is not None:
                 full = select(file.name, {c: full[c] for c in filters}, full)
             yield full
+
+
+def _group(parquet: pq.ParquetFile, index: int, columns: list[str]) -> Iterator[pa.RecordBatch]:
+    """One row group in batches. Decoding it at once is up to a quarter faster than a stream of
+    batches, and not done where it would take much memory.
+    """
+    if parquet.metadata.row_group(index).num_rows * len(columns) > GROUP_VALUES:
+        yield from parquet.iter_batches(
+            BATCH_ROWS, row_groups=[index], columns=columns, use_threads=False
+        )
+    else:
+        group = parquet.read_row_group(index, columns=columns, use_threads=False)
+        yield from group.to_batches(max_chunksize=BATCH_ROWS)
 
 
 def _selector(log: Log) -> AbstractContextManager[Select | None]:

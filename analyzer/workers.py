@@ -9,6 +9,7 @@ from contextlib import contextmanager
 
 from analyzer.errors import StoreError
 from analyzer.halves import Half, half_of
+from analyzer.memory import keep_freed_memory
 from analyzer.slot import Slot
 
 SMALL = 200_000
@@ -28,8 +29,8 @@ def team(jobs: int, executor: Executor | None, rows: int) -> Iterator[Executor |
         return
     # the server imports the kernels once; forking this process, with Arrow's threads, is unsafe
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["analyzer.halves"])
-    pool = ProcessPoolExecutor(jobs, mp_context=context)
+    context.set_forkserver_preload(["analyzer.halves", "polars"])
+    pool = ProcessPoolExecutor(jobs, mp_context=context, initializer=keep_freed_memory)
     try:
         for _ in range(jobs):
             pool.submit(ready)

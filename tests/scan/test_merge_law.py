@@ -56,6 +56,7 @@ def test_a_slot_split_into_parts_gives_the_same_bytes(
     shape = scan._shape(rollout, policy.load(), messy_book.store.frozen(), files)
     start = sorted(messy_book.store.manifests())[1]
     whole = halves.half_of(scan._slot(shape, files, start), "pairs")
+    monkeypatch.setattr(pairs, "WHOLE_ROWS", 150)
     monkeypatch.setattr(pairs, "PART_ROWS", 150)
     parts = halves.half_of(scan._slot(shape, files, start), "pairs")
     assert whole.keys() == parts.keys()
