@@ -15,8 +15,7 @@ from analyzer.histogram import Kind
 from analyzer.logs import NOTHING, SIDES, LogFile, Side, has_column
 from analyzer.narrow import Shape
 from analyzer.slot import Slot
-from analyzer.tallies import MINUTE
-from analyzer.window import HOUR, Window
+from analyzer.window import HOUR, MINUTE, Window
 
 Files = Mapping[Side, list[LogFile]]
 
