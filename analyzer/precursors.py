@@ -6,126 +6,333 @@ Input are plain arrays of hourly counts, so nothing here knows of the store. Wor
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
-from msgspec import Struct
-from numpy.typing import NDArray
+from msgspec import structs
 
-Floats = NDArray[np.float64]
-Ints = NDArray[np.int64]
-Bools = NDArray[np.bool_]
+from analyzer.comparison import Plan, make_plan, when
+from analyzer.hidden import find_hidden
+from analyzer.onset import Series, first_shift
+from analyzer.precursor_records import (
+    FeatureCounts,
+    Finding,
+    Floats,
+    Hours,
+    Ints,
+    Label,
+    Precursor,
+    Precursors,
+)
+from analyzer.same_hours import coarse_cells, window_sums
+from analyzer.stats.multiplicity import benjamini_hochberg
+from analyzer.stats.psi import MINIMUM_NULL_WINDOWS
+from analyzer.stats.shifted import WindowPsi, drift_scores, pooled_p, window_psi
+from analyzer.window import HOUR, show
 
-Label = Literal["leads", "coincides", "follows", "drifts, score unmoved", "unmoved", "undecided"]
-Special = Literal["null", "unseen", "stale", "out of range"]
+__all__ = ["FeatureCounts", "Finding", "Hours", "Precursor", "Precursors", "find_precursors"]
+
+ORDER: tuple[Label, ...] = (
+    "leads",
+    "coincides",
+    "follows",
+    "drifts, score unmoved",
+    "undecided",
+    "unmoved",
+)
+CARRIES = 0.02
+"""Share of the score shift below which a feature's drift is said not to have moved the score."""
+
+SPARKLINE = 48
 
 
 @dataclass(frozen=True, eq=False)
-class FeatureCounts:
-    """Hourly counts of one feature: hours x cells.
+class _Measured:
+    """One feature: coarse counts, their reference per hour, and scores of all windows."""
 
-    cells: a label per column. A numeric feature has its frozen reference cells in ascending order,
-    then (any of) "below", "above", "null", "nan", "+inf", "-inf", as in `analyzer.histogram`; a
-    categorical one its frozen vocabulary, then "(other)" and "null": `special` is how many of the
-    last columns are such. score_mean: mean score of the reference's rows in each cell, NaN where
-    there are none; None when it was not measured. label: what people call the feature.
-    """
-
-    name: str
-    kind: Literal["numeric", "categorical"]
-    cells: tuple[str, ...]
-    special: int
-    counts: Ints
-    score_mean: Floats | None = None
-
-
-@dataclass(frozen=True, eq=False)
-class Hours:
-    """The grid that all features share. Hour i starts at start + i h, microseconds UTC.
-
-    hour_of_week: 0 to 167 in the declared time zone. clean: hours that may serve as reference or
-    null window. onset_low, onset_high: interval of the onset, microseconds UTC; end: where the
-    incident ended. score_shift: mean score after the onset minus reference, None when unknown.
-    """
-
-    start: int
-    hour_of_week: Ints
-    clean: Bools
-    onset_low: int
-    onset_high: int
-    end: int
-    score_shift: float | None = None
-
-
-class Finding(Struct, frozen=True, kw_only=True):
-    """What quantile cells hide: NULLs, unseen values, a value that stood still, out of range."""
-
-    feature: str
-    what: Special
-    rows: int
-    of: int
-    share: float
-    share_reference: float
-    q: float | None
-    first: str | None
-    when: Label
-    sentence: str
-
-
-class Precursor(Struct, frozen=True, kw_only=True):
-    """One feature: how far it lay from the same hours of earlier clean weeks before the onset.
-
-    psi: raw; debiased: less what chance alone gives; p: rank among past clean windows pooled over
-    features, None with fewer than 28; q: p adjusted for the number of features; psi_after: the
-    same from the onset on, with its own q_after. first: first drifting hour with its interval.
-    carried: share of the score shift that the feature's change of distribution carries by itself;
-    None when it was not measured. hourly: PSI-weighted drift per hour for a sparkline.
-    """
-
-    feature: str
-    rank: int
-    label: Label
-    psi: float | None
-    debiased: float | None
-    p: float | None
-    q: float | None
-    psi_after: float | None
-    q_after: float | None
-    cells: int
-    rows: int
-    rows_reference: int
-    first: str | None
-    first_low: str | None
-    first_high: str | None
-    carried: float | None
-    sparkline: list[float | None]
-    sentence: str
-
-
-class Precursors(Struct, frozen=True, kw_only=True):
-    """All features, those that drifted first at the top, and the findings that cells hide.
-
-    before, after: windows (UTC text); weeks: earlier clean weeks in the reference; null_windows:
-    past windows behind the empirical p; ranking_only: too few of them for a p. left_after_top_two:
-    share of the score shift that the two strongest features leave; never forced to add up.
-    """
-
-    before: tuple[str, str]
-    after: tuple[str, str]
-    weeks: int
-    null_windows: int
-    ranking_only: bool
-    features: list[Precursor]
-    findings: list[Finding]
-    left_after_top_two: float | None
-    refusal: str
-    sentences: list[str]
+    feature: FeatureCounts
+    coarse: Ints
+    reference: Ints
+    before: WindowPsi
+    after: WindowPsi
+    scores: tuple[float, float]
+    past: tuple[Floats, Floats]
 
 
 def find_precursors(
     hours: Hours, features: Sequence[FeatureCounts], *, q: float = 0.1
 ) -> Precursors:
-    """Compare every feature right before (and after) the onset with its own quiet past."""
-    raise NotImplementedError
+    """Compare every feature right before (and after) the onset with its own quiet past.
+
+    before = [onset's lower bound - L, lower bound), L at least 6 h and 20,000 rows; after = from
+    the upper bound on, at most 72 h; reference = the same hours of up to 4 earlier clean weeks
+    (fewer than 2: of clean days). PSI as `stats.shifted.window_psi`; p = rank of its score among
+    past clean windows pooled over features; q by Benjamini and Hochberg over features. Features
+    are ranked by label, then by the score shift they carry, then by first drifting hour.
+    Raises ValueError when the arrays do not fit the grid.
+    """
+    for feature in features:
+        if feature.counts.shape != (len(hours.hour_of_week), len(feature.cells)):
+            raise ValueError(f"{feature.name}: counts must be hours x cells")
+    plan = make_plan(hours, features)
+    if isinstance(plan, str):
+        return _refused(hours, plan)
+    measured = [_measure(plan, feature) for feature in features]
+    enough = [len(p) >= MINIMUM_NULL_WINDOWS for p in (plan.past, plan.past_after)]
+    p_before, q_before = _significance(measured, 0, enough[0])
+    _, q_after = _significance(measured, 1, enough[1])
+    found = [
+        _precursor(hours, plan, m, p_before[i], (q_before[i], q_after[i]), q)
+        for i, m in enumerate(measured)
+    ]
+    found.sort(key=_rank)
+    ranked = [structs.replace(f, rank=place + 1) for place, f in enumerate(found)]
+    hidden = find_hidden(hours, plan, features, q)
+    leading = [f for f in ranked if f.label == "leads" and f.carried is not None][:2]
+    left = 1 - sum(f.carried or 0.0 for f in leading) if leading else None
+    return Precursors(
+        before=_window(hours, plan.before, plan.before + plan.length),
+        after=_window(hours, plan.after, plan.after + plan.after_length),
+        weeks=plan.references.cycles if plan.references.weekly else 0,
+        null_windows=len(plan.past),
+        ranking_only=not enough[0],
+        features=ranked,
+        findings=hidden,
+        left_after_top_two=left,
+        refusal="",
+        sentences=_sentences(plan, ranked, enough[0], q),
+    )
+
+
+def _measure(plan: Plan, feature: FeatureCounts) -> _Measured:
+    """Coarse counts of a feature and how every window of them compares with its reference."""
+    held = feature.counts[: plan.before][plan.clean[: plan.before]].sum(axis=0)
+    coarse, _ = coarse_cells(feature.kind, feature.cells, feature.special, feature.counts, held)
+    reference = plan.references.reference(coarse)
+
+    def compare(starts: Sequence[int] | Ints, length: int) -> WindowPsi:
+        return window_psi(
+            window_sums(reference, starts, length), window_sums(coarse, starts, length)
+        )
+
+    before, after = (
+        compare([plan.before], plan.length),
+        compare([plan.after], plan.after_length),
+    )
+    past, now = drift_scores(compare(plan.past, plan.length), before)
+    past_after, now_after = drift_scores(compare(plan.past_after, plan.after_length), after)
+    scores = float(now[0]), float(now_after[0])
+    return _Measured(feature, coarse, reference, before, after, scores, (past, past_after))
+
+
+def _significance(
+    measured: Sequence[_Measured], which: int, enough: bool
+) -> tuple[list[float | None], list[float | None]]:
+    """Pooled empirical p and its adjusted value per feature, None where there is none."""
+    nothing: list[float | None] = [None] * len(measured)
+    if not enough or not measured:
+        return nothing, nothing
+    null = np.concatenate([m.past[which] for m in measured])
+    p = pooled_p(null, [m.scores[which] for m in measured])
+    known = np.flatnonzero(np.isfinite(p))
+    ps, qs = list(nothing), list(nothing)
+    adjusted = benjamini_hochberg(p[known]).p
+    for place, i in enumerate(known.tolist()):
+        ps[i], qs[i] = float(p[i]), float(adjusted[place])
+    return ps, qs
+
+
+def _precursor(
+    hours: Hours,
+    plan: Plan,
+    measured: _Measured,
+    p: float | None,
+    qs: tuple[float | None, float | None],
+    level: float,
+) -> Precursor:
+    """One feature's figures, its label and its sentence; `rank` is given later."""
+    early, late = (value is not None and value <= level for value in qs)
+    drifting = _drifting(hours, plan, measured, early) if early or late else None
+    carried = _carried(hours, plan, measured.feature)
+    label = _label(plan, qs, (early, late), drifting, carried)
+    raw, expected = float(measured.before.raw[0]), float(measured.before.expected[0])
+    after = float(measured.after.raw[0])
+    at, low, high = (_at(hours, hour) for hour in drifting or (None, None, None))
+    return Precursor(
+        feature=measured.feature.name,
+        rank=0,
+        label=label,
+        psi=_known(raw),
+        debiased=_known(raw - expected),
+        score=_known(measured.scores[0]),
+        p=p,
+        q=qs[0],
+        psi_after=_known(after),
+        q_after=qs[1],
+        cells=int(measured.before.cells[0]),
+        rows=int(measured.before.n_current[0]),
+        rows_reference=int(measured.before.n_reference[0]),
+        first=at,
+        first_low=low,
+        first_high=high,
+        carried=carried,
+        sparkline=_sparkline(plan, measured),
+        sentence=_said(measured.feature.name, label, raw, expected, qs[0], at, carried),
+    )
+
+
+def _known(value: float) -> float | None:
+    return value if math.isfinite(value) else None
+
+
+def _at(hours: Hours, hour: int | None) -> str | None:
+    return None if hour is None else show(hours.start + hour * HOUR)
+
+
+def _window(hours: Hours, start: int, end: int) -> tuple[str, str]:
+    return show(hours.start + start * HOUR), show(hours.start + end * HOUR)
+
+
+def _drifting(
+    hours: Hours, plan: Plan, measured: _Measured, early: bool
+) -> tuple[int, int, int] | None:
+    """First drifting hour and its interval [low, high), as hours of the grid; None if unknown.
+
+    The feature's counts become one series: the mean over rows of ln(q / p) of their cell, q the
+    drifted window and p its reference, in which the drift is a rise of the level.
+    """
+    windows = [(plan.after, plan.after_length)]
+    if early:
+        windows.append((plan.before, plan.length))
+    now = sum(window_sums(measured.coarse, [a], n)[0] for a, n in windows)
+    then = sum(window_sums(measured.reference, [a], n)[0] for a, n in windows)
+    b = len(now)
+    weights = np.log((now + 0.5) / (np.sum(now) + 0.5 * b)) - np.log(
+        (then + 0.5) / (np.sum(then) + 0.5 * b)
+    )
+    rows = measured.coarse.sum(axis=1).astype(np.float64)
+    means = np.divide(
+        measured.coarse @ weights, rows, out=np.full(len(rows), np.nan), where=rows > 0
+    )
+    return first_shift(plan.timeline(hours), Series(measured.feature.name, "", means, rows))
+
+
+def _carried(hours: Hours, plan: Plan, feature: FeatureCounts) -> float | None:
+    """Share of the score shift that the feature's change of distribution carries by itself.
+
+    sum_b (p1 - p0) mean_b over the feature's own cells, p1 from the onset on, p0 its reference,
+    mean_b the reference's mean score, divided by the score's shift. A cell without a mean counts
+    as the overall one.
+    """
+    if feature.score_mean is None or not hours.score_shift:
+        return None
+    reference = plan.references.reference(feature.counts)
+    then = window_sums(reference, [plan.after], plan.after_length)[0].astype(np.float64)
+    now = window_sums(feature.counts, [plan.after], plan.after_length)[0].astype(np.float64)
+    known = np.isfinite(feature.score_mean)
+    if not then.sum() or not now.sum() or not then[known].sum():
+        return None
+    overall = float(then[known] @ feature.score_mean[known]) / float(then[known].sum())
+    mean = np.where(known, feature.score_mean, overall)
+    return float((now / now.sum() - then / then.sum()) @ (mean - overall)) / hours.score_shift
+
+
+def _label(
+    plan: Plan,
+    qs: tuple[float | None, float | None],
+    moved: tuple[bool, bool],
+    drifting: tuple[int, int, int] | None,
+    carried: float | None,
+) -> Label:
+    if not any(moved):
+        return "undecided" if qs == (None, None) else "unmoved"
+    if carried is not None and abs(carried) < CARRIES:
+        return "drifts, score unmoved"
+    return "leads" if moved[0] else when(plan, drifting)
+
+
+def _sparkline(plan: Plan, measured: _Measured) -> list[float | None]:
+    """PSI of each hour against its reference, from 48 h before the onset to 48 h after it."""
+    chosen = slice(
+        max(plan.before + plan.length - SPARKLINE, 0),
+        min(plan.end, plan.before + plan.length + SPARKLINE),
+    )
+    raw = window_psi(measured.reference[chosen], measured.coarse[chosen]).raw
+    return [round(x, 4) if math.isfinite(x) else None for x in raw.tolist()]
+
+
+def _rank(found: Precursor) -> tuple[int, float, str, float, str]:
+    """Drifting features by label, carried shift and first hour; the others by their score."""
+    place, score = ORDER.index(found.label), -(found.score if found.score is not None else -1e9)
+    if found.label in ("undecided", "unmoved"):
+        return place, 0.0, "", score, found.feature
+    return place, -abs(found.carried or 0.0), found.first or "9999", score, found.feature
+
+
+def _said(
+    name: str,
+    label: Label,
+    raw: float,
+    expected: float,
+    q: float | None,
+    at: str | None,
+    carried: float | None,
+) -> str:
+    """The feature in a sentence: moved before, with or after, never "caused"."""
+    words = {
+        "leads": "drifted before the onset",
+        "coincides": "drifted with the onset",
+        "follows": "drifted only after the onset",
+        "drifts, score unmoved": "drifted, and the score did not move with it",
+        "undecided": "is ranked only",
+        "unmoved": "did not drift",
+    }
+    said = f"{name} {words[label]}"
+    if math.isfinite(raw):
+        said += f": PSI {raw:.4f} right before it, {expected:.4f} of it expected by chance"
+    if q is not None:
+        said += f", q {q:.3g}"
+    if at is not None:
+        said += f"; first drifting hour {at}"
+    if carried is not None and label not in ("unmoved", "undecided"):
+        said += f"; its change of distribution carries {carried:.0%} of the score shift"
+    return said
+
+
+def _refused(hours: Hours, reason: str) -> Precursors:
+    onset = show(hours.onset_low), show(hours.onset_high)
+    return Precursors(
+        before=onset,
+        after=onset,
+        weeks=0,
+        null_windows=0,
+        ranking_only=True,
+        features=[],
+        findings=[],
+        left_after_top_two=None,
+        refusal=reason,
+        sentences=[reason],
+    )
+
+
+def _sentences(plan: Plan, ranked: Sequence[Precursor], enough: bool, q: float) -> list[str]:
+    cycle = "weeks" if plan.references.weekly else "days; there are fewer than 2 clean weeks"
+    said = [
+        f"{len(ranked)} features, {plan.length} h right before the onset against the same hours of "
+        f"{plan.references.cycles} earlier clean {cycle}"
+    ]
+    if not enough:
+        said.append(
+            f"a ranking only: {len(plan.past)} clean windows of the past, "
+            f"{MINIMUM_NULL_WINDOWS} are needed for a p-value"
+        )
+        return said
+    leading = [f.feature for f in ranked if f.label == "leads"]
+    named = f": {', '.join(leading[:5])}{' ...' if len(leading) > 5 else ''}" if leading else ""
+    said.append(
+        f"{len(leading)} drifted before the onset and moved with the score{named} (at most "
+        f"{q:.0%} of the drifting ones expected to be chance, {len(plan.past)} clean windows)"
+    )
+    return said

@@ -29,7 +29,7 @@ CLIP = 5.0
 LEAST_AFTER = 3
 LEAST_BEFORE = 48
 WIDEST = 0.25
-RAMPS = {1: 0.0, 6: 2.0, 12: 2.0, 24: 2.0, 48: 2.0, 96: 6.0}
+RAMPS = {1: 0.0, 6: 3.0, 12: 3.0, 24: 3.0, 48: 3.0, 96: 8.0}
 """Points over which a shift may grow, and what 2 ln LR pays for it: 1 is a step."""
 
 EARLIER_GAIN = 3.84
@@ -299,13 +299,13 @@ def _located(
     width = len(values) + min(residuals.before, len(values))
     if high - low > WIDEST * width:
         return NotLocated(
-            f"onset not located: its interval spans {high - low + 1} points, more than "
-            f"{WIDEST:.0%} of the {width} looked at",
+            f"onset not located: its interval is wider than {WIDEST:.0%} of the {width} points "
+            f"looked at ({high - low + 1} points)",
             statistic,
             threshold,
         )
     first = int(np.flatnonzero(allowed)[0])
-    if residuals.level_known and likelihood[point] - likelihood[first] < EARLIER_GAIN:
+    if residuals.level_known and z[best][point] - z[1][first] < EARLIER_GAIN:
         return NotLocated(
             "onset not located: the shift was there when the range searched begins",
             statistic,
