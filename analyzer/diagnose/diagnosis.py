@@ -33,8 +33,9 @@ DIAGNOSIS_SCHEMA = 1
 class Diagnosis(Struct, frozen=True, kw_only=True):
     """One incident, as far as the logs can tell.
 
-    onsets: when each series moved, None where no series could be searched. precursors: features
-    by rank, None without an onset or features. densities: scores of both models and their
+    mix: by measure (`score` of the challenger, `difference`), one per dimension, baseline to
+    incident. onsets: when each series moved, None where no series could be searched. precursors:
+    features by rank, None without features. densities: scores of both models and their
     difference, in the incident and its baseline.
     """
 
@@ -51,7 +52,7 @@ class Diagnosis(Struct, frozen=True, kw_only=True):
     searches: list[Search]
     precursors: Precursors | None
     features: list[Feature]
-    mix: list[Mix]
+    mix: dict[str, list[Mix]]
     null_run: NullRun
     densities: list[Density]
     latency: list[Latency]

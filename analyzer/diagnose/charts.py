@@ -1,0 +1,151 @@
+"""What the report draws of a diagnosis: series, features, scores and latency, ready to be drawn."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+
+import numpy as np
+from numpy.typing import NDArray
+
+from analyzer.courses import percentiles
+from analyzer.diagnose.features import Counted, name_of
+from analyzer.diagnose.findings import Cell, Density, Feature, Hours, Latency, Series
+from analyzer.diagnose.history import History
+from analyzer.diagnose.series import TITLES, usual
+from analyzer.diagnose.windows import DAY, WEEK
+from analyzer.drift import Counts
+from analyzer.frozen import Bins
+from analyzer.histogram import SPECIAL_CELLS
+from analyzer.measure import fine_bins
+from analyzer.precursors import Precursors
+from analyzer.profiles import Profiles
+from analyzer.shapes import density, distribution
+from analyzer.window import Window, show
+
+DRAWN = 20
+"""Features whose distribution is drawn; of the others there is a sparkline."""
+
+SPARK_HOURS = 6
+Ints = NDArray[np.int64]
+
+
+def span(history: History, window: Window) -> Window:
+    """The time that charts show: a week before the incident to a day after it."""
+    held = history.calendar.held
+    return Window(max(held.start, window.start - WEEK), min(held.end, window.end + DAY))
+
+
+def series(history: History, window: Window) -> list[Series]:
+    """Every series over the charts' time, with what is usual at that hour of the week."""
+    calendar, shown_span = history.calendar, span(history, window)
+    quiet = calendar.clean.copy()
+    quiet[calendar.place(window.start) :] = False
+    part = slice(calendar.place(shown_span.start), calendar.place(shown_span.end))
+    found = []
+    for one in history.measured:
+        columns = {
+            "value": _plain(one.values[part].tolist()),
+            "usual": usual(one.values, calendar.hour_of_week, quiet)[part],
+            "n": _plain(one.n[part].tolist()),
+        }
+        title, unit = TITLES[one.name]
+        hours = Hours(start=show(shown_span.start), step_minutes=60, columns=columns)
+        found.append(Series(name=one.name, title=title, unit=unit, hours=hours))
+    return found
+
+
+def _plain(values: list[float]) -> list[float | None]:
+    return [x if math.isfinite(x) else None for x in values]
+
+
+def features(
+    history: History,
+    precursors: Precursors | None,
+    window: Window,
+    baseline: Window | None,
+    inside: Mapping[str, list[str]],
+) -> list[Feature]:
+    """A sparkline of every feature in order of rank; distributions of the first 20."""
+    if precursors is None:
+        return []
+    every = {name_of(one, history.counted): one for one in history.counted.values()}
+    found = []
+    old = baseline or Window(history.calendar.held.start, window.start)
+    for position, one in enumerate(precursors.features):
+        counted = every[one.feature]
+        cells = _distribution(history, counted, old, window) if position < DRAWN else []
+        found.append(
+            Feature(
+                feature=one.feature,
+                model=counted.key[0],
+                before=(show(old.start), show(old.end)),
+                after=(show(window.start), show(window.end)),
+                distribution=cells,
+                spark=_spark(history, window, one.sparkline),
+                inside=inside.get(counted.key[1], []),
+            )
+        )
+    return found
+
+
+def _spark(history: History, window: Window, hourly: list[float | None]) -> Hours:
+    """The charts' part of a sparkline, a point for every six hours."""
+    shown_span = span(history, window)
+    part = hourly[history.calendar.place(shown_span.start) : history.calendar.place(shown_span.end)]
+    values: list[float | None] = []
+    for first in range(0, len(part), SPARK_HOURS):
+        known = [x for x in part[first : first + SPARK_HOURS] if x is not None]
+        values.append(float(f"{sum(known) / len(known):.4g}") if known else None)
+    return Hours(
+        start=show(shown_span.start), step_minutes=60 * SPARK_HOURS, columns={"psi": values}
+    )
+
+
+def _distribution(history: History, one: Counted, before: Window, after: Window) -> list[Cell]:
+    windows = [
+        one.counts[history.calendar.place(w.start) : history.calendar.place(w.end)].sum(axis=0)
+        for w in (before, after)
+    ]
+    frozen = history.profiles.frozen
+    old, new = (_counts(one, frozen.bins.get(one.key[1]), counts) for counts in windows)
+    return distribution(frozen, one.key[1], old, new)
+
+
+def _counts(one: Counted, bins: Bins | None, counts: Ints) -> Counts:
+    """Cells of a window as drift counts them: numeric ones by the code of their first bin."""
+    if bins is not None and one.kind == "numeric":
+        inner = counts[: -len(SPECIAL_CELLS)]
+        below, above, null, nan, _, _ = counts[-len(SPECIAL_CELLS) :].tolist()
+        codes = (bins.starts[0] - 1, *bins.starts, bins.last + 1)
+        cells = np.asarray([below, *inner.tolist(), above], dtype=np.int64)
+        return Counts(codes, cells, null + nan, int(counts.sum()), 0, 0)
+    labels = one.cells[:-1]
+    return Counts(labels, counts[:-1], int(counts[-1]), int(counts.sum()), 0, 0)
+
+
+def densities(profiles: Profiles, window: Window, baseline: Window | None) -> list[Density]:
+    """Scores of both models and their paired difference, in the incident and its baseline."""
+    spans = {"": window, **({" before": baseline} if baseline else {})}
+    parts = {suffix: profiles.within(span) for suffix, span in spans.items()}
+    scores: dict[str, tuple[Ints, Ints]] = {}
+    pairs: dict[str, tuple[Ints, Ints]] = {}
+    for suffix, part in parts.items():
+        for side in ("champion", "challenger"):
+            _, code, n = fine_bins(part, side, "score")
+            scores[f"{side}{suffix}"] = (code, n)
+        table = part.table("differences")
+        pairs[f"pairs{suffix}"] = (
+            table["code"].to_numpy().astype(np.int64),
+            table["n"].to_numpy(),
+        )
+    found = [
+        density(profiles.frozen, "score", "scores", scores),
+        density(profiles.frozen, "difference", "difference", pairs),
+    ]
+    return [one for one in found if one is not None]
+
+
+def latency(profiles: Profiles, window: Window) -> list[Latency]:
+    """P50 and P99 of both models over the charts' time."""
+    return percentiles(profiles.within(window))

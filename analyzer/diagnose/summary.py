@@ -1,0 +1,186 @@
+"""The first screen, in plain words. It says over-represented and moved before, never why."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from analyzer.diagnose.findings import Coverage, DrillDown, Incident, NullRun, Search, Sentence
+from analyzer.onset import Onsets
+from analyzer.precursors import Precursors
+from analyzer.segments.finding import Segment, shown
+
+MOST = 3
+MEASURES = {
+    "difference": "the score difference",
+    "spread": "the spread of the score difference",
+    "flips": "the decisions that differ",
+    "latency": "latency",
+    "errors": "failed requests",
+}
+
+
+def summary(
+    incident: Incident,
+    coverage: Coverage,
+    onsets: Onsets | None,
+    searches: Sequence[Search],
+    precursors: Precursors | None,
+    null_run: NullRun,
+    drilldown: DrillDown | None,
+) -> list[Sentence]:
+    """What happened, since when, who was hit, what moved first, how sure, what was done."""
+    lines = [
+        Sentence(topic="what", text=_what(coverage, onsets, searches)),
+        Sentence(topic="when", text=_when(incident, onsets)),
+        Sentence(topic="who", text=_who(searches)),
+        Sentence(topic="first", text=_first(onsets, precursors)),
+        Sentence(topic="sure", text=_sure(searches, null_run, precursors, drilldown)),
+        Sentence(topic="done", text=_done(incident)),
+        Sentence(topic="time", text=_time(incident)),
+    ]
+    return lines
+
+
+def moved(onsets: Onsets | None) -> list[str]:
+    """Names of the series that moved, the earliest first."""
+    return list(onsets.order) if onsets is not None else []
+
+
+def picked(searches: Sequence[Search], mode: str) -> list[tuple[Search, Segment]]:
+    """Segments found in one mode, the clearest first, each predicate once."""
+    every = [
+        (search, segment)
+        for search in searches
+        if search.mode == mode and search.found is not None
+        for segment in search.found.segments
+    ]
+    every.sort(key=lambda pair: (-abs(pair[1].z), str(pair[1].where)))
+    seen = set()
+    found = []
+    for search, segment in every:
+        if segment.where not in seen:
+            seen.add(segment.where)
+            found.append((search, segment))
+    return found
+
+
+def _what(coverage: Coverage, onsets: Onsets | None, searches: Sequence[Search]) -> str:
+    lost = [line for line in coverage.lines if line.startswith("The challenger never answered")]
+    names = moved(onsets)
+    if names:
+        assert onsets is not None
+        first = next(o for o in onsets.series if o.series == names[0])
+        text = first.sentence[:1].upper() + first.sentence[1:] + "."
+        if len(names) > 1:
+            text += f" {len(names) - 1} more of {len(onsets.series)} series moved as well."
+    elif picked(searches, "change"):
+        text = "No series as a whole moved, but some segments differ from their baseline."
+    else:
+        text = "No series moved, and no segment differs from its baseline beyond chance."
+    return " ".join([*lost, text])
+
+
+def _when(incident: Incident, onsets: Onsets | None) -> str:
+    window = f"Looked at {incident.window[0]} to {incident.window[1]} ({incident.why})."
+    if incident.onset is None or incident.onset_interval is None:
+        reasons = sorted({o.refusal for o in onsets.series if o.refusal}) if onsets else []
+        why = f" ({reasons[0]})" if len(reasons) == 1 else ""
+        return f"Onset not located{why}. {window}"
+    low, high = incident.onset_interval
+    return f"Since {incident.onset}, somewhere in {low} to {high}. {window}"
+
+
+def _who(searches: Sequence[Search]) -> str:
+    found = picked(searches, "change")
+    if found:
+        listed = "; ".join(_said(search, segment) for search, segment in found[:MOST])
+        more = f" {len(found) - MOST} more are listed below." if len(found) > MOST else ""
+        return f"Over-represented against the baseline: {listed}.{more}"
+    changes = [s for s in searches if s.mode == "change"]
+    reasons = sorted({s.refusal for s in changes if s.refusal})
+    if reasons:
+        return f"No segment can be named: {'; '.join(reasons)}."
+    if changes:
+        return "No segment stands out against its baseline: what changed, changed everywhere alike."
+    return "Without a baseline it cannot be said whose divergence changed."
+
+
+def _said(search: Search, segment: Segment) -> str:
+    effect = segment.effect.value
+    size = f" by {effect:+.3g} {search.unit}" if effect is not None else ""
+    return (
+        f"{shown(segment.where, segment.hours)} in {MEASURES[search.measure]}{size} "
+        f"({segment.n:,} requests, {segment.support:.1%})"
+    )
+
+
+def _first(onsets: Onsets | None, precursors: Precursors | None) -> str:
+    parts = []
+    names = moved(onsets)
+    if names:
+        parts.append("Series, in the order in which they moved: " + ", ".join(names) + ".")
+    if precursors is not None and not precursors.refusal:
+        leading = [f.feature for f in precursors.features if f.label == "leads"]
+        leading += [f.feature for f in precursors.findings if f.when == "leads"]
+        leading = list(dict.fromkeys(leading))
+        if leading:
+            parts.append("Moved before it: " + ", ".join(leading[:5]) + ".")
+        else:
+            parts.append("No feature is known to have moved before it.")
+    elif precursors is not None:
+        parts.append(f"What features did before it cannot be said: {precursors.refusal}.")
+    return " ".join(parts) or "Nothing can be put in order."
+
+
+def _sure(
+    searches: Sequence[Search],
+    null_run: NullRun,
+    precursors: Precursors | None,
+    drilldown: DrillDown | None,
+) -> str:
+    tested = sum(s.found.cells_tested for s in searches if s.found is not None)
+    parts = [f"{tested:,} segments were tested, the false discovery rate is held at 1 %."]
+    if drilldown is not None and not drilldown.unit:
+        parts.append("No unit ids: rows count as independent.")
+    if precursors is not None and precursors.ranking_only:
+        parts.append("Too few clean windows for a p of drift: features are ranked only.")
+    parts.append(null_run.words)
+    return " ".join(parts)
+
+
+def _done(incident: Incident) -> str:
+    acts = [m for m in incident.diary if m.kind in ("trigger", "rollback", "weight", "phase")]
+    if not acts:
+        return "What was done is not recorded in the diary."
+    words = "; ".join(f"{m.at} {m.kind}{f' {m.text}' if m.text else ''}" for m in acts[-MOST:])
+    return f"The diary says: {words}."
+
+
+def _time(incident: Incident) -> str:
+    parts = []
+    for words, minutes in (
+        ("from onset to trigger", incident.minutes_onset_to_trigger),
+        ("from trigger to rollback", incident.minutes_trigger_to_rollback),
+        ("from onset to rollback", incident.minutes_onset_to_rollback),
+    ):
+        said = "not recorded" if minutes is None else spoken(minutes)
+        parts.append(f"{words} {said}")
+    text = "; ".join(parts)
+    took = incident.minutes_trigger_to_rollback
+    if took is not None:
+        kept = "kept" if took <= incident.objective_minutes else "missed"
+        text += f": the objective of {incident.objective_minutes:g} minutes was {kept}"
+    return text[:1].upper() + text[1:] + "."
+
+
+def spoken(minutes: float) -> str:
+    """A span of time as people say it.
+
+    >>> spoken(4.0), spoken(150.0), spoken(-30.0)
+    ('4 min', '2.5 h', '30 min earlier')
+    """
+    size = abs(minutes)
+    words = f"{size:.3g} min" if size < 120 else f"{size / 60:.3g} h"
+    if size >= 48 * 60:
+        words = f"{size / 1440:.3g} days"
+    return f"{words} earlier" if minutes < 0 else words

@@ -1,0 +1,213 @@
+"""Which time is the incident, with which it is compared, and what the diary says of it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from zoneinfo import ZoneInfo
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from analyzer.diagnose.findings import FoundBy
+from analyzer.diary import Event, incidents
+from analyzer.errors import ConfigError
+from analyzer.onset import Onsets
+from analyzer.profiles import Profiles
+from analyzer.store import Manifest
+from analyzer.window import HOUR, Window, parse, show
+
+DAY = 24 * HOUR
+WEEK = 7 * DAY
+TRIGGER_HOURS = 24
+"""A trigger belongs to a rollback when it fired within so many hours before it."""
+
+SEARCH_HOURS = 72
+"""How long before a rollback or a given window an onset is looked for."""
+
+HISTORY_WEEKS = 4
+LEAST_PAIRED = 0.5
+Bools = NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What is known of an incident before anything is measured.
+
+    window: to be diagnosed, None until the onset is found. search: where the onset may lie. found:
+    given, auto or rollback.
+    """
+
+    found: FoundBy
+    window: Window | None
+    search: Window
+    trigger: int | None
+    rollback: int | None
+
+
+def asked(
+    held: Window, events: Sequence[Event], incident: Window | None, auto: Window | bool
+) -> Asked:
+    """Resolve what the user asked for within `held`, the time that was profiled.
+
+    incident: a window given. auto: look for the onset everywhere (True) or within a window.
+    Neither: the diary's latest rollback. Raises ConfigError when there is none, or when the
+    window asked for was not profiled.
+    """
+    if incident is not None:
+        _within(incident, held)
+        trigger, rollback = _moments(events, incident.start - TRIGGER_HOURS * HOUR, incident.end)
+        first = max(incident.start - SEARCH_HOURS * HOUR, held.start)
+        return Asked("given", incident, Window(first, incident.end), trigger, rollback)
+    if auto:
+        span = held if isinstance(auto, bool) else auto
+        _within(span, held)
+        return Asked("auto", None, span, *_moments(events, span.start, span.end))
+    rollbacks = [e.at for e in events if e.kind == "rollback" and held.start < e.at]
+    if not rollbacks:
+        raise ConfigError(
+            "the diary names no rollback in the time that was profiled; say --incident START/END, "
+            "or --auto, or write it down with `analyzer event add rollback --at TIME`"
+        )
+    rollback = rollbacks[-1]
+    end = min(-(-rollback // HOUR) * HOUR, held.end)
+    first = max(end - SEARCH_HOURS * HOUR, held.start)
+    trigger, _ = _moments(events, first, rollback)
+    return Asked("rollback", None, Window(first, end), trigger, rollback)
+
+
+def _within(window: Window, held: Window) -> None:
+    if not window.overlaps(held.start, held.end):
+        raise ConfigError(
+            f"nothing of {window} was profiled (there is {held}); "
+            "scan those logs or name another window"
+        )
+
+
+def _moments(events: Sequence[Event], start: int, end: int) -> tuple[int | None, int | None]:
+    """First trigger and first rollback behind it in [start, end + a day]."""
+    rollback = next(
+        (e.at for e in events if e.kind == "rollback" and start < e.at <= end + DAY), None
+    )
+    until = end if rollback is None else rollback
+    trigger = next((e.at for e in events if e.kind == "trigger" and start <= e.at <= until), None)
+    return trigger, rollback
+
+
+def profiled(manifests: Sequence[Manifest]) -> Window:
+    """The time from the first slot's start to the last one's end."""
+    return Window(min(m.start for m in manifests), max(m.end for m in manifests))
+
+
+@dataclass(frozen=True, eq=False)
+class Calendar:
+    """The hours that were profiled: where in the week they lie, which hold pairs, which are clean.
+
+    clean: profiled, and without an incident in the diary. paired: half of the champion's requests
+    or more have a partner, or the champion was idle. One element an hour of `held`.
+    """
+
+    held: Window
+    hour_of_week: NDArray[np.int64]
+    clean: Bools
+    paired: Bools
+    pairs: NDArray[np.int64]
+
+    @classmethod
+    def of(cls, profiles: Profiles, events: Sequence[Event], zone: ZoneInfo) -> Calendar:
+        """The calendar of every slot that `profiles` touch."""
+        held = profiled(profiles.manifests)
+        hours = (held.end - held.start) // HOUR
+        known: Bools = np.zeros(hours, dtype=bool)
+        for m in profiles.manifests:
+            known[(m.start - held.start) // HOUR : (m.end - held.start) // HOUR] = True
+        clean = known.copy()
+        for start, end in incidents(events):
+            first, last = start, held.end if end is None else end
+            span = [max(0, (x - held.start) // HOUR) for x in (first, last + HOUR - 1)]
+            clean[span[0] : max(span)] = False
+        coverage = profiles.whole_slots("coverage")
+        at = (coverage["hour"].cast(pa.int64()).to_numpy() - held.start) // HOUR
+        champion, pairs = (
+            np.bincount(at, weights=coverage[name].to_numpy(), minlength=hours).astype(np.int64)
+            for name in ("champion_rows", "matched")
+        )
+        paired = known & (pairs >= champion * LEAST_PAIRED)
+        return cls(held, hours_of_week(held.start, HOUR, hours, zone), clean, paired, pairs)
+
+    def place(self, instant: int) -> int:
+        """Hour in which an instant lies; 0 for all that is earlier."""
+        return max(0, (instant - self.held.start) // HOUR)
+
+    def usable(self, window: Window) -> bool:
+        """Whether a window was profiled from end to end, is clean and holds pairs."""
+        if not self.held.holds(window.start, window.end):
+            return False
+        span = slice(self.place(window.start), self.place(window.end))
+        return bool((self.clean & self.paired)[span].all()) and bool(self.pairs[span].any())
+
+
+def hours_of_week(start: int, step: int, points: int, zone: ZoneInfo) -> NDArray[np.int64]:
+    """Per point of a grid the hour of the week where people live: 0 is Monday's first hour."""
+    hours = np.arange(start // HOUR, (start + points * step - 1) // HOUR + 1)
+    local = [datetime.fromtimestamp(int(hour) * 3600, zone) for hour in hours]
+    table = np.asarray([moment.weekday() * 24 + moment.hour for moment in local], dtype=np.int64)
+    found: NDArray[np.int64] = table[(start + np.arange(points) * step) // HOUR - hours[0]]
+    return found
+
+
+def baseline_of(window: Window, before: int, calendar: Calendar) -> tuple[Window | None, str]:
+    """A clean window of the same length that ends by `before`, and how it was chosen.
+
+    The same hours of the week, up to four weeks back; else of the same hours of the day; else
+    the time right before.
+    """
+    length = window.end - window.start
+    for step, limit, rule in (
+        (WEEK, HISTORY_WEEKS, "the same hours of the week, {n} earlier"),
+        (DAY, 6, "the same hours of the day, {n} earlier"),
+    ):
+        first = max(1, -(-(window.end - before) // step))
+        for back in range(first, first + limit):
+            found = Window(window.start - back * step, window.end - back * step)
+            if found.end <= before and calendar.usable(found):
+                n = f"{back} {'week' if step == WEEK else 'day'}{'s' * (back > 1)}"
+                return found, rule.format(n=n)
+    right_before = Window(before - length, before)
+    if calendar.usable(right_before):
+        return right_before, "the time right before"
+    return None, (
+        f"no clean time of {length // HOUR:,} h was profiled before {show(before)}: "
+        "the store begins at " + show(calendar.held.start)
+    )
+
+
+LEAST_PAIRS = 1_000_000
+SHORTEST, LONGEST = 2 * DAY, 14 * DAY
+
+
+def incident_window(question: Asked, onsets: Onsets, calendar: Calendar) -> tuple[Window, str]:
+    """The window to diagnose, whole hours, and why it is that one.
+
+    A given one as it is. Else from the onset to where the search ended (the rollback), at most
+    two days of it or as many as hold a million pairs, never more than 14; without an onset the
+    last 24 hours searched.
+    """
+    if question.window is not None:
+        return question.window, "given"
+    end = question.search.end
+    if onsets.at is None:
+        start = max(question.search.start, end - DAY)
+        return Window(start, end), "no onset was located: the last 24 h searched"
+    start = parse(onsets.at) // HOUR * HOUR
+    last = min(end, start + SHORTEST)
+    while last < min(end, start + LONGEST):
+        if calendar.pairs[calendar.place(start) : calendar.place(last)].sum() >= LEAST_PAIRS:
+            break
+        last = min(end, last + DAY)
+    to = "the rollback" if question.found == "rollback" else "the end of what was searched"
+    if last < end:
+        to = f"{(last - start) // HOUR} h later, which is enough to read"
+    return Window(start, last), f"from the onset to {to}"
