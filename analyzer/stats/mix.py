@@ -64,3 +64,44 @@ def decompose(
     mix = (w1 - w0) * ((m0 + m1) / 2 - (overall_0 + overall_1) / 2)
     within = (w0 + w1) / 2 * (m1 - m0)
     return Decomposition(overall_1 - overall_0, mix, within, w0, w1)
+
+
+def carried(n_before: ArrayLike, mean_before: ArrayLike, n_after: ArrayLike) -> float | Undefined:
+    """How far a mean moves when only the distribution over cells does.
+
+    sum_b (p1_b - p0_b) mean_b: means stay what they were before. A cell whose mean is NaN counts
+    as the mean of the others. Undefined when a window is empty or no mean is known. Oaxaca (1973),
+    Int. Econ. Rev. 14 (the composition term).
+
+    >>> round(carried([50, 50], [0.0, 1.0], [25, 75]), 6)
+    0.25
+    """
+    n0, m0, n1 = (np.asarray(x, dtype=np.float64).ravel() for x in (n_before, mean_before, n_after))
+    known = np.isfinite(m0)
+    if n0[known].sum() <= 0 or n1.sum() <= 0:
+        return Undefined("no rows in one window", float(min(n0.sum(), n1.sum())))
+    overall = float(n0[known] @ m0[known]) / float(n0[known].sum())
+    mean = np.where(known, m0, overall)
+    return float((n1 / n1.sum() - n0 / n0.sum()) @ (mean - overall))
+
+
+def carried_beyond(
+    n_before: ArrayLike, mean_before: ArrayLike, n_after: ArrayLike
+) -> float | Undefined:
+    """What a feature carries beyond others: tables of groups (joint cells of those) x its cells.
+
+    sum_g w1_g carried within g: the change of the feature's distribution *inside* each group,
+    weighted by the groups' shares after. A feature that only moves along with the others carries
+    nothing. Groups empty in a window are left out. Undefined when no group holds rows of both.
+
+    >>> n0, n1 = [[40, 10], [10, 40]], [[8, 2], [18, 72]]
+    >>> abs(round(carried_beyond(n0, [[0.0, 1.0], [0.0, 1.0]], n1), 9))
+    0.0
+    """
+    n0, m0, n1 = (np.atleast_2d(np.asarray(x, float)) for x in (n_before, mean_before, n_after))
+    share = n1.sum(axis=1) / max(float(n1.sum()), 1e-300)
+    parts = [carried(a, m, b) for a, m, b in zip(n0, m0, n1, strict=True)]
+    known = [(w, part) for w, part in zip(share, parts, strict=True) if isinstance(part, float)]
+    if not known:
+        return Undefined("no group holds rows of both windows")
+    return float(sum(w * part for w, part in known))
