@@ -2,7 +2,10 @@
 
 A candidate's score is z^2 less twice the logarithm of how many candidates have as many
 conditions: what it costs to name it. z^2, the gain in deviance, peaks at the true granularity;
-the cost settles near-ties for the shorter name (Rissanen, 1983, *Annals of Statistics* 11).
+the cost settles near-ties for the shorter name (Rissanen, 1983, *Annals of Statistics* 11). For the
+score all candidates share one design effect: with its own, half of every unit's rows would count as
+much as all of them, and a segment would fall apart into pieces. Whether a candidate holds at all
+is judged on its own.
 """
 
 from __future__ import annotations
@@ -53,6 +56,17 @@ class Standing:
             return Name(where)
         return Name(where, (int(self.hours[at, 0]), int(self.hours[at, 1])))
 
+    def inside(self, name: Name, n: Floats) -> NDArray[np.bool_]:
+        """Candidates with all conditions of `name` and fewer rows than its n (by group)."""
+        return np.asarray(self._holds(name) & (self.lattice.n < n).any(axis=1))
+
+    def _holds(self, name: Name) -> NDArray[np.bool_]:
+        held = np.ones(len(self.lattice.orders), dtype=bool)
+        for column, value in name.where:
+            here = (self.lattice.columns == column) & (self.lattice.values == value)
+            held &= here.any(axis=1)
+        return held
+
     def leaders(self, passing: NDArray[np.bool_]) -> Iterator[int]:
         """Passing candidates by score, one of each set of candidates with the same sums."""
         at = np.flatnonzero(passing)
@@ -69,11 +83,15 @@ class Standing:
 class Ledger:
     """Sums of the residual per candidate, kept up to date row by row.
 
-    residual: the fit's own array, which changes in place.
+    deff: of each candidate, for screening; shared: of the score. residual: the fit's own array,
+    which changes in place.
     """
 
-    def __init__(self, lattice: Lattice, rows: Rows, deff: Floats, residual: Floats) -> None:
+    def __init__(
+        self, lattice: Lattice, rows: Rows, deff: Floats, shared: float, residual: Floats
+    ) -> None:
         self.lattice, self.rows, self.deff, self.residual = lattice, rows, deff, residual
+        self.shared = shared
         self.dense = lattice.sums(residual, rows.squares(residual))
         counts = np.bincount(lattice.orders, minlength=lattice.order + 1)
         # a longer name never costs less, however few candidates have as many conditions
@@ -97,16 +115,24 @@ class Ledger:
         return self.lattice.margins(total), self.lattice.margins(squares)
 
     def whole(self) -> Moments:
-        """Moments of all rows per group."""
-        n, total, squares = self.rows.count(None, self.residual, self.rows.squares(self.residual))
-        return self.rows.moments(n, total, squares)
+        """Moments of all rows per group: every block holds each row once."""
+        total, squares = (
+            self.lattice.slots.groups(dense[0].reshape(-1, self.lattice.slots.width).sum(axis=0))
+            for dense in zip(*self.dense, strict=True)
+        )
+        return self.rows.moments(self.rows.n, total, squares)
 
     def standing(self) -> Standing:
         """Every candidate against its complement."""
         cells = self.rows.moments(self.lattice.n, *self.margins())
         effect, variance = contrast(cells, self.whole(), self.rows.groups.signs)
         z = z_of(effect, variance * self.deff)
-        return Standing(self.lattice, effect, z, two_sided_p(z), z * z - self.cost, None, cells)
+        return Standing(self.lattice, effect, z, two_sided_p(z), self.score(z), None, cells)
+
+    def score(self, z: Floats) -> Floats:
+        """Score of every candidate from its z on screening variances."""
+        found: Floats = z * z * self.deff / self.shared - self.cost
+        return found
 
 
 def z_of(effect: Floats, variance: Floats) -> Floats:

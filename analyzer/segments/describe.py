@@ -33,14 +33,15 @@ def describe(
 ) -> Found:
     """What a finished peel found; `table` and `outcome` are as they were given."""
     rows = peel.rows
-    picks = sorted(peel.picks, key=lambda pick: -abs(peel.alone(pick).z))
-    evidence = [peel.alone(pick) for pick in picks]
+    pairs = [(pick, peel.alone(pick)) for pick in peel.picks]
+    pairs.sort(key=lambda pair: -abs(pair[1].z))
+    picks, evidence = [pick for pick, _ in pairs], [alone for _, alone in pairs]
     corrected = peel.corrected(evidence)
     kept = [i for i in range(len(picks)) if corrected[i] <= peel.settings.q]
     writer = _Writer(peel, space, outcome, table)
     segments = tuple(writer.segment(picks[i], evidence[i], float(corrected[i])) for i in kept)
     offsets = writer.offsets([picks[i] for i in kept], [evidence[i] for i in kept])
-    mean = overall(rows)
+    mean = overall(peel.outcome)
     total = float(np.square(rows.whole).sum())
     left = float(np.square(peel.fit.residual).sum())
     return Found(
@@ -94,7 +95,7 @@ class _Writer:
         self.unmeasured = _unmeasured(peel.rows, table, outcome)
         within = self.rows.in_window
         self.window: Bools | None = within
-        self.size = self.rows.size()
+        self.size = self.rows.size
         n = self.rows.table.rows if within is None else int(np.count_nonzero(within))
         self.window_rows = n
         self.flips = outcome.flips
@@ -115,7 +116,7 @@ class _Writer:
 
     def segment(self, pick: Pick, alone: Evidence, p: float) -> Segment:
         """Everything about one segment."""
-        raw = self.peel.weigh(pick, self.rows.whole)
+        raw = self.peel.raw(pick)
         kept = self._in_window(pick.rows)
         n = len(kept)
         where, support = self.predicate(pick.name), n / self.window_rows
@@ -194,7 +195,7 @@ class _Writer:
         """Other shortest descriptions of the very same rows."""
         lattice = self.peel.ledger.lattice
         mine = rows_of(lattice, Name(pick.name.where))
-        n = self.rows.count(mine)[0]
+        n = self.rows.sums(mine, self.rows.whole[mine]).n
         same: list[Name] = []
         for at in np.flatnonzero((lattice.n == n).all(axis=1)).tolist():
             pairs = zip(lattice.columns[at].tolist(), lattice.values[at].tolist(), strict=True)
@@ -221,7 +222,7 @@ class _Writer:
 
     def _offset(self, parent: Name, children: list[Pick]) -> Offset:
         rows = rows_of(self.peel.ledger.lattice, parent)
-        effect = weigh(self.rows, self.rows.whole, rows)
+        effect = weigh(self.rows.sums(rows, self.rows.whole[rows]), self.peel.outcome)
         names = tuple(self.predicate(pick.name) for pick in children)
         where = self.predicate(parent)
         return Offset(

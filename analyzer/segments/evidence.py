@@ -6,9 +6,8 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
-from analyzer.segments.rows import Rows
+from analyzer.segments.rows import Sums
 from analyzer.stats.contrast import (
     Moments,
     clustered_variance,
@@ -19,8 +18,6 @@ from analyzer.stats.contrast import (
 )
 from analyzer.stats.result import Result
 
-Floats = NDArray[np.float64]
-Ints = NDArray[np.int64]
 MANY = math.inf
 """Degrees of freedom where rows stand for themselves: hundreds at least, the normal law."""
 
@@ -62,21 +59,22 @@ class Evidence:
         return interval(self.effect, self.variance, self.df, self.n, method)
 
 
-def weigh(rows: Rows, values: Floats, kept: Ints, scope: Ints | None = None) -> Evidence:
-    """Evidence for the rows `kept` against all others (of `scope`).
-
-    values: the outcome or what is left of it, whole numbers, one per row of the table.
-    """
+def weigh(part: Sums, whole: Sums) -> Evidence:
+    """Evidence for a segment's rows (part) against all others of the whole."""
+    rows = part.rows
+    inside, everything = part.moments, whole.moments
     signs = rows.groups.signs
-    inside = _moments(rows, values, kept)
-    whole = _moments(rows, values, scope)
-    effect, variance = contrast(inside, whole, signs)
-    independent = float(welch_variance(inside, whole))
+    effect, variance = contrast(inside, everything, signs)
+    independent = float(welch_variance(inside, everything))
     deff, df, clustered = 1.0, MANY, independent
     if rows.table.bucket is not None:
-        n, total = rows.by_bucket(kept, values[kept])
-        all_n, all_total = rows.by_bucket(scope, values if scope is None else values[scope])
-        clustered, buckets = clustered_variance(n, total, all_n, all_total, signs)
+        clustered, buckets = clustered_variance(
+            part.bucket_n,
+            part.bucket_total * rows.unit,
+            whole.bucket_n,
+            whole.bucket_total * rows.unit,
+            signs,
+        )
         df = float(buckets - 1)
         if independent > 0:
             deff = clustered / independent
@@ -84,25 +82,20 @@ def weigh(rows: Rows, values: Floats, kept: Ints, scope: Ints | None = None) -> 
     if independent == 0:
         clustered = float(variance)
     count = float(inside.n[list(rows.groups.window)].sum())
-    return Evidence(float(effect), clustered, inflation, deff, df, count, inside, whole - inside)
+    rest = everything - inside
+    return Evidence(float(effect), clustered, inflation, deff, df, count, inside, rest)
 
 
-def overall(rows: Rows) -> Result:
+def overall(whole: Sums) -> Result:
     """The signed mean of all rows with its interval: the level, the change, the arms apart."""
+    rows, sums = whole.rows, whole.moments
     signs = np.asarray(rows.groups.signs, dtype=np.float64)
-    sums = _moments(rows, rows.whole, None)
     value = float((sums.mean + rows.centres) @ signs)
     variance, df = float((sums.variance / sums.n).sum()), MANY
     if rows.table.bucket is not None:
-        n, total = rows.by_bucket(None, rows.whole)
+        n, total = whole.bucket_n, whole.bucket_total * rows.unit
         buckets = int(np.count_nonzero(n.any(axis=0)))
         share = (total - sums.mean[:, None] * n) / sums.n[:, None]
         variance = buckets / max(buckets - 1, 1) * float(np.square(signs @ share).sum())
         df = float(buckets - 1)
     return interval(value, variance, df, float(sums.n.sum()), "mean of all rows,")
-
-
-def _moments(rows: Rows, values: Floats, kept: Ints | None) -> Moments:
-    chosen = values if kept is None else values[kept]
-    n, total, squares = rows.count(kept, chosen, rows.squares(chosen))
-    return rows.moments(n, total, squares)

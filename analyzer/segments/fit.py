@@ -36,33 +36,50 @@ class Fit:
         self.residual = rows.whole.copy()
         self.atom = np.zeros(rows.table.rows, dtype=np.uint16)
         self.bits = [0]  # per atom: the sets it lies in
-        self.sets = 0
+        self.sets: list[Ints] = []
         self.effects: dict[Member, float] = {}
         self._fitted = np.zeros(1)
+        everything = rows.sums(None, rows.whole)
+        self._n, self._total = everything.n[None, :], everything.total[None, :]
+        self._scale = float(np.sqrt(everything.moments.squares.sum() / rows.table.rows))
 
     def know(self, rows: Ints) -> int:
         """Split the atoms by a new set of rows; returns its bit."""
-        bit, self.sets = self.sets, self.sets + 1
-        inside = self.atom[rows]
-        touched = np.flatnonzero(np.bincount(inside, minlength=len(self.bits)))
-        table = np.zeros(len(self.bits), dtype=np.uint16)
-        for old in touched:
-            table[old] = len(self.bits)
-            self.bits.append(self.bits[old] | 1 << bit)
+        bit = len(self.sets)
+        self.sets.append(rows)
+        before, inside = len(self.bits), self.atom[rows]
+        touched = np.flatnonzero(np.bincount(inside, minlength=before))
+        table = np.zeros(before, dtype=np.uint16)
+        table[touched] = before + np.arange(len(touched))
+        self.bits += [self.bits[old] | 1 << bit for old in touched]
         self.atom[rows] = table[inside]
         self._fitted = np.concatenate([self._fitted, self._fitted[touched]])
+        n, total = self._sums_of(rows, before)
+        self._n[touched] -= n
+        self._total[touched] -= total
+        self._n, self._total = np.vstack([self._n, n]), np.vstack([self._total, total])
         return bit
+
+    def _sums_of(self, rows: Ints, first: int) -> tuple[Floats, Floats]:
+        """Rows and sums of the outcome, (atoms from `first` on, groups), over some rows."""
+        size, group = len(self.rows.groups.signs), self.rows.group
+        code = self.atom[rows].astype(np.int64) - first
+        if group is not None:
+            code = code * size + group[rows]
+        cells = (len(self.bits) - first) * size
+        n = np.bincount(code, minlength=cells).reshape(-1, size)
+        total = np.bincount(code, weights=self.rows.whole[rows], minlength=cells)
+        return n.astype(np.float64), total.astype(np.float64).reshape(-1, size)
 
     def refit(self) -> tuple[Ints, Floats]:
         """Fit all effects together; returns the rows whose residual moved, and what it was."""
-        n, total = self._atoms()
+        n = self._n
         inside = {m: self._inside(m.bit) for m in self.effects}
         scope = {m: self._inside(m.scope) for m in self.effects}
         treated, signs = self.rows.groups.treated, self.rows.groups.signs
-        left = total.copy()
+        left = self._total.copy()
         for m, effect in self.effects.items():
             left[inside[m], treated] -= effect * n[inside[m], treated]
-        scale = float(np.sqrt(self.rows.squares(self.rows.whole).mean() * self.rows.square_unit))
         for _ in range(SWEEPS):
             moved = 0.0
             for m in self.effects:
@@ -70,7 +87,7 @@ class Fit:
                 self.effects[m] += step
                 left[inside[m], treated] -= step * n[inside[m], treated]
                 moved = max(moved, abs(step))
-            if moved * self.rows.unit <= 1e-9 * scale:
+            if moved * self.rows.unit <= 1e-9 * self._scale:
                 break
         return self._apply(inside)
 
@@ -81,30 +98,26 @@ class Fit:
         fitted = np.rint(fitted)
         change = fitted - self._fitted
         self._fitted = fitted
-        moved = (change != 0)[self.atom]
-        acted_on = self.rows.acted_on
-        if acted_on is not None:
-            moved &= acted_on
-        rows = np.flatnonzero(moved)
+        rows = self._rows_in(change != 0)
         old = self.residual[rows]
         self.residual[rows] = old - change[self.atom[rows]]
         return rows, old
+
+    def _rows_in(self, atoms: NDArray[np.bool_]) -> Ints:
+        """Rows of some atoms that effects act on; each is taken from the first set it lies in."""
+        first = np.array([(bits & -bits).bit_length() - 1 for bits in self.bits])
+        acted_on = self.rows.acted_on
+        found = [np.empty(0, dtype=np.int64)]
+        for bit in np.unique(first[atoms]).tolist():
+            rows = self.sets[bit]
+            kept = (atoms & (first == bit))[self.atom[rows]]
+            found.append(rows[kept] if acted_on is None else rows[kept & acted_on[rows]])
+        return np.concatenate(found)
 
     def _inside(self, bit: int | None) -> NDArray[np.bool_]:
         if bit is None:
             return np.ones(len(self.bits), dtype=bool)
         return np.array([bits >> bit & 1 == 1 for bits in self.bits])
-
-    def _atoms(self) -> tuple[Floats, Floats]:
-        """Rows and sums of the outcome, (atoms, groups)."""
-        size, group = len(self.rows.groups.signs), self.rows.group
-        code = self.atom.astype(np.int64)
-        if group is not None:
-            code = code * size + group
-        cells = len(self.bits) * size
-        n = np.bincount(code, minlength=cells).reshape(-1, size)
-        total = np.bincount(code, weights=self.rows.whole, minlength=cells).reshape(-1, size)
-        return n.astype(np.float64), total.astype(np.float64)
 
 
 def _contrast(

@@ -87,16 +87,20 @@ class Slots:
 
     codes: NDArray[Any] | None
     width: int
-    groups: Callable[[Ints], Ints]
+    groups: Callable[[NDArray[Any]], NDArray[Any]]
 
 
 @dataclass(frozen=True, eq=False)
 class Part:
-    """The candidates of one combination inside a block: `at` are positions in its margin."""
+    """The candidates of one combination inside a block: `at` are positions in its margin.
+
+    kept: the block's axes that make the margin; first: whether the block has no earlier part.
+    """
 
     block: int
-    drop: tuple[int, ...]
+    kept: tuple[int, ...]
     at: Ints
+    first: bool
 
 
 class Lattice:
@@ -175,20 +179,17 @@ class Lattice:
             for axes, count in zip(batch, counts, strict=True):
                 self.blocks.append(axes)
                 dense = count.astype(np.int64).reshape(*(a.width for a in axes), self.slots.width)
-                for size in range(1, len(axes) + 1):
-                    for kept in combinations(range(len(axes)), size):
-                        self._candidates(axes, dense, kept, supported)
+                for kept, margin in margins_of(dense, len(axes), self.order).items():
+                    self._candidates(axes, margin, kept, supported)
 
     def _candidates(
-        self, axes: tuple[Axis, ...], dense: Ints, kept: tuple[int, ...], supported: Supported
+        self, axes: tuple[Axis, ...], margin: Ints, kept: tuple[int, ...], supported: Supported
     ) -> None:
         columns = tuple(c for k in kept for c in axes[k].columns)
         key = tuple(sorted(columns))
         if len(columns) > self.order or key in self._done:
             return
         self._done.add(key)
-        drop = tuple(k for k in range(len(axes)) if k not in kept)
-        margin = dense.sum(axis=drop)
         n = self.slots.groups(margin)
         inside = tuple(slice(len(axes[k].values)) for k in kept)
         candidate = np.zeros(n.shape[:-1], dtype=bool)
@@ -208,7 +209,9 @@ class Lattice:
                 n.reshape(-1, n.shape[-1])[at],
             )
         )
-        self.parts.append(Part(len(self.blocks) - 1, drop, at))
+        block = len(self.blocks) - 1
+        first = not self.parts or self.parts[-1].block != block
+        self.parts.append(Part(block, kept, at, first))
 
     def _stacked(self) -> tuple[Ints, Ints, Ints]:
         groups = self.slots.groups(np.zeros((1, self.slots.width), dtype=np.int64)).shape[-1]
@@ -233,13 +236,14 @@ class Lattice:
     def margins(self, dense: Sequence[Floats]) -> Floats:
         """Sums per block made into sums per candidate, (candidates, slots)."""
         width = self.slots.width
-        if not self.parts:
-            return np.empty((0, width))
-        found = []
+        found = [np.empty((0, width))]
+        margins: dict[tuple[int, ...], Floats] = {}
         for part in self.parts:
             axes = self.blocks[part.block]
-            shaped = dense[part.block].reshape(*(a.width for a in axes), width)
-            found.append(shaped.sum(axis=part.drop).reshape(-1, width)[part.at])
+            if part.first:
+                shaped = dense[part.block].reshape(*(a.width for a in axes), width)
+                margins = margins_of(shaped, len(axes), self.order)
+            found.append(margins[part.kept].reshape(-1, width)[part.at])
         return np.concatenate(found)
 
     def _sum(
@@ -252,14 +256,12 @@ class Lattice:
         """Counts (without weights) and sums of one block, flat."""
         if arrays is None:
             arrays, slots = self.arrays, self.slots.codes
-        rows = len(arrays[0])
         cells = math.prod(axis.width for axis in axes) * self.slots.width
         totals = [np.zeros(cells) for _ in range(1 + len(weights))]
-        for start in range(0, rows, CHUNK):
+        for start in range(0, len(arrays[0]), CHUNK):
             keep = slice(start, start + CHUNK)
-            code = self._code(
-                axes, [a[keep] for a in arrays], None if slots is None else slots[keep]
-            )
+            chunk = [array[keep] for array in arrays]
+            code = self._code(axes, chunk, None if slots is None else slots[keep])
             if not weights:
                 totals[0] += np.bincount(code, minlength=cells)
             for total, weight in zip(totals[1:], weights, strict=True):
@@ -285,6 +287,40 @@ class Lattice:
             return [count(axes) for axes in blocks]
         with ThreadPoolExecutor(self.threads) as pool:
             return list(pool.map(count, blocks))
+
+
+def dense_sums(code: NDArray[Any], cells: int, *weights: Floats) -> list[Floats]:
+    """Rows and the sum of each weight per cell, chunk by chunk: `bincount` copies its codes.
+
+    >>> [x.tolist() for x in dense_sums(np.array([0, 1, 1]), 2, np.array([1.0, 2.0, 3.0]))]
+    [[1.0, 2.0], [1.0, 5.0]]
+    """
+    totals = [np.zeros(cells) for _ in range(1 + len(weights))]
+    for start in range(0, len(code), CHUNK):
+        keep = slice(start, start + CHUNK)
+        wide = code[keep].astype(np.int64)
+        totals[0] += np.bincount(wide, minlength=cells)
+        for total, weight in zip(totals[1:], weights, strict=True):
+            total += np.bincount(wide, weights=weight[keep], minlength=cells)
+    return totals
+
+
+def margins_of(dense: NDArray[Any], axes: int, order: int) -> dict[tuple[int, ...], NDArray[Any]]:
+    """Margins of `dense` (axes..., slots) over every combination of at most `order` axes.
+
+    Each is summed from the smallest margin that has one axis more.
+
+    >>> {k: v.tolist() for k, v in margins_of(np.array([[[1], [2]], [[3], [4]]]), 2, 1).items()}
+    {(0,): [[3], [7]], (1,): [[4], [6]]}
+    """
+    found = {tuple(range(axes)): dense}
+    for size in range(axes - 1, 0, -1):
+        for kept in combinations(range(axes), size):
+            wider = [tuple(sorted((*kept, k))) for k in range(axes) if k not in kept]
+            source = min(wider, key=lambda w: found[w].size)
+            (dropped,) = set(source) - set(kept)
+            found[kept] = found[source].sum(axis=source.index(dropped))
+    return {kept: margin for kept, margin in found.items() if len(kept) <= order}
 
 
 def _splits(columns: Columns) -> list[tuple[Columns, int]]:

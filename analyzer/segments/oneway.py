@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from analyzer.ids import BUCKETS
-from analyzer.segments.evidence import MANY
+from analyzer.segments.evidence import Evidence, weigh
 from analyzer.segments.finding import Value
-from analyzer.segments.lattice import Folded
-from analyzer.segments.rows import Floats, Rows
-from analyzer.stats.contrast import Moments, clustered_variance, contrast, interval, welch_variance
+from analyzer.segments.lattice import Folded, dense_sums
+from analyzer.segments.rows import Floats, Rows, Sums
+from analyzer.stats.contrast import Moments
 from analyzer.verdict import observed
 
 
@@ -21,92 +21,61 @@ from analyzer.verdict import observed
 class Margin:
     """The supported values of one column before anything is taken off.
 
-    variance: of each effect, over units where logged; df: its degrees of freedom. deff: over
-    units to independent rows, not below 1. size: sums of |outcome|, not centred.
+    deff: over units to independent rows, not below 1. size: sums of |outcome|, not centred.
     """
 
     sums: Moments
-    effect: Floats
-    variance: Floats
-    df: Floats
+    evidence: list[Evidence]
     deff: Floats
     size: Floats
 
 
 def margins(rows: Rows, folded: Sequence[Folded]) -> list[Margin]:
-    """The margin of every column; three passes over the rows each."""
-    squares, size = rows.squares(rows.whole), rows.size()
-    whole = rows.moments(*rows.count(None, rows.whole, squares))
-    units = rows.by_bucket(None, rows.whole) if rows.table.bucket is not None else None
-    return [_margin(rows, column, squares, size, whole, units) for column in folded]
+    """The margin of every column; four passes over the rows each."""
+    squares, whole = rows.squares(rows.whole), rows.sums(None, rows.whole)
+    return [_margin(rows, column, squares, whole) for column in folded]
 
 
-def _margin(
-    rows: Rows,
-    column: Folded,
-    squares: Floats,
-    size: Floats,
-    whole: Moments,
-    units: tuple[Floats, Floats] | None,
-) -> Margin:
-    groups, kept = len(rows.groups.signs), len(column.values)
-    shape = (column.width, groups)
+def _margin(rows: Rows, column: Folded, squares: Floats, whole: Sums) -> Margin:
+    groups, kept, buckets = len(rows.groups.signs), len(column.values), whole.bucket_n.shape[1]
     code = column.codes.astype(np.uint32)
     if rows.group is not None:
-        code = code * np.uint32(groups) + rows.group
-
-    def sums(weights: Floats | None) -> Floats:
-        dense = np.bincount(code, weights=weights, minlength=column.width * groups)
-        return dense.reshape(shape)[:kept].astype(np.float64)
-
-    values = rows.moments(sums(None), sums(rows.whole), sums(squares))
-    effect, _ = contrast(values, whole, rows.groups.signs)
-    independent = welch_variance(values, whole)
-    variance, df = independent, np.full(kept, MANY)
-    if units is not None:
-        variance, df = _clustered(rows, column, code, units)
-    deff = np.divide(variance, independent, out=np.ones(kept), where=independent > 0)
-    deff = np.where(np.isfinite(deff), np.maximum(deff, 1.0), 1.0)
-    window = list(rows.groups.window)
-    return Margin(values, effect, variance, df, deff, sums(size)[:, window].sum(axis=1))
-
-
-def _clustered(
-    rows: Rows, column: Folded, code: NDArray[np.uint32], units: tuple[Floats, Floats]
-) -> tuple[Floats, Floats]:
-    """Variance over buckets of units and degrees of freedom of each value's effect."""
-    assert rows.table.bucket is not None
-    groups, kept = len(rows.groups.signs), len(column.values)
-    by_bucket = code * np.uint32(BUCKETS) + rows.table.bucket
-    shape, cells = (column.width, groups, BUCKETS), column.width * groups * BUCKETS
-    n = np.bincount(by_bucket, minlength=cells).reshape(shape)
-    total = np.bincount(by_bucket, weights=rows.whole, minlength=cells).reshape(shape)
-    found = [
-        clustered_variance(n[v], total[v] * rows.unit, *units, rows.groups.signs)
+        code *= np.uint32(groups)
+        code += rows.group
+    cells, shape = column.width * groups, (column.width, groups)
+    by_squares, size = (
+        x.reshape(shape)[:kept] for x in dense_sums(code, cells, squares, rows.size)[1:]
+    )
+    if rows.table.bucket is not None:
+        code *= np.uint32(BUCKETS)
+        code += rows.table.bucket
+    n, total = (
+        x.reshape(*shape, buckets)[:kept] for x in dense_sums(code, cells * buckets, rows.whole)
+    )
+    parts = [
+        Sums(rows, n[v].sum(axis=1), total[v].sum(axis=1), by_squares[v], n[v], total[v])
         for v in range(kept)
     ]
-    variance = np.array([v for v, _ in found])
-    return variance, np.array([float(k - 1) for _, k in found])
+    evidence = [weigh(part, whole) for part in parts]
+    window = list(rows.groups.window)
+    return Margin(
+        rows.moments(n.sum(axis=2), total.sum(axis=2), by_squares),
+        evidence,
+        np.array([max(e.deff, 1.0) if math.isfinite(e.deff) else 1.0 for e in evidence]),
+        size[:, window].sum(axis=1),
+    )
 
 
 def one_way(rows: Rows, folded: Sequence[Folded], found: Sequence[Margin]) -> tuple[Value, ...]:
     """The table of all columns' supported values, largest share of the divergence first."""
     window = list(rows.groups.window)
-    everything = rows.count(None)[0]
-    total = float(everything[window].sum())
+    total = float(rows.n[window].sum())
     lines = []
     for dimension, column, margin in zip(rows.table.dimensions, folded, found, strict=True):
         shares = shares_of(rows, margin.sums, margin.size)
         means = (margin.sums.mean + rows.centres) @ np.asarray(rows.groups.signs)
         for at, code in enumerate(column.values.tolist()):
             n = float(margin.sums.n[at, window].sum())
-            effect = interval(
-                float(margin.effect[at]),
-                float(margin.variance[at]),
-                float(margin.df[at]),
-                n,
-                "jackknife over buckets" if rows.table.bucket is not None else "Welch",
-            )
             share = float(shares[at])
             lines.append(
                 Value(
@@ -115,7 +84,7 @@ def one_way(rows: Rows, folded: Sequence[Folded], found: Sequence[Margin]) -> tu
                     n=int(n),
                     support=n / total,
                     mean=float(means[at]),
-                    effect=observed(effect),
+                    effect=observed(margin.evidence[at].result()),
                     share=share,
                     lift=share / (n / total) if n else 0.0,
                 )
@@ -133,10 +102,10 @@ def shares_of(rows: Rows, cells: Moments, size: Floats) -> Floats:
     against the same of its complement, both without their signs.
     """
     if rows.groups.mode == "level":
-        total = rows.size().sum()
+        total = rows.size.sum()
         return size / total if total > 0 else np.zeros_like(size)
     signs, window = np.asarray(rows.groups.signs), list(rows.groups.window)
-    whole = rows.moments(*rows.count(None, rows.whole, rows.whole))
+    whole = rows.sums(None, rows.whole).moments
     weights = []
     for side in (cells, whole - cells):
         moved = np.abs(np.asarray((side.mean + rows.centres) @ signs, dtype=np.float64))

@@ -2,12 +2,16 @@
 
 Effects of all segments found are fitted together after each step (`fit`), and each is questioned
 once the first round is over: what would be named in its place if it had not been? A segment that
-only stood for two overlapping ones, or that others made superfluous, goes.
+only stood for two overlapping ones, or that others made superfluous, goes. So does one inside
+which two or three segments explain more than it does.
 """
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import islice
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,7 +20,7 @@ from analyzer.segments.candidates import Ledger, Name, Standing
 from analyzer.segments.evidence import Evidence, weigh
 from analyzer.segments.fit import Fit, Member
 from analyzer.segments.lattice import Lattice
-from analyzer.segments.rows import Rows
+from analyzer.segments.rows import Rows, Sums
 from analyzer.segments.settings import Settings
 from analyzer.segments.times import Clock
 from analyzer.stats.contrast import two_sided_p
@@ -24,10 +28,13 @@ from analyzer.stats.multiplicity import benjamini_yekutieli
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
-SHORTLIST = 12
-"""How many leaders are weighed by their own units before one is named."""
-PATIENCE = 5
-"""How many shortlists are tried when nobody on them holds."""
+ROUNDS = 2
+CHILDREN = 3
+"""How many segments inside one may take its place."""
+WEAK = 400.0
+"""Score (a z of 20) below which overlapping segments are looked for inside a pick."""
+PATIENCE = 60
+"""How many leaders are weighed on their own units before the search gives up."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,6 +45,18 @@ class Pick:
     rows: Ints
     scope: Ints | None
     member: Member
+
+
+@dataclass(frozen=True)
+class Leader:
+    """A candidate that holds, and its score."""
+
+    score: float
+    name: Name
+
+
+Among = Callable[[Standing], NDArray[np.bool_]]
+"""Which candidates of a standing are considered."""
 
 
 @dataclass(frozen=True)
@@ -57,6 +76,8 @@ class Peel:
         self.rows, self.ledger, self.clock, self.fit = rows, ledger, clock, fit
         self.settings = settings
         self.sd = float(np.sqrt(ledger.whole().variance[rows.groups.treated]))
+        self.outcome = rows.sums(None, rows.whole)
+        self.left = self.outcome
         self.picks: list[Pick] = []
         self._own: dict[Name, _Own] = {}
         self._members: dict[Name, Pick] = {}
@@ -64,8 +85,9 @@ class Peel:
     def run(self) -> None:
         """Name segments until nothing passes or there are as many as the settings allow."""
         self._forward()
-        for _ in range(2):
-            if not self._reconsider():
+        for _ in range(ROUNDS):
+            changed = [self._question(pick) for pick in list(self.picks)]
+            if not any(changed):
                 break
             self._forward()
 
@@ -76,9 +98,15 @@ class Peel:
         return [*found, by_hour] if by_hour is not None else found
 
     def critical(self, standings: list[Standing]) -> float:
-        """The largest p that is rejected, corrected over all candidates; -1 if none is."""
+        """Up to which p candidates are rejected, corrected over all of them.
+
+        The step-up limit q k / (m sum 1/i) of k rejections, at least of one: who was rejected
+        on screening variances must stay below it on its own.
+        """
         p = np.concatenate([s.p for s in standings])
-        return float(np.max(p[benjamini_yekutieli(p, self.settings.q).rejected], initial=-1.0))
+        rejected = int(np.count_nonzero(benjamini_yekutieli(p, self.settings.q).rejected))
+        penalty = len(p) * float(np.sum(1 / np.arange(1, len(p) + 1)))
+        return self.settings.q * max(rejected, 1) / max(penalty, 1.0)
 
     def passing(self, standing: Standing, critical: float) -> NDArray[np.bool_]:
         """Which candidates differ significantly and by the least effect at least."""
@@ -96,17 +124,27 @@ class Peel:
         hourly = 0 if self.clock is None else len(self.clock.ledger.deff) * len(self.clock.tried)
         return len(self.ledger.deff) + hourly
 
-    def weigh(self, pick: Pick, values: Floats) -> Evidence:
-        """Evidence for a segment in the outcome or in what is left of it."""
-        return weigh(self.rows, values, pick.rows, pick.scope)
+    def raw(self, pick: Pick) -> Evidence:
+        """Evidence for a segment in the outcome as it is."""
+        return self._weigh(pick, self.rows.whole, self.outcome, 0.0)
 
     def alone(self, pick: Pick) -> Evidence:
         """Evidence for a segment after the other segments' effects are taken off."""
-        values = self.fit.residual.copy()
-        acted_on = self.rows.acted_on
-        rows = pick.rows if acted_on is None else pick.rows[acted_on[pick.rows]]
-        values[rows] += round(self.fit.effects[pick.member])
-        return self.weigh(pick, values)
+        effect = float(round(self.fit.effects[pick.member]))
+        return self._weigh(pick, self.fit.residual, self.left, effect)
+
+    def _weigh(self, pick: Pick, values: Floats, whole: Sums, effect: float) -> Evidence:
+        """Evidence for a segment in some values after `effect` is added to its rows."""
+        if pick.scope is not None:
+            whole = self.rows.sums(pick.scope, values[pick.scope])
+        inside = values[pick.rows]
+        part = self.rows.sums(pick.rows, inside)
+        if effect:
+            acted_on = self.rows.acted_on
+            inside += effect if acted_on is None else effect * acted_on[pick.rows]
+            before, part = part, self.rows.sums(pick.rows, inside)
+            whole = whole.moved(before, part)
+        return weigh(part, whole)
 
     def corrected(self, evidence: list[Evidence]) -> Floats:
         """p of each pick, corrected over all candidates of what is left and the picks."""
@@ -116,58 +154,87 @@ class Peel:
 
     def _forward(self) -> None:
         while len(self.picks) < self.settings.most:
-            name = self._best()
-            if name is None or any(pick.name == name for pick in self.picks):
+            best = self._best(self.standings())
+            if best is None or any(pick.name == best.name for pick in self.picks):
                 return
-            self._add(name)
+            self._add(best.name)
 
-    def _reconsider(self) -> bool:
-        """Question every pick; True when one was replaced or dropped."""
-        changed = False
-        for pick in list(self.picks):
-            if len(self.picks) == 1:
-                return changed
-            self._drop(pick)
-            name = self._best()
-            changed |= name != pick.name
-            if name is not None and all(other.name != name for other in self.picks):
-                self._add(name)
-        return changed
-
-    def _best(self) -> Name | None:
-        """The candidate with the best score on its own units' variance that holds, if any."""
+    def _question(self, pick: Pick) -> bool:
+        """Would another be named in its place, or none, or several inside it? True if so."""
+        self._drop(pick)
         standings = self.standings()
-        found: list[tuple[float, Name]] = []
-        critical = self.critical(standings)
-        for standing in standings:
-            best: list[tuple[float, Name]] = []
-            leaders = standing.leaders(self.passing(standing, critical))
-            for rank, at in enumerate(leaders, start=1):
-                weighed = self._weighed(standing, at, critical)
-                if weighed is not None:
-                    best.append((weighed, standing.name(at)))
-                if (best and rank >= SHORTLIST) or rank >= SHORTLIST * PATIENCE:
-                    break
-            found += [max(best, key=lambda pair: pair[0])] if best else []
-        return max(found, key=lambda pair: pair[0])[1] if found else None
+        best = self._best(standings)
+        if best is None or best.name != pick.name:
+            if best is not None and all(other.name != best.name for other in self.picks):
+                self._add(best.name)
+            return True
+        if pick.name.hours is None and self._may_split(pick, standings[0], best.score):
+            return self._split(pick, best.score)
+        self._add(pick.name)
+        return False
 
-    def _weighed(self, standing: Standing, at: int, critical: float) -> float | None:
-        """Score of a candidate on its own units' variance; None when it does not hold."""
+    def _may_split(self, pick: Pick, standing: Standing, score: float) -> bool:
+        """Whether segments inside a pick could together explain more.
+
+        Those of one combination of columns do not overlap, so that their scores add. Overlapping
+        ones can only hide behind a weak pick: a strong one they would have been named beside.
+        """
+        inside = np.flatnonzero(standing.inside(pick.name, self._n_of(pick)))
+        if not len(inside):
+            return False
+        _, kind = np.unique(standing.lattice.columns[inside], axis=0, return_inverse=True)
+        scores = standing.score[inside]
+        sums = [
+            float(np.sort(scores[(kind == k) & (scores > 0)])[-CHILDREN:].sum())
+            for k in range(int(kind.max()) + 1)
+        ]
+        return max(sums) > score or (score < WEAK and CHILDREN * float(scores.max()) > score)
+
+    def _n_of(self, pick: Pick) -> Floats:
+        return self.rows.sums(pick.rows, self.rows.whole[pick.rows]).n
+
+    def _split(self, pick: Pick, score: float) -> bool:
+        """Replace a dropped pick by segments inside it that together explain more."""
+        n = self._n_of(pick)
+        children: list[Leader] = []
+        while len(children) < CHILDREN:
+            child = self._best(self.standings(), lambda s: s.inside(pick.name, n))
+            if child is None or any(other.name == child.name for other in self.picks):
+                break
+            children.append(child)
+            self._add(child.name)
+        if sum(child.score for child in children) > score:
+            return True
+        for child in children:
+            self._drop(self._members[child.name])
+        self._add(pick.name)
+        return False
+
+    def _best(self, standings: list[Standing], among: Among | None = None) -> Leader | None:
+        """The candidate with the best score that holds on its own units' variance, if any."""
+        critical = self.critical(standings)
+        found = []
+        for standing in standings:
+            passing = self.passing(standing, critical)
+            leaders = standing.leaders(passing if among is None else passing & among(standing))
+            for at in islice(leaders, PATIENCE):
+                if self._holds(standing, at, critical):
+                    found.append(Leader(float(standing.score[at]), standing.name(at)))
+                    break
+        return max(found, key=lambda leader: leader.score) if found else None
+
+    def _holds(self, standing: Standing, at: int, critical: float) -> bool:
+        """Whether a candidate passes on its own units' variance as well."""
         name = standing.name(at)
         if name not in self._own:
-            pick = self._pick(name)
-            evidence = self.weigh(pick, self.fit.residual)
+            evidence = self._weigh(self._pick(name), self.fit.residual, self.left, 0.0)
             z = abs(evidence.z)
-            factor = abs(standing.z[at]) / z if z > 0 else np.inf
-            self._own[name] = _Own(float(factor), evidence.df)
+            factor = abs(float(standing.z[at])) / z if z > 0 else math.inf
+            self._own[name] = _Own(factor, evidence.df)
         own = self._own[name]
-        z = abs(float(standing.z[at])) / own.factor
         tries = len(self.clock.tried) if standing.hours is not None and self.clock else 1
-        own_p = float(two_sided_p(z, own.df)) if own.df >= 1 else 1.0
-        if min(own_p * tries, 1.0) > critical:
-            return None
-        cost = float(standing.z[at]) ** 2 - float(standing.score[at])
-        return z * z - cost
+        p = float(two_sided_p(float(standing.z[at]) / own.factor, own.df)) if own.df >= 1 else 1.0
+        return p * tries <= critical
 
     def _pick(self, name: Name) -> Pick:
         """Rows and scope of a candidate, not yet known to the fit."""
@@ -196,6 +263,8 @@ class Peel:
 
     def _refit(self) -> None:
         moved, old = self.fit.refit()
+        new = self.fit.residual[moved]
+        self.left = self.left.moved(self.rows.sums(moved, old), self.rows.sums(moved, new))
         self.ledger.update(moved, old)
         if self.clock is not None:
             self.clock.ledger.update(moved, old)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -38,6 +39,38 @@ BOTH = Groups("change of arms", (1, -1, -1, 1), 3, (2, 3))
 
 
 @dataclass(frozen=True, eq=False)
+class Sums:
+    """Exact sums over some rows in whole numbers; they add and subtract.
+
+    n, total, squares: (groups,); bucket_n, bucket_total: (groups, buckets), one bucket without
+    units.
+    """
+
+    rows: Rows
+    n: Floats
+    total: Floats
+    squares: Floats
+    bucket_n: Floats
+    bucket_total: Floats
+
+    def moved(self, old: Sums, new: Sums) -> Sums:
+        """The sums after some of the rows took new values."""
+        return Sums(
+            self.rows,
+            self.n,
+            self.total + (new.total - old.total),
+            self.squares + (new.squares - old.squares),
+            self.bucket_n,
+            self.bucket_total + (new.bucket_total - old.bucket_total),
+        )
+
+    @property
+    def moments(self) -> Moments:
+        """In the outcome's own units."""
+        return self.rows.moments(self.n, self.total, self.squares)
+
+
+@dataclass(frozen=True, eq=False)
 class Rows:
     """The rows of one outcome.
 
@@ -59,46 +92,57 @@ class Rows:
         scaled *= scaled
         return np.rint(scaled, out=scaled)
 
+    @cached_property
     def size(self) -> Floats:
         """|outcome| of each row, not centred, in whole numbers of `unit`."""
         centres = np.rint(self.centres / self.unit)
         shift = centres[0] if self.group is None else centres[self.group]
-        return np.abs(self.whole + shift)
+        size = self.whole + shift
+        return np.abs(size, out=size)
 
     def moments(self, n: Ints | Floats, total: Floats, squares: Floats) -> Moments:
         """Moments in the outcome's own units from whole-number sums."""
         return Moments(n.astype(np.float64), total * self.unit, squares * self.square_unit)
 
-    def count(self, kept: Ints | None, *weights: Floats) -> list[Floats]:
-        """Sums by group of 1 and of each weight over the chosen rows (the weights' own)."""
-        size = len(self.groups.signs)
+    @cached_property
+    def n(self) -> Floats:
+        """Rows per group."""
         if self.group is None:
-            n = self.table.rows if kept is None else len(kept)
-            return [np.array([float(n)]), *(np.array([float(w.sum())]) for w in weights)]
-        group = self.group if kept is None else self.group[kept]
-        found = [np.bincount(group, minlength=size).astype(np.float64)]
-        sums = [np.bincount(group, weights=w, minlength=size) for w in weights]
-        return [*found, *(s.astype(np.float64) for s in sums)]
+            return np.array([float(self.table.rows)])
+        return np.bincount(self.group, minlength=len(self.groups.signs)).astype(np.float64)
 
-    def by_bucket(self, kept: Ints | None, values: Floats) -> tuple[Floats, Floats]:
-        """Rows and sums of values, (groups, buckets), over the chosen rows (the values' own)."""
-        assert self.table.bucket is not None
-        size = len(self.groups.signs)
-        code = self.table.bucket if kept is None else self.table.bucket[kept]
-        if self.group is not None:
-            group = self.group if kept is None else self.group[kept]
+    def sums(self, kept: Ints | None, values: Floats) -> Sums:
+        """Sums over the chosen rows (None: all), whose values are given in whole numbers."""
+        size, bucket = len(self.groups.signs), self.table.bucket
+        group = self.group if kept is None or self.group is None else self.group[kept]
+        squares = self._by_group(group, self.squares(values))
+        if bucket is None:
+            n = self._by_group(group, None, len(values))
+            total = self._by_group(group, values)
+            return Sums(self, n, total, squares, n[:, None], total[:, None])
+        code = bucket if kept is None else bucket[kept]
+        if group is not None:
             code = code + group.astype(np.uint16) * np.uint16(BUCKETS)
         cells = size * BUCKETS
-        n = np.bincount(code, minlength=cells).reshape(size, BUCKETS)
-        total = np.bincount(code, weights=values, minlength=cells).reshape(size, BUCKETS)
-        return n.astype(np.float64), np.asarray(total * self.unit, dtype=np.float64)
+        by_n = np.bincount(code, minlength=cells).reshape(size, BUCKETS).astype(np.float64)
+        by_total = np.bincount(code, weights=values, minlength=cells).astype(np.float64)
+        by_total = by_total.reshape(size, BUCKETS)
+        return Sums(self, by_n.sum(axis=1), by_total.sum(axis=1), squares, by_n, by_total)
+
+    def _by_group(
+        self, group: NDArray[np.uint8] | None, values: Floats | None, rows: int = 0
+    ) -> Floats:
+        if group is None:
+            return np.array([float(rows if values is None else values.sum())])
+        dense = np.bincount(group, weights=values, minlength=len(self.groups.signs))
+        return dense.astype(np.float64)
 
     @property
     def in_window(self) -> NDArray[np.bool_] | None:
         """Which rows belong to the (incident's) window; None for all."""
         return None if self.groups.mode in ("level", "arms") else self.table.incident
 
-    @property
+    @cached_property
     def acted_on(self) -> NDArray[np.bool_] | None:
         """Which rows an effect acts on: the incident's, the challenger's; None for all."""
         return None if self.group is None else self.group == self.groups.treated

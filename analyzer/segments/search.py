@@ -89,8 +89,7 @@ def _refusal(rows: Rows, settings: Settings) -> Refusal | None:
     """Why no search is possible, if so."""
     if not rows.table.dimensions:
         return Refusal(reason="nothing to compare", sentence="no segment columns are declared")
-    size = len(rows.groups.signs)
-    n = rows.count(None)[0] if rows.table.rows else np.zeros(size)
+    n = rows.n
     if float(n.min()) >= 2 * settings.min_rows:
         return None
     where = {

@@ -36,7 +36,7 @@ class Space:
 
 def space_of(rows: Rows, settings: Settings) -> Space:
     """Count every conjunction that enough rows support."""
-    n = rows.count(None)[0]
+    n = rows.n
     supported = _supported(rows, n, settings)
     folded = []
     for dimension in rows.table.dimensions:
@@ -56,10 +56,11 @@ def start(space: Space, rows: Rows, settings: Settings) -> tuple[Peel, list[Marg
     """A peel over one outcome of a counted space, and the outcome's margins."""
     fit = Fit(rows)
     one_way = margins(rows, space.folded)
-    ledger = Ledger(space.lattice, rows, _screening(space.lattice, one_way), fit.residual)
+    shared = _shared(one_way)
+    ledger = Ledger(space.lattice, rows, _screening(space.lattice, one_way), shared, fit.residual)
     clock = None
     if space.hourly is not None:
-        hourly = Ledger(space.hourly, rows, _screening(space.hourly, one_way), fit.residual)
+        hourly = Ledger(space.hourly, rows, _screening(space.hourly, one_way), shared, fit.residual)
         clock = Clock(hourly, space.hours, space.least)
     return Peel(rows, ledger, clock, fit, settings), one_way
 
@@ -110,6 +111,13 @@ def _by_hour(rows: Rows, hours: int) -> Slots:
         return np.insert(dense[..., hours:], treated, acted_on, axis=-1)
 
     return Slots(codes, hours + size - 1, groups)
+
+
+def _shared(one_way: list[Margin]) -> float:
+    """The design effect of a typical value: the mean over all columns' values, by their rows."""
+    weights = np.concatenate([margin.sums.n.sum(axis=1) for margin in one_way])
+    deff = np.concatenate([margin.deff for margin in one_way])
+    return float(weights @ deff / weights.sum()) if weights.sum() > 0 else 1.0
 
 
 def _screening(lattice: Lattice, one_way: list[Margin]) -> Floats:

@@ -76,7 +76,7 @@ class Clock:
                 store[at] = moment[at]
         z = np.maximum(best, 0.0)
         p = np.minimum(two_sided_p(z) * len(self.tried), 1.0)
-        score = z * z - ledger.cost - 2 * np.log(len(self.tried))
+        score = ledger.score(z) - 2 * np.log(len(self.tried))
         return Standing(
             ledger.lattice, effects, z * np.sign(effects), p, score, hours, Moments(*kept)
         )
