@@ -23,7 +23,7 @@ from analyzer.phases.shadow import shadow_checks
 from analyzer.policy import Policy
 from analyzer.profiles import Profiles, open_profiles
 from analyzer.rehearsal import rehearse
-from analyzer.scan import refuse_swapped
+from analyzer.roles import refuse_swapped
 from analyzer.stats.proportion import detectable_rate, requests_needed
 from analyzer.stats.result import Estimate
 from analyzer.store import Store

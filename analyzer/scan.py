@@ -22,8 +22,9 @@ from analyzer.narrow import MAX_THRESHOLDS, Shape
 from analyzer.policy import Policy
 from analyzer.profile import SCHEMA
 from analyzer.reader import read
+from analyzer.roles import refuse_swapped, roles_of
 from analyzer.slot import Slot
-from analyzer.store import Roles, Store, slot_name
+from analyzer.store import Store, slot_name
 from analyzer.window import HOUR, MINUTE
 from analyzer.workers import ordered, team, work
 
@@ -63,13 +64,14 @@ def scan(
     limit to slots that overlap [start, end), microseconds UTC. The result is the same bytes for
     any number of workers, any order of files and any interruption in between.
 
-    Raises LogError (no usable log), StoreError (locked, foreign, disk full).
+    Raises LogError (no usable log), ConfigError (the models changed places), StoreError (locked,
+    foreign, disk full).
     """
     store = Store(rollout.store_path)
     with store.locked():
         refuse_swapped(rollout, store)
-        if store.roles() != _roles(rollout):
-            store.save_roles(_roles(rollout))
+        if store.roles() != roles_of(rollout):
+            store.save_roles(roles_of(rollout))
         files = _survey(rollout, store)
         busy = _busy_slots(rollout, files)
         if not busy:
@@ -99,26 +101,6 @@ def scan(
 def known_problems(store: Store) -> list[LogFile]:
     """Log files that the last scan could not use, as its footers said."""
     return [file for files in store.footers().values() for file in files if file.problem]
-
-
-def refuse_swapped(rollout: Rollout, store: Store) -> None:
-    """Raises StoreError where champion and challenger are not who they were in the store."""
-    then, now = store.roles(), _roles(rollout)
-    if then is not None and (then.champion, then.challenger) == (now.challenger, now.champion):
-        raise StoreError(
-            f"{store.path}: champion and challenger have changed places since this store was "
-            "made; swap them back in rollout.toml, or give the new rollout its own [store] path"
-        )
-
-
-def _roles(rollout: Rollout) -> Roles:
-    return Roles(SCHEMA, _source(rollout, "champion"), _source(rollout, "challenger"))
-
-
-def _source(rollout: Rollout, side: Side) -> str:
-    log = rollout.log(side)
-    parts = (sorted(log.paths), log.where, sorted(log.columns.items()))
-    return hashlib.sha256(msgspec.json.encode(parts)).hexdigest()[:16]
 
 
 def _survey(rollout: Rollout, store: Store) -> dict[Side, list[LogFile]]:

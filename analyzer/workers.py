@@ -70,7 +70,9 @@ def work(
             yield slot, half, future.result()
     except BrokenExecutor:
         raise StoreError(
-            "a worker was killed, most likely for want of memory; run again with fewer --jobs"
+            "a worker process ended before its work was done, most likely for want of memory: run "
+            "again with fewer jobs or a smaller [time] slot_hours (what is done is kept). From a "
+            "script of your own, call scan under `if __name__ == '__main__':`"
         ) from None
     finally:
         for future in waiting:

@@ -407,9 +407,9 @@ def test_users_of_a_phase_that_cuts_slots_are_known(book: Book) -> None:
 def test_champion_and_challenger_that_changed_places_are_refused(book: Book) -> None:
     build(book)
     book.describe({"paths": ["challenger.parquet"]}, {"paths": ["champion.parquet"]})
-    with pytest.raises(StoreError, match="changed places"):
+    with pytest.raises(ConfigError, match="changed places"):
         book.scan()
-    with pytest.raises(StoreError, match="changed places"):
+    with pytest.raises(ConfigError, match="changed places"):
         judged(book)
 
 

@@ -20,6 +20,7 @@ from analyzer.cli import printable
 if TYPE_CHECKING:
     from analyzer.config import Rollout
     from analyzer.policy import Policy
+    from analyzer.profiles import Profiles
     from analyzer.store import Store
     from analyzer.window import Window
 
@@ -57,6 +58,16 @@ class Job:
         """
         return self.asked or last_complete_day(self.store)
 
+    def profiles(self) -> Profiles:
+        """The profiles of that window. Raises StoreError (nothing scanned), ConfigError (the
+        models changed places since).
+        """
+        from analyzer.profiles import open_profiles
+        from analyzer.roles import refuse_swapped
+
+        refuse_swapped(self.rollout, self.store)
+        return open_profiles(self.store, self.window())
+
 
 def json_option(function: Function) -> Function:
     """`--json`: data for programs in place of tables for people."""
@@ -77,6 +88,17 @@ def config_options(function: Function) -> Function:
     ):
         function = option(function)
     return function
+
+
+def jobs_option(function: Function) -> Function:
+    """`--jobs`: worker processes."""
+    return click.option(
+        "--jobs",
+        type=click.IntRange(1, 256),
+        default=1,
+        show_default=True,
+        help="Worker processes; the result is the same bytes for any number.",
+    )(function)
 
 
 def window_options(function: Function) -> Function:
@@ -249,6 +271,11 @@ def _cell(value: object) -> str:
     if isinstance(value, int):
         return f"{value:,}"
     return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+def counted(n: int, noun: str) -> str:
+    """A number with its noun: 1 slot, 2 slots."""
+    return f"{n:,} {noun}" if n == 1 else f"{n:,} {noun}s"
 
 
 def say(text: str = "") -> None:

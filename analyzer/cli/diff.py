@@ -22,9 +22,8 @@ def command(job: Job, everything: bool) -> None:
     """
     from analyzer.divergence import divergence
     from analyzer.measure import scored
-    from analyzer.profiles import open_profiles
 
-    found = divergence(open_profiles(job.store, job.window()))
+    found = divergence(job.profiles())
     if job.json:
         common.show_json(found)
         return

@@ -36,7 +36,6 @@ def command(job: Job, reference: str | None, freeze: str | None, everything: boo
     """
     from analyzer import diary, references
     from analyzer.nightly import drift_of
-    from analyzer.profiles import open_profiles
     from analyzer.stats.result import Undefined
 
     window = job.window()
@@ -44,7 +43,7 @@ def command(job: Job, reference: str | None, freeze: str | None, everything: boo
         path = references.freeze(job.store, freeze, window)
         common.say(f"froze {window} as {freeze}: {path}")
         return
-    profiles = open_profiles(job.store, window)
+    profiles = job.profiles()
     events = diary.read(diary.path_of(job.rollout))
     found = drift_of(profiles, events, _reference(job, reference))
     if job.json:

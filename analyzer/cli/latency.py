@@ -18,9 +18,8 @@ def command(job: Job, by_hour: bool) -> None:
     """Latency percentiles per model with intervals, and the exact share over each limit."""
     from analyzer.latency import latency
     from analyzer.measure import scored
-    from analyzer.profiles import open_profiles
 
-    profiles = open_profiles(job.store, job.window())
+    profiles = job.profiles()
     found = latency(profiles, sorted(set(job.policy.latency_thresholds)))
     if job.json:
         common.show_json(found)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from concurrent.futures.process import BrokenProcessPool
 
 import click
 
@@ -16,31 +15,18 @@ from analyzer.cli.common import Job
     "In Python: analyzer.scan.scan(rollout, policy, jobs=2)"
 )
 @common.job_options
-@click.option(
-    "--jobs",
-    type=click.IntRange(1, 256),
-    default=1,
-    show_default=True,
-    help="Worker processes; the result is the same bytes for any number.",
-)
+@common.jobs_option
 def command(job: Job, jobs: int) -> None:
     """Bring the profile store up to date: only slots whose files changed are read.
 
     A window limits the scan to the slots that it touches. Interrupt it whenever you like: slots
     that are done stay done, and the next scan makes the rest.
     """
-    from analyzer.errors import StoreError
     from analyzer.scan import scan
 
     began = time.monotonic()
-    try:
-        with common.progress_bar("scan") as progress:
-            done = scan(job.rollout, job.policy, jobs=jobs, progress=progress, window=job.bounds)
-    except BrokenProcessPool:
-        raise StoreError(
-            "a worker was killed, perhaps for want of memory; run the scan again with fewer "
-            "--jobs or a smaller [time] slot_hours; slots that were done are kept"
-        ) from None
+    with common.progress_bar("scan") as progress:
+        done = scan(job.rollout, job.policy, jobs=jobs, progress=progress, window=job.bounds)
     seconds = time.monotonic() - began
     for file in done.problems:
         common.note(f"left out: {file.name} {file.problem}")
@@ -55,8 +41,9 @@ def command(job: Job, jobs: int) -> None:
             }
         )
         return
+    scanned, left_out = len(done.scanned), len(done.problems)
     common.say(
-        f"{len(done.scanned)} slots profiled ({done.rows:,} rows, {seconds:.1f} s), "
-        f"{len(done.kept)} kept as they were, {len(done.problems)} files left out"
+        f"{common.counted(scanned, 'slot')} profiled ({done.rows:,} rows, {seconds:.1f} s), "
+        f"{len(done.kept)} kept as they were, {common.counted(left_out, 'file')} left out"
     )
     common.say(f"store: {job.rollout.store_path}")

@@ -15,7 +15,7 @@ import pytest
 from logbook import Book, plain, times, write_messy
 
 from analyzer import config, store
-from analyzer.errors import StoreError
+from analyzer.errors import ConfigError, StoreError
 
 TABLE_FILES = "data/*/*.parquet"
 
@@ -179,7 +179,7 @@ def test_roles_swapped_by_mistake_are_refused(book: Book) -> None:
     book.scan()
     sides = ({"paths": ["challenger.parquet"]}, {"paths": ["champion.parquet"]})
     book.describe(*sides, time={"slot_hours": 3})
-    with pytest.raises(StoreError, match="changed places"):
+    with pytest.raises(ConfigError, match="changed places"):
         book.scan()
 
 
