@@ -86,8 +86,7 @@ class Peel:
         """Name segments until nothing passes or there are as many as the settings allow."""
         self._forward()
         for _ in range(ROUNDS):
-            changed = [self._question(pick) for pick in list(self.picks)]
-            if not any(changed):
+            if not sum(self._question(pick) for pick in list(self.picks)):
                 break
             self._forward()
 
