@@ -46,7 +46,7 @@ def test_from_logs_to_a_store(folder: Path, capsys: pytest.CaptureFixture[str]) 
     assert "Nothing is wrong with these logs" in capsys.readouterr().out
     assert cli.run(["event", "add", "phase", "shadow", "--at", "2025-03-03", "--weight", "0"]) == 0
     assert cli.run(["scan"]) == 0
-    assert "1 slots profiled" in capsys.readouterr().out
+    assert "1 slot profiled" in capsys.readouterr().out
     assert cli.run(["scan", "--json"]) == 0
     answer = json.loads(capsys.readouterr().out)
     assert (answer["scanned"], answer["kept"]) == ([], ["2025-03-03T00"])
