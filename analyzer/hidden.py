@@ -16,10 +16,12 @@ from analyzer.precursor_records import FeatureCounts, Finding, Floats, Hours, In
 from analyzer.same_hours import NULLS, OUTSIDE, window_sums
 from analyzer.stats.multiplicity import benjamini_hochberg
 from analyzer.stats.psi import MINIMUM_NULL_WINDOWS
-from analyzer.stats.shifted import pooled_p
+from analyzer.stats.shifted import medians_of_others, pooled_p
 from analyzer.window import HOUR, show
 
 LEAST_ROWS = 10
+LEAST_RISE = 0.001
+LEAST_RATIO = 1.25
 STALE_HOURS = 3
 STALE_ROWS = 30
 """Rows that an hour must hold before their all being equal says something."""
@@ -46,7 +48,7 @@ class _Count:
     hits: Ints
     rows: Ints
     scores: Floats
-    past: Floats
+    past: tuple[Floats, Floats]
     shares: tuple[tuple[int, int, float], ...]
 
 
@@ -62,8 +64,13 @@ def find_hidden(
     counts = [c for f in features for c in _counts(plan, f)]
     found = [_stale(hours, plan, f) for f in features]
     if counts and min(len(plan.past), len(plan.past_after)) >= MINIMUM_NULL_WINDOWS:
-        null = np.concatenate([c.past for c in counts])
-        p = pooled_p(null, np.stack([c.scores for c in counts]))
+        p = np.stack(
+            [
+                pooled_p(np.concatenate([c.past[w] for c in counts]), [c.scores[w] for c in counts])
+                for w in (0, 1)
+            ],
+            axis=1,
+        )
         adjusted = benjamini_hochberg(p.ravel()).p.reshape(p.shape)
         found += [_finding(hours, plan, c, a, q) for c, a in zip(counts, adjusted, strict=True)]
     kept = [f for f in found if f is not None]
@@ -93,11 +100,12 @@ def _count(plan: Plan, name: str, what: Special, hits: Ints, rows: Ints) -> _Cou
     for start, length, starts in windows:
         now, then = (window_sums(x, [start], length) for x in (both, reference))
         quiet = _rise(window_sums(both, starts, length), window_sums(reference, starts, length))
+        others = np.maximum(1.4826 * medians_of_others(np.abs(quiet)), 1.0)
         unit = max(1.0, 1.4826 * float(np.median(np.abs(quiet)))) if len(quiet) else 1.0
         scores.append(float(_rise(now, then)[0]) / unit)
-        past.append(quiet / unit)
+        past.append(quiet / others)
         shares.append((int(now[0, 0]), int(now[0, 1]), float(then[0, 0] / max(then[0, 1], 1))))
-    return _Count(name, what, hits, rows, np.asarray(scores), np.concatenate(past), tuple(shares))
+    return _Count(name, what, hits, rows, np.asarray(scores), (past[0], past[1]), tuple(shares))
 
 
 def _rise(now: Ints, then: Ints) -> Floats:
@@ -111,8 +119,7 @@ def _rise(now: Ints, then: Ints) -> Floats:
 
 
 def _finding(hours: Hours, plan: Plan, count: _Count, adjusted: Floats, q: float) -> Finding | None:
-    early = adjusted[0] <= q and count.shares[0][0] >= LEAST_ROWS
-    late = adjusted[1] <= q and count.shares[1][0] >= LEAST_ROWS
+    early, late = (a <= q and _matters(s) for a, s in zip(adjusted, count.shares, strict=True))
     if not early and not late:
         return None
     rows = count.rows.astype(np.float64)
@@ -137,6 +144,12 @@ def _finding(hours: Hours, plan: Plan, count: _Count, adjusted: Floats, q: float
             f"{k / n:.2%} against {usual:.2%} in the same hours of clean weeks"
         ),
     )
+
+
+def _matters(shares: tuple[int, int, float]) -> bool:
+    """Whether rows enough are concerned; among millions of rows every rise is certain."""
+    k, n, usual = shares
+    return k >= LEAST_ROWS and k / n >= max(usual + LEAST_RISE, LEAST_RATIO * usual)
 
 
 def _stale(hours: Hours, plan: Plan, feature: FeatureCounts) -> Finding | None:

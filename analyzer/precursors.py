@@ -47,6 +47,9 @@ CARRIES = 0.02
 
 SPARKLINE = 48
 
+NOTEWORTHY = 3.0
+"""Normal score from which a feature without a p-value is ranked by what it carries."""
+
 
 @dataclass(frozen=True, eq=False)
 class _Measured:
@@ -134,8 +137,12 @@ def _significance(
     nothing: list[float | None] = [None] * len(measured)
     if not enough or not measured:
         return nothing, nothing
-    null = np.concatenate([m.past[which] for m in measured])
-    p = pooled_p(null, [m.scores[which] for m in measured])
+    p = np.full(len(measured), np.nan)
+    for kind in ("numeric", "categorical"):  # their tails differ
+        chosen = [i for i, m in enumerate(measured) if m.feature.kind == kind]
+        if chosen:
+            null = np.concatenate([measured[i].past[which] for i in chosen])
+            p[chosen] = pooled_p(null, [measured[i].scores[which] for i in chosen])
     known = np.flatnonzero(np.isfinite(p))
     ps, qs = list(nothing), list(nothing)
     adjusted = benjamini_hochberg(p[known]).p
@@ -266,9 +273,10 @@ def _sparkline(plan: Plan, measured: _Measured) -> list[float | None]:
 def _rank(found: Precursor) -> tuple[int, float, str, float, str]:
     """Drifting features by label, carried shift and first hour; the others by their score."""
     place, score = ORDER.index(found.label), -(found.score if found.score is not None else -1e9)
-    if found.label in ("undecided", "unmoved"):
-        return place, 0.0, "", score, found.feature
-    return place, -abs(found.carried or 0.0), found.first or "9999", score, found.feature
+    carried = -abs(found.carried or 0.0)
+    if found.label == "unmoved" or (found.label == "undecided" and score > -NOTEWORTHY):
+        return place + 1, 0.0, "", score, found.feature
+    return place, carried, found.first or "9999", score, found.feature
 
 
 def _said(

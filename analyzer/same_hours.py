@@ -72,6 +72,10 @@ def _nearest(
     allowed = clean & (hours < first)
     judged = [int(np.sum(_shifted(season, allowed, lag)[first:last] >= 0)) for lag in lags]
     cycles = min(most, sum(n * 2 >= last - first for n in judged))
+    # as many as past windows have, so that these are judged like the window in question
+    others = sum(_shifted(season, allowed, lag) >= 0 for lag in [*lags, *(-lag for lag in lags)])
+    if bool(np.any(allowed)) and cycles > 2:
+        cycles = min(cycles, max(int(np.median(np.asarray(others)[allowed])), 2))
     index = np.full((len(season), max(cycles, 1)), -1, dtype=np.int64)
     taken = np.zeros(len(season), dtype=np.int64)
     for lag in [*lags, *(-lag for lag in lags)]:

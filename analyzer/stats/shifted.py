@@ -53,7 +53,7 @@ def drift_scores(past: WindowPsi, current: WindowPsi) -> tuple[Floats, Floats]:
     PSI / expectation, in units of the past windows' median (the feature's own dependence between
     rows), read as chi-square over its degrees of freedom with B - 1 of them and turned to a normal
     score by the cube root of Wilson and Hilferty (1931), so that features with 2 and with 12 cells
-    share one scale. NaN where PSI is.
+    share one scale. NaN where PSI is; without past windows chance alone is the yardstick.
 
     >>> past = window_psi([[50, 50]] * 3, [[45, 55], [55, 45], [50, 50]])
     >>> quiet, loud = drift_scores(past, window_psi([[50, 50]], [[20, 80]]))
@@ -62,20 +62,42 @@ def drift_scores(past: WindowPsi, current: WindowPsi) -> tuple[Floats, Floats]:
     """
     sound = np.isfinite(past.raw)
     if not bool(np.any(sound)):
-        return np.full(len(past.raw), np.nan), np.full(len(current.raw), np.nan)
+        return np.full(len(past.raw), np.nan), _normal(current, 1.0)
     df = float(np.median(past.cells[sound])) - 1
-    typical = float(np.median((past.raw / past.expected)[sound]))
+    ratios = past.raw / past.expected
+    typical = np.full(len(ratios), np.nan)
+    typical[sound] = medians_of_others(ratios[sound])
+    chance = float(chdtri(df, 0.5)) / df
+    return _normal(past, typical / chance), _normal(current, np.median(ratios[sound]) / chance)
+
+
+def medians_of_others(values: ArrayLike) -> Floats:
+    """The median of all other values, for each; of a single value, itself.
+
+    A window that is part of its own yardstick looks quieter than one that is not.
+
+    >>> medians_of_others([1.0, 2.0, 9.0]).tolist()
+    [5.5, 5.0, 1.5]
+    """
+    x = np.asarray(values, dtype=np.float64).ravel()
+    if len(x) < 2:
+        return x.copy()
+    order = np.argsort(x, kind="stable")
+    rank = np.empty(len(x), dtype=np.int64)
+    rank[order] = np.arange(len(x))
+    ordered, rest = x[order], len(x) - 1
+    low, high = (ordered[place + (place >= rank)] for place in ((rest - 1) // 2, rest // 2))
+    middle: Floats = (low + high) / 2
+    return middle
+
+
+def _normal(windows: WindowPsi, unit: Floats | float) -> Floats:
     # a median of 0 (nothing ever moved) leaves chance as the yardstick
-    unit = max(typical * df / float(chdtri(df, 0.5)), 1e-12) if typical > 0 else 1.0
-    return _normal(past, unit), _normal(current, unit)
-
-
-def _normal(windows: WindowPsi, unit: float) -> Floats:
+    own = np.where(np.asarray(unit) > 0, unit, 1.0)
     df = np.maximum(windows.cells - 1, 1)
     spread = 2 / (9 * df)
-    scores: Floats = (np.cbrt(windows.raw / windows.expected / unit) - (1 - spread)) / np.sqrt(
-        spread
-    )
+    ratio = windows.raw / windows.expected / own
+    scores: Floats = (np.cbrt(ratio) - (1 - spread)) / np.sqrt(spread)
     return scores
 
 

@@ -56,6 +56,7 @@ VARIANTS = (
     Variant("hours strongly dependent", jitter=0.05, persistence=0.7),
     Variant("drift of the last two to six hours", lead=(2, 6)),
     Variant("three clean weeks", weeks=3),
+    Variant("two clean weeks: a ranking only", weeks=2),
     Variant("an incident of twelve hours", incident=12),
 )
 
@@ -138,7 +139,7 @@ def feature(world: World, name: str, role: str, rng: np.random.Generator) -> Pla
     shares = np.diff(ndtr(edges[None, :] - latent[:, None]), prepend=0, append=1, axis=1)
     hidden = np.full(world.hours, 0.002)
     if role == "hidden":
-        at = onset + int(rng.integers(-24, 24))
+        at = onset + int(rng.integers(-24, min(24, variant.incident // 2)))
         late = (np.arange(world.hours) >= at) & (np.arange(world.hours) < world.end)
         hidden = hidden + rng.uniform(0.01, 0.1) * late
     where = "null" if numeric or rng.random() < 0.5 else "(other)"
