@@ -6,14 +6,16 @@ PY := $(VENV)/bin/python
 DEMO := .demo
 # bundled: Debian's python3 has no ensurepip
 PIP := tools/pip-26.3-py3-none-any.whl
+BROWSER ?=
 PYTHONS := $(PYTHON) python3 python3.13 python3.12 python3.11
 
-.PHONY: help setup demo test lint types lock docs bench clean
+.PHONY: help setup demo test browser lint types lock docs bench clean
 .DEFAULT_GOAL := help
 
 help:
 	@echo 'make demo    set up, then judge a month of the sample flights'
 	@echo 'make test    set up, then lint, types and every test'
+	@echo '             the pages are opened in a Chromium: BROWSER=/path names one, none leaves it out'
 	@echo 'make lint    ruff only          make types   mypy only'
 	@echo 'make docs    write the command reference again'
 	@echo 'make lock    resolve requirements.lock again'
@@ -54,10 +56,15 @@ demo: $(STAMP)
 	  --store "$(DEMO)/store" --out "$(DEMO)" --from 2013-06-01 --to 2013-07-01 --exit-zero
 	@echo
 	@echo "verdict:  $(DEMO)/verdict.json"
+	@echo "page:     $(DEMO)/report.html (open it in a browser)"
 	@echo "profile:  $(DEMO)/store (one folder of Parquet tables per day)"
 
-test: lint types
-	@"$(PY)" -m pytest -n 2
+test: browser lint types
+	@ANALYZER_BROWSER="$(BROWSER)" "$(PY)" -m pytest -n 2
+
+# Said before the tests rather than after minutes of them.
+browser: $(STAMP)
+	@ANALYZER_BROWSER="$(BROWSER)" "$(PY)" tests/browser/chromium.py
 
 lint: $(STAMP)
 	@"$(PY)" -m ruff check .

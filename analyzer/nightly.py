@@ -8,17 +8,20 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
 from analyzer import verdict as verdicts
 from analyzer.config import Rollout
+from analyzer.diagnose.findings import Refusal
 from analyzer.diary import Event, incidents, path_of, read
 from analyzer.divergence import divergence
 from analyzer.drift import Drift, default_reference, drift, past_windows
 from analyzer.errors import AnalyzerError, StoreError
 from analyzer.gate import default_window, gate
 from analyzer.latency import latency
+from analyzer.overview import Answers, Overview, overview
 from analyzer.policy import Policy
 from analyzer.profiles import Profiles, open_profiles
 from analyzer.scan import Progress, Scan, scan
@@ -26,6 +29,10 @@ from analyzer.store import Store
 from analyzer.verdict import Verdict
 from analyzer.window import HOUR, Window
 
+FILES = {"divergence": "diff.json", "latency": "latency.json", "drift": "drift.json"}
+"""Where each answer is kept, named by the command that gives it."""
+
+REPORT = "report.html"
 HISTORY_DAYS = 35
 """Four clean weeks of history and a week of reference."""
 
@@ -55,9 +62,10 @@ def nightly(
     With a window of its own the scan is limited to that and the 35 days before, which hold every
     reference and history it may need; without one, everything new is scanned.
 
-    Writes verdict.json, diff.json, latency.json and drift.json into `out` (default: a folder
-    `nightly/END` in the store). as_of: instant in microseconds UTC, default the window's end.
-    Raises what `scan` and `gate` raise; what comes after the verdict is skipped and named.
+    Writes verdict.json, diff.json, latency.json, drift.json and report.html into `out` (default:
+    a folder `nightly/END` in the store). as_of: instant in microseconds UTC, default the
+    window's end. Raises what `scan` and `gate` raise; what comes after the verdict is skipped
+    and named.
     """
     events = read(path_of(rollout))
     needed = (window.start - HISTORY_DAYS * 24 * HOUR, window.end) if window else None
@@ -77,15 +85,30 @@ def nightly(
         problems=done.problems,
         profiles=profiles,
     )
-    folder = out or rollout.store_path / "nightly" / result.window[1].replace(":", "")
+    folder = out or results_folder(rollout) / result.window[1].replace(":", "")
     files = [_write(folder, "verdict.json", verdicts.encode(result))]
-    skipped = []
-    for name, question in _questions(policy, profiles, events):
-        try:
-            files.append(_write(folder, name, _encode(question())))
-        except AnalyzerError as error:
-            skipped.append(f"{name}: {error}")
-    return Nightly(done, result, tuple(files), tuple(skipped))
+    found = answers(policy, profiles, events)
+    for name in ("divergence", "latency", "drift"):
+        answer = getattr(found, name)
+        if answer is not None:
+            files.append(_write(folder, FILES[name], _encode(answer)))
+    seen = overview(rollout, result, profiles, found, events=events, problems=done.problems)
+    files.append(_write(folder, REPORT, report(seen)))
+    skipped = tuple(f"{FILES[part.part]}: {part.reason}" for part in found.missing)
+    return Nightly(done, result, tuple(files), skipped)
+
+
+def results_folder(rollout: Rollout) -> Path:
+    """Where nights keep their results, one folder each, when they are told no other place."""
+    return rollout.store_path / "nightly"
+
+
+def report(found: Overview) -> bytes:
+    """The page about a verdict as one HTML file."""
+    # drawing loads a JavaScript engine: only who wants a page pays for it
+    from analyzer.report.night import report as page
+
+    return page(found)
 
 
 def running_phase(events: Sequence[Event]) -> str:
@@ -94,14 +117,22 @@ def running_phase(events: Sequence[Event]) -> str:
     return phases[-1] if phases else "shadow"
 
 
-def _questions(
-    policy: Policy, profiles: Profiles, events: Sequence[Event]
-) -> list[tuple[str, Callable[[], object]]]:
-    return [
-        ("diff.json", lambda: divergence(profiles)),
-        ("latency.json", lambda: latency(profiles, sorted(set(policy.latency_thresholds)))),
-        ("drift.json", lambda: drift_of(profiles, events)),
-    ]
+def answers(policy: Policy, profiles: Profiles, events: Sequence[Event]) -> Answers:
+    """What an analyst will ask for beside the verdict; what cannot be had is named."""
+    limits = sorted(set(policy.latency_thresholds))
+    questions: dict[str, Callable[[], object]] = {
+        "divergence": lambda: divergence(profiles),
+        "latency": lambda: latency(profiles, limits),
+        "drift": lambda: drift_of(profiles, events),
+    }
+    found: dict[str, Any] = {}
+    missing = []
+    for name, question in questions.items():
+        try:
+            found[name] = question()
+        except AnalyzerError as error:
+            missing.append(Refusal(part=name, reason=str(error)))
+    return Answers(**found, missing=tuple(missing))
 
 
 def drift_of(profiles: Profiles, events: Sequence[Event], reference: Window | None = None) -> Drift:

@@ -5,28 +5,33 @@ The page itself computes nothing: it lays out what is here.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import TypeVar
 
 from analyzer import courses, shapes
 from analyzer.config import Rollout
 from analyzer.diagnose.findings import Cell, Density, Hours, Latency, Moment, Refusal, Rejected
 from analyzer.diary import Event
-from analyzer.divergence import Divergence, divergence
+from analyzer.divergence import Divergence
 from analyzer.drift import ColumnDrift, Counts, Drift, Key, counts_of
-from analyzer.errors import AnalyzerError
 from analyzer.latency import Latency as Percentiles
-from analyzer.latency import latency
 from analyzer.logs import SIDES, LogFile
-from analyzer.policy import Policy
 from analyzer.profiles import Profiles
 from analyzer.verdict import Verdict
 from analyzer.window import parse_window, show
 
-T = TypeVar("T")
 DRAWN = 20
 """Columns whose distribution is drawn; of the others there is the course of their PSI."""
+
+
+@dataclass(frozen=True)
+class Answers:
+    """What the commands of these names answer; missing: what could not be had, and why."""
+
+    divergence: Divergence | None = None
+    latency: Percentiles | None = None
+    drift: Drift | None = None
+    missing: tuple[Refusal, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -47,14 +52,11 @@ class Column:
 class Overview:
     """A verdict and what stands beside it on its page.
 
-    changed: slots whose profile is not the one that the verdict rests on. missing: parts that
-    could not be had, and why.
+    changed: slots whose profile is not the one that the verdict rests on.
     """
 
     verdict: Verdict
-    divergence: Divergence | None
-    percentiles: Percentiles | None
-    drift: Drift | None
+    answers: Answers
     columns: tuple[Column, ...]
     densities: tuple[Density, ...]
     traffic: Hours | None
@@ -64,41 +66,23 @@ class Overview:
     unusable: tuple[tuple[str, str], ...]
     diary: tuple[Moment, ...]
     changed: tuple[str, ...]
-    missing: tuple[Refusal, ...]
 
 
 def overview(
     rollout: Rollout,
-    policy: Policy,
     verdict: Verdict,
     profiles: Profiles,
+    answers: Answers,
     *,
     events: Sequence[Event] = (),
     problems: Sequence[LogFile] = (),
-    drift_of: Callable[[Profiles, Sequence[Event]], Drift],
 ) -> Overview:
-    """Gather the page of `verdict` from the profiles of its window.
-
-    drift_of: how drift is measured, so that the page shows the same as `analyzer drift`. What
-    raises an AnalyzerError is left out and named in `missing`.
-    """
-    missing: list[Refusal] = []
-
-    def attempt(part: str, ask: Callable[[], T]) -> T | None:
-        try:
-            return ask()
-        except AnalyzerError as error:
-            missing.append(Refusal(part=part, reason=str(error)))
-            return None
-
-    moved = attempt("drift", lambda: drift_of(profiles, events))
-    limits = sorted(set(policy.latency_thresholds))
+    """Gather the page of `verdict` from the profiles of its window and the answers given beside."""
+    moved = answers.drift
     return Overview(
         verdict=verdict,
-        divergence=attempt("divergence", lambda: divergence(profiles)),
-        percentiles=attempt("latency", lambda: latency(profiles, limits)),
-        drift=moved,
-        columns=tuple((moved and attempt("drift by day", lambda: _columns(profiles, moved))) or ()),
+        answers=answers,
+        columns=tuple(_columns(profiles, moved) if moved else ()),
         densities=tuple(shapes.score_densities(profiles)),
         traffic=courses.traffic(profiles),
         latency=tuple(courses.percentiles(profiles)),
@@ -107,7 +91,6 @@ def overview(
         unusable=tuple(sorted((file.name, file.problem) for file in problems)),
         diary=tuple(_moment(event) for event in events if _within(event, profiles)),
         changed=tuple(_changed(verdict, profiles)),
-        missing=tuple(missing),
     )
 
 

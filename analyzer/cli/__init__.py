@@ -27,6 +27,7 @@ COMMANDS = {
     "drift": "Has what the models see and say moved away from a reference?",
     "latency": "Latency percentiles and shares over the limits.",
     "nightly": "All of it, once, for cron: scan, judge, keep the results.",
+    "report": "Write the page about a verdict or an incident: one HTML file.",
     "store": "Show what the profile store holds.",
     "sql": "Show the SQL statements that read raw logs.",
     "demo": "Judge a month of the sample flights.",

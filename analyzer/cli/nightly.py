@@ -32,8 +32,9 @@ from analyzer.cli.common import Job
 def command(job: Job, jobs: int, out: Path | None, exit_zero: bool) -> int:
     """All of it, once, for cron: scan what is new, judge the running phase, keep the results.
 
-    Writes verdict.json, diff.json, latency.json and drift.json. The exit code is the verdict:
-    0 promote, 3 hold, 4 undecided, 5 roll back; 1 and 2 mean that the tool could not judge.
+    Writes verdict.json, diff.json, latency.json, drift.json and report.html. The exit code is
+    the verdict: 0 promote, 3 hold, 4 undecided, 5 roll back; 1 and 2 mean that the tool could
+    not judge.
     """
     from analyzer import verdict
     from analyzer.nightly import nightly

@@ -7,7 +7,7 @@ them up they are spelled in hexadecimal. The same numbers give the same bytes.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,7 +21,7 @@ from analyzer.report.words import shown
 from analyzer.window import parse
 
 WIDE, HALF, NARROW, SMALL = 1000, 450, 290, 250
-VALUES_WIDTH = 34
+VALUES_WIDTH = 38
 LETTER = 7
 INK, QUIET, GRID, PAPER = "var(--ink)", "var(--quiet)", "var(--line)", "var(--paper)"
 CHAMPION, CHALLENGER, ALARM = "var(--champion)", "var(--accent)", "var(--bad)"
@@ -71,6 +71,7 @@ def over_time(
     zero: bool = True,
 ) -> Markup:
     """Series over time as steps of `hours`; gaps stay gaps. form: d3 format of the values."""
+    sheet = _Sheet()
     start, step = parse(hours.start) // 1000, hours.step_minutes * MINUTE_MS
     rows = [
         {"t": start + i * step, "v": _short(value), "s": str(number)}
@@ -95,20 +96,28 @@ def over_time(
         scale=alt.Scale(domain=series, range=[[4, 3] if line.dashed else [1, 0] for line in lines]),
         legend=None,
     )
+    size = alt.StrokeWidth(
+        "s:N",
+        scale=alt.Scale(
+            domain=series, range=[1.5 if line.tone == CHALLENGER else 3 for line in lines]
+        ),
+        legend=None,
+    )
     layers: list[Any] = [
-        *_marks(marks, x, height),
-        alt.Chart(_data(rows))
-        .mark_line(strokeWidth=1.5)
-        .encode(x=x, y=y, color=color, strokeDash=dash),
+        *_marks(sheet, marks, x),
+        sheet.chart(rows)
+        .mark_line()
+        .encode(x=x, y=y, color=color, strokeDash=dash, strokeWidth=size),
     ]
     if alone:
-        dots = alt.Chart(_data(alone)).mark_point(filled=True, size=10, opacity=1)
+        dots = sheet.chart(alone).mark_point(filled=True, size=10, opacity=1)
         layers.append(dots.encode(x=x, y=y, color=color))
-    return _draw(alt.layer(*layers), width, height)
+    return _draw(sheet, alt.layer(*layers), width, height)
 
 
 def density(shape: Density, *, width: int, height: int = 150) -> Markup:
     """Shares by bin: the first series as bars, a second one as an outline."""
+    sheet = _Sheet()
     tones = [CHAMPION, CHALLENGER] if len(shape.shares) > 1 else [CHALLENGER]
     x = alt.X(
         "low:Q",
@@ -124,22 +133,23 @@ def density(shape: Density, *, width: int, height: int = 150) -> Markup:
             for low, high, value in zip(shape.edges, shape.edges[1:], values, strict=False)
         ]
         if number == 0:
-            bars = alt.Chart(_data(rows)).mark_rect(color=tone, stroke=PAPER, strokeWidth=0.5)
+            bars = sheet.chart(rows).mark_rect(color=tone, stroke=PAPER, strokeWidth=0.5)
             layers.append(bars.encode(x=x, x2="high:Q", y=y, y2=alt.datum(0)))
         else:
             rows.append({"low": shape.edges[-1], "high": shape.edges[-1], "v": rows[-1]["v"]})
-            outline = alt.Chart(_data(rows)).mark_line(
+            outline = sheet.chart(rows).mark_line(
                 color=tone, interpolate="step-after", strokeWidth=2
             )
             layers.append(outline.encode(x=x, y=y))
     if shape.edges[0] < 0 < shape.edges[-1]:
-        zero = alt.Chart(_data([{"low": 0}])).mark_rule(color=INK, strokeWidth=1)
+        zero = sheet.chart([{"low": 0}]).mark_rule(color=INK, strokeWidth=1)
         layers.append(zero.encode(x=x))
-    return _draw(alt.layer(*layers), width, height)
+    return _draw(sheet, alt.layer(*layers), width, height)
 
 
 def distribution(cells: Sequence[Cell], *, width: int = SMALL, height: int = 96) -> Markup:
     """A column before (wide bars) and after (narrow bars in front), cell by cell in order."""
+    sheet = _Sheet()
     rows = [
         {"i": i, "b": _short(cell.before), "a": _short(cell.after)} for i, cell in enumerate(cells)
     ]
@@ -154,14 +164,15 @@ def distribution(cells: Sequence[Cell], *, width: int = SMALL, height: int = 96)
         for name in ("b", "a")
     }
     step = width / max(len(cells), 1)
-    chart = alt.Chart(_data(rows))
+    chart = sheet.chart(rows)
     wide = chart.mark_bar(color=CHAMPION, width=max(step * 0.9, 1)).encode(x=x, y=y["b"])
     thin = chart.mark_bar(color=CHALLENGER, width=max(step * 0.36, 1)).encode(x=x, y=y["a"])
-    return _draw(alt.layer(wide, thin), width, height)
+    return _draw(sheet, alt.layer(wide, thin), width, height)
 
 
-def intervals(rows: Sequence[Interval], *, width: int, form: str = "~g") -> Markup:
+def intervals(rows: Sequence[Interval], *, width: int, form: str | None = None) -> Markup:
     """Values with intervals, one line each, in the order given, beside zero."""
+    sheet = _Sheet()
     label_width = min(
         max((len(row.label) for row in rows), default=1) * LETTER + 10, width * 2 // 5
     )
@@ -188,27 +199,27 @@ def intervals(rows: Sequence[Interval], *, width: int, form: str = "~g") -> Mark
         axis=_below(form, max(plot // 80, 3)),
     )
     color = alt.Color("c:N", scale=None)
-    chart = alt.Chart(_data(data))
-    zero = alt.Chart(_data([{"low": 0}])).mark_rule(color=INK, strokeWidth=1).encode(x=x)
+    chart = sheet.chart(data)
+    zero = sheet.chart([{"low": 0}]).mark_rule(color=INK, strokeWidth=1).encode(x=x)
     bars = chart.mark_rule(strokeWidth=2).encode(x=x, x2="high:Q", y=y, color=color)
     points = chart.mark_point(filled=True, size=50, opacity=1)
     dots = points.encode(x=alt.X("v:Q"), y=y, color=color)
-    return _draw(alt.layer(zero, bars, dots), plot, 20 * len(rows) + 4)
+    return _draw(sheet, alt.layer(zero, bars, dots), plot, 20 * len(rows) + 4)
 
 
-def _marks(marks: Sequence[Mark], x: alt.X, height: int) -> list[Any]:
+def _marks(sheet: _Sheet, marks: Sequence[Mark], x: alt.X) -> list[Any]:
     layers: list[Any] = []
     bands = [m for m in marks if m.end]
     if bands:
         rows = [{"t": parse(m.at) // 1000, "end": parse(m.end or "") // 1000} for m in bands]
-        band = alt.Chart(_data(rows)).mark_rect(color=ALARM, opacity=0.14)
+        band = sheet.chart(rows).mark_rect(color=ALARM, opacity=0.14)
         layers.append(band.encode(x=x, x2="end:T"))
     points = [m for m in marks if not m.end]
     for number, mark in enumerate(points):
-        data = _data([{"t": parse(mark.at) // 1000, "text": shown(mark.text, 24)}])
+        data = [{"t": parse(mark.at) // 1000, "text": shown(mark.text, 24)}]
         tone = ALARM if mark.alarming else INK
-        rule = alt.Chart(data).mark_rule(color=tone, strokeWidth=1.2, strokeDash=[2, 2])
-        words = alt.Chart(data).mark_text(
+        rule = sheet.chart(data).mark_rule(color=tone, strokeWidth=1.2, strokeDash=[2, 2])
+        words = sheet.chart(data).mark_text(
             color=tone, align="left", baseline="bottom", dy=-3 - 13 * (number % 3), fontSize=11
         )
         layers += [rule.encode(x=x), words.encode(x=x, y=alt.value(0), text="text:N")]
@@ -292,11 +303,20 @@ def _short(value: float | None) -> float | None:
     return None if value is None else float(f"{value:.6g}")
 
 
-def _data(rows: Sequence[dict[str, Any]]) -> alt.InlineData:
-    return alt.InlineData(values=list(rows))
+class _Sheet:
+    """The numbers of one chart, kept by name: Altair copies and checks whatever it is handed."""
+
+    def __init__(self) -> None:
+        self.datasets: dict[str, Sequence[Mapping[str, Any]]] = {}
+
+    def chart(self, rows: Sequence[Mapping[str, Any]]) -> alt.Chart:
+        """A chart of these rows."""
+        name = f"rows{len(self.datasets)}"
+        self.datasets[name] = rows
+        return alt.Chart(alt.NamedData(name=name))
 
 
-def _draw(chart: Any, width: int, height: int) -> Markup:
+def _draw(sheet: _Sheet, chart: Any, width: int, height: int) -> Markup:
     axis = alt.AxisConfig(
         labelColor=QUIET,
         labelFontSize=11,
@@ -310,4 +330,5 @@ def _draw(chart: Any, width: int, height: int) -> Markup:
         .configure(aria=False, background="transparent", font=MEASURED_FONT, axis=axis)
         .configure_view(stroke=None)
     )
-    return clean(vl_convert.vegalite_to_svg(drawn.to_dict()))
+    spec = {**drawn.to_dict(validate=False), "datasets": sheet.datasets}
+    return clean(vl_convert.vegalite_to_svg(spec))

@@ -20,7 +20,7 @@ OPEN = 20
 
 def drift_section(found: Overview) -> Section:
     """The ranking, then the drawn distributions."""
-    moved = found.drift
+    moved = found.answers.drift
     if moved is None or not found.columns:
         return Section("drift", "What moved", "", [Lines(["Drift could not be measured."])])
     reference = moved.reference.replace("T", " ").replace("/", " to ")

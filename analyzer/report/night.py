@@ -112,7 +112,7 @@ def _answers(found: Overview) -> Iterator[Answer]:
             for side in ("champion", "challenger")
         ],
     )
-    apart = found.divergence
+    apart = found.answers.divergence
     seen: list[Text] = [span(*verdict.window)]
     if apart:
         rows = apart.coverage
@@ -132,8 +132,9 @@ def _answers(found: Overview) -> Iterator[Answer]:
         yield Answer(
             "Beware",
             [
-                f"{len(found.changed)} profiles were made anew since this verdict "
-                f"({', '.join(found.changed[:3])}): the evidence below may differ from it."
+                "Profiles were made anew since this verdict, so the evidence below may differ "
+                f"from it: {', '.join(found.changed[:3])}"
+                + (f" and {len(found.changed) - 3} more." if len(found.changed) > 3 else ".")
             ],
             wide=True,
         )

@@ -22,14 +22,12 @@ def render(page: Page) -> bytes:
     """
     style = (TEMPLATES / "style.css").read_text(encoding="utf-8")
     seal = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
-    environment = Environment(
+    jinja = Environment(
         loader=FileSystemLoader(TEMPLATES),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    template = environment.get_template("page.html")
-    text = template.render(page=page, style=Markup(style), seal=seal)
-    # a lone surrogate cannot be written as UTF-8
-    return text.encode("utf-8", "backslashreplace")
+    template = jinja.get_template("page.html")
+    return template.render(page=page, style=Markup(style), seal=seal).encode()

@@ -39,7 +39,7 @@ def how(verdict: Verdict, window: bool = True) -> str:
 def scores_section(found: Overview) -> Section:
     """Champion against challenger: both distributions and their difference."""
     blocks: list[Block] = []
-    apart = found.divergence
+    apart = found.answers.divergence
     if apart is not None:
         blocks.append(_distances(apart))
     if found.densities:
@@ -146,8 +146,8 @@ def latency_section(found: Overview) -> Section:
     from analyzer.report.timeline import course, marks_of, step_words
 
     blocks: list[Block] = []
-    if found.percentiles is not None:
-        blocks += _percentile_tables(found.percentiles)
+    if found.answers.latency is not None:
+        blocks += _percentile_tables(found.answers.latency)
     marks = marks_of(found.diary)
     series = {part.model: part.hours for part in found.latency}
     for column, title in (("p50", "Median latency"), ("p99", "99th percentile of latency")):
@@ -193,8 +193,8 @@ def _share_of(rate: Rate) -> Markup:
 def quality_section(found: Overview) -> Section:
     """What is wrong with the input: named and counted, never repaired in silence."""
     blocks: list[Block] = []
-    if found.divergence is not None:
-        rows = found.divergence.coverage
+    if found.answers.divergence is not None:
+        rows = found.answers.divergence.coverage
         facts: Sequence[tuple[Text, Text]] = [
             (title, count(rows[key])) for key, title in COVERAGE.items() if key in rows
         ]
@@ -204,9 +204,9 @@ def quality_section(found: Overview) -> Section:
         files: list[list[Text]] = [[name(file), name(problem)] for file, problem in found.unusable]
         heads = [Head("File"), Head("Why")]
         blocks.append(Table("Log files that could not be used", heads, files, first=20))
-    if found.missing:
+    if found.answers.missing:
         lines: list[Text] = [
-            Markup("{}: {}").format(part.part, name(part.reason)) for part in found.missing
+            Markup("{}: {}").format(part.part, name(part.reason)) for part in found.answers.missing
         ]
         blocks.append(Lines(lines, "What this page lacks", listed=True))
     return Section(

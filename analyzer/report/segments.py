@@ -19,7 +19,7 @@ OPEN = 12
 
 def segments_section(found: Overview) -> Section:
     """A chart of the segments with the largest part of the divergence, and all of them."""
-    segments = found.divergence.segments if found.divergence else []
+    segments = found.answers.divergence.segments if found.answers.divergence else []
     drawn = [s for s in segments if isinstance(s.effect, Estimate)][:DRAWN]
     blocks: list[Block] = []
     if drawn:

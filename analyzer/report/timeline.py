@@ -10,13 +10,14 @@ from analyzer.diagnose.findings import Hours, Moment
 from analyzer.overview import Overview
 from analyzer.report import charts
 from analyzer.report.blocks import Block, Figure, Head, Lines, Section, Table, Text
-from analyzer.report.charts import CHALLENGER, NARROW, QUIET, WIDE, Line, Mark
+from analyzer.report.charts import CHALLENGER, CHAMPION, NARROW, QUIET, WIDE, Line, Mark
 from analyzer.report.marks import swatch
 from analyzer.report.parts import how
 from analyzer.report.words import moment, name, number, percent, shown
 from analyzer.window import parse, show
 
 MINUTE = 60_000_000
+KEYS = {"champion": "line", "usual": "dashed"}
 ALARMING = {"trigger", "rollback", "incident"}
 
 
@@ -111,31 +112,41 @@ def course(
     what: str,
     share: bool = False,
     unit: str = "",
-    height: int = 130,
-    folded: bool = True,
+    small: int | None = None,
     level: int = 3,
+    legend: Sequence[Markup] | None = None,
 ) -> Figure:
-    """Series over time, the champion grey and everything else in the accent colour."""
-    lines = [
-        Line(values, QUIET if label in ("champion", "usual") else CHALLENGER, label == "usual")
-        for label, values in series.items()
-    ]
+    """Series over time, the champion grey and everything else in the accent colour.
+
+    small: width of a chart that stands among others; else one for desks and one for phones.
+    """
+    lines = [_line(label, values) for label, values in series.items()]
     form = "~%" if share else "~s" if _large(series) else None
-    wide, narrow = (
-        charts.over_time(hours, lines, width=width, height=height, form=form, marks=marks)
-        for width in (WIDE, NARROW)
-    )
-    legend = [swatch("line" if n in ("champion", "usual") else "line accent", n) for n in series]
+    drawn = [
+        charts.over_time(
+            hours, lines, width=width, height=96 if small else 130, form=form, marks=marks
+        )
+        for width in ((small,) if small else (WIDE, NARROW))
+    ]
+    if legend is None:
+        keys = [swatch(KEYS.get(label, "line accent"), label) for label in series]
+        legend = keys if len(series) > 1 else ()
     return Figure(
         Markup("{} <span class=quiet>{}</span>").format(title, f"({unit})" if unit else ""),
         f"{title}. {what}. " + _said(series, share, unit),
-        wide,
-        narrow,
-        legend if len(series) > 1 else (),
+        drawn[0],
+        None if small else drawn[1],
+        legend,
         f"{what}. Times are UTC.",
-        _numbers(title, hours, series, share) if folded else None,
+        _numbers(title, hours, series, share),
         level,
     )
+
+
+def _line(label: str, values: Sequence[float | None]) -> Line:
+    if label == "usual":
+        return Line(values, QUIET, dashed=True)
+    return Line(values, CHAMPION if label == "champion" else CHALLENGER)
 
 
 def _large(series: dict[str, list[float | None]]) -> bool:

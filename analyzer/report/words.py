@@ -4,16 +4,22 @@ from __future__ import annotations
 
 import math
 import re
+from unicodedata import category
 
 from markupsafe import Markup
 
-from analyzer.stats.result import Estimate, Result
+from analyzer.stats.result import Result, Undefined
 from analyzer.verdict import Observed
 
 MINUS, DASH, SPACE = "\N{MINUS SIGN}", "\N{EN DASH}", "\N{NO-BREAK SPACE}"
+HIDDEN = {"Cc", "Cf", "Cs", "Cn", "Zl", "Zp"}
+JOINERS = "\N{ZERO WIDTH JOINER}\N{ZERO WIDTH NON-JOINER}"
+"""What emoji and Persian are written with."""
+
 LONGEST_NAME = 120
 LONGEST_SENTENCE = 800
-_PIECES = Markup("{} <span class=interval>({}{}to{}{})</span>")
+INSTANT = re.compile(r"\b(\d{4}-\d\d-\d\d)T(\d\d:\d\d(?::\d\d)?)Z")
+_PIECES = Markup("{} <span class=ci>({}{}to{}{})</span>")
 
 
 def shown(text: str, longest: int = LONGEST_NAME) -> str:
@@ -24,12 +30,16 @@ def shown(text: str, longest: int = LONGEST_NAME) -> str:
     >>> shown("x" * 200, 5)
     'xxxxx\N{HORIZONTAL ELLIPSIS} (200 characters)'
     """
-    visible = "".join(
-        c if c.isprintable() else c.encode("unicode_escape").decode() for c in text[: longest + 1]
-    )
-    if len(visible) <= longest:
+    kept = text[:longest]
+    visible = "".join(c if _seen(c) else c.encode("unicode_escape").decode() for c in kept)
+    if len(text) <= longest:
         return visible
-    return f"{visible[:longest]}\N{HORIZONTAL ELLIPSIS} ({len(text):,} characters)"
+    return f"{visible}\N{HORIZONTAL ELLIPSIS} ({len(text):,} characters)"
+
+
+def _seen(character: str) -> bool:
+    """Not control codes, nor marks that turn the writing direction of what follows."""
+    return category(character) not in HIDDEN or character in JOINERS
 
 
 def name(text: str | None) -> Markup:
@@ -49,8 +59,14 @@ def code(text: str) -> Markup:
 
 
 def prose(text: str) -> str:
-    """A sentence of the product that may hold names from the logs; units stay with numbers."""
-    whole = shown(text, LONGEST_SENTENCE)
+    """A sentence of the product that may hold names from the logs.
+
+    Instants are written as elsewhere on the page; units stay with their numbers.
+
+    >>> prose("Since 2013-06-01T05:00Z.")
+    'Since 2013-06-01 05:00 UTC.'
+    """
+    whole = INSTANT.sub(r"\1 \2 UTC", shown(text, LONGEST_SENTENCE))
     for unit in ("%", "ms", "h", "s"):
         whole = re.sub(rf"(\d) {unit}(?!\w)", rf"\1{SPACE}{unit}", whole)
     return whole
@@ -125,11 +141,11 @@ def minutes(value: float | None) -> str:
 def result(found: Result | Observed | None, unit: str = "number") -> Markup:
     """A value and its interval, or why there is none. unit: number, share or ms."""
     if found is None:
-        return Markup("<span class=quiet>{}</span>").format(DASH)
-    if not isinstance(found, Estimate | Observed):
-        return _without(found.reason)
-    if found.value is None:
-        return _without(found.undefined if isinstance(found, Observed) else "")
+        return quiet(DASH)
+    if isinstance(found, Undefined):
+        return quiet(shown(found.reason) or DASH)
+    if isinstance(found, Observed) and found.value is None:
+        return quiet(shown(found.undefined) or DASH)
     write = percent if unit == "share" else number
     suffix = f"{SPACE}ms" if unit == "ms" else ""
     value = f"{write(found.value)}{suffix}"
@@ -139,5 +155,6 @@ def result(found: Result | Observed | None, unit: str = "number") -> Markup:
     return _PIECES.format(value, low, SPACE, SPACE, high)
 
 
-def _without(reason: str) -> Markup:
-    return Markup("<span class=quiet>{}</span>").format(shown(reason) or DASH)
+def quiet(text: str) -> Markup:
+    """Words that step back."""
+    return Markup("<span class=quiet>{}</span>").format(text)

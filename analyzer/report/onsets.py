@@ -1,0 +1,158 @@
+"""When it began: every series that was searched, with the interval of its onset."""
+
+from __future__ import annotations
+
+from analyzer.diagnose.diagnosis import Diagnosis
+from analyzer.diagnose.findings import Series
+from analyzer.onset import Onset
+from analyzer.report.blocks import Block, Facts, Figure, Gallery, Head, Lines, Section, Table, Text
+from analyzer.report.charts import SMALL, Mark
+from analyzer.report.marks import swatch
+from analyzer.report.timeline import course, diary_table
+from analyzer.report.words import (
+    DASH,
+    minutes,
+    moment,
+    number,
+    percent,
+    prose,
+    quiet,
+    shown,
+    span,
+)
+
+DRAWN_LARGE = 4
+
+
+def onset_section(diagnosis: Diagnosis) -> Section:
+    """The order of events, then each series with what was usual."""
+    blocks: list[Block] = [_clock(diagnosis)]
+    onsets = diagnosis.onsets
+    if onsets is not None:
+        if onsets.sentences:
+            blocks.append(Lines([prose(s) for s in onsets.sentences]))
+        blocks.append(_table(diagnosis, onsets.series))
+    else:
+        blocks.append(Lines(["No series could be searched for an onset."]))
+    if diagnosis.incident.diary:
+        blocks.append(diary_table(diagnosis.incident.diary))
+    large, small = _charts(diagnosis)
+    blocks += large
+    if small:
+        blocks.append(Gallery(small, "Other series"))
+    return Section(
+        "timeline",
+        "When it began",
+        "Each series is compared with the same hour of the week in earlier clean weeks. An onset "
+        "is given as the interval that the data allow, not as a point.",
+        blocks,
+    )
+
+
+def marks_of(diagnosis: Diagnosis, onset: Onset | None = None) -> list[Mark]:
+    """Trigger, rollback and the interval of an onset (by default the incident's)."""
+    incident = diagnosis.incident
+    interval = incident.onset_interval
+    if onset is not None and onset.low and onset.high:
+        interval = (onset.low, onset.high)
+    marks = [Mark(interval[0], "onset", interval[1])] if interval else []
+    for word, at in (("trigger", incident.trigger), ("rollback", incident.rollback)):
+        if at is not None:
+            marks.append(Mark(at, word, alarming=word == "trigger"))
+    return marks
+
+
+def _clock(diagnosis: Diagnosis) -> Facts:
+    incident = diagnosis.incident
+    interval = incident.onset_interval
+    pairs: list[tuple[Text, Text]] = [
+        ("Onset between", span(*interval) if interval else "not located"),
+        ("Trigger", moment(incident.trigger) if incident.trigger else "not recorded"),
+        ("Rollback", moment(incident.rollback) if incident.rollback else "not recorded"),
+        ("Onset to trigger", minutes(incident.minutes_onset_to_trigger)),
+        (
+            f"Trigger to rollback (objective {number(incident.objective_minutes)} min)",
+            minutes(incident.minutes_trigger_to_rollback),
+        ),
+        ("Onset to rollback", minutes(incident.minutes_onset_to_rollback)),
+    ]
+    return Facts(pairs)
+
+
+def _table(diagnosis: Diagnosis, onsets: list[Onset]) -> Table:
+    titles = {s.name: s.title for s in diagnosis.series}
+    order = diagnosis.onsets.order if diagnosis.onsets else []
+    place = {series: i for i, series in enumerate(order)}
+    ranked = sorted(onsets, key=lambda o: place.get(o.series, len(place)))
+    heads = [
+        Head("Series"),
+        Head("Onset"),
+        Head("Between"),
+        Head("Moved by", "number"),
+        Head("In its own SD", "number"),
+        Head("Compared with"),
+    ]
+    rows: list[list[Text]] = [
+        [
+            shown(titles.get(o.series, o.series)),
+            moment(o.at) if o.at else quiet(prose(o.refusal)),
+            span(o.low, o.high) if o.low and o.high else DASH,
+            _size(o.shift, o.unit),
+            number(o.shift_sd),
+            shown(o.deseasoned),
+        ]
+        for o in ranked
+    ]
+    return Table("Series in the order in which they moved", heads, rows)
+
+
+def _size(value: float | None, unit: str) -> str:
+    if value is None:
+        return DASH
+    sign = "+" if value > 0 else ""
+    if unit == "share":
+        return f"{sign}{number(value * 100)}\N{NO-BREAK SPACE}pp"
+    return f"{sign}{number(value)}" + ("\N{NO-BREAK SPACE}ms" if unit == "ms" else "")
+
+
+def _charts(diagnosis: Diagnosis) -> tuple[list[Figure], list[Figure]]:
+    """Series that moved first are drawn large, the others small."""
+    onsets = {o.series: o for o in diagnosis.onsets.series} if diagnosis.onsets else {}
+    order = list(diagnosis.onsets.order) if diagnosis.onsets else []
+    by_name = {s.name: s for s in diagnosis.series}
+    first = [by_name[n] for n in order if n in by_name][:DRAWN_LARGE]
+    first = first or diagnosis.series[:1]
+    rest = [s for s in diagnosis.series if s not in first]
+    return (
+        [_chart(diagnosis, s, onsets.get(s.name)) for s in first],
+        [_chart(diagnosis, s, onsets.get(s.name), small=True) for s in rest],
+    )
+
+
+def _chart(
+    diagnosis: Diagnosis, series: Series, onset: Onset | None, small: bool = False
+) -> Figure:
+    columns = series.hours.columns
+    marks = marks_of(diagnosis, onset if onset and onset.located else None)
+    said = prose(onset.sentence) if onset else "Hour by hour"
+    return course(
+        shown(series.title),
+        series.hours,
+        {"usual": columns.get("usual", []), "seen": columns["value"]},
+        marks if not small or (onset and onset.located) else [],
+        what=said.rstrip("."),
+        share=series.unit == "share",
+        unit=series.unit if series.unit == "ms" else "",
+        small=SMALL if small else None,
+        level=4 if small else 3,
+        legend=[
+            swatch("dashed", "usual at that hour"),
+            swatch("line accent", "seen"),
+            *([swatch("band", "onset")] if marks else []),
+        ],
+    )
+
+
+def share_or_dash(share: float | None) -> str:
+    """A share, or a dash where there was nothing to compare with."""
+    return DASH if share is None else percent(share)
