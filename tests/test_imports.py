@@ -52,7 +52,7 @@ LAYERS = [
     ("scan", "profiles"),
     ("measure", "diary", "references"),
     ("verdict",),
-    ("phases",),
+    ("phases", "segments"),
     ("rehearsal", "divergence", "drift", "latency"),
     ("gate", "diagnose"),
     ("shapes", "courses"),

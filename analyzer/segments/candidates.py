@@ -70,7 +70,7 @@ class Standing:
     def leaders(self, passing: NDArray[np.bool_]) -> Iterator[int]:
         """Passing candidates by score, one of each set of candidates with the same sums."""
         at = np.flatnonzero(passing)
-        at = at[np.argsort(-self.score[at], kind="stable")]
+        at = at[np.lexsort((self.lattice.orders[at], -self.score[at]))]  # same rows: shortest
         seen = set()
         for candidate in at.tolist():
             sums = self.sums.at(candidate)

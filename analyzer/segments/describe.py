@@ -11,7 +11,7 @@ from analyzer.segments.evidence import Evidence, overall, weigh
 from analyzer.segments.finding import Found, Offset, Predicate, Refusal, Segment, shown
 from analyzer.segments.oneway import Margin, one_way, shares_of
 from analyzer.segments.peel import Peel, Pick, rows_of
-from analyzer.segments.rows import Rows
+from analyzer.segments.rows import REACH, Rows
 from analyzer.segments.setup import Space
 from analyzer.segments.table import Outcome, Table
 from analyzer.stats.paired import risk_ratio
@@ -41,9 +41,9 @@ def describe(
     writer = _Writer(peel, space, outcome, table)
     segments = tuple(writer.segment(picks[i], evidence[i], float(corrected[i])) for i in kept)
     offsets = writer.offsets([picks[i] for i in kept], [evidence[i] for i in kept])
-    mean = overall(peel.outcome)
-    total = float(np.square(rows.whole).sum())
-    left = float(np.square(peel.fit.residual).sum())
+    mean = overall(peel.logged)
+    treated = rows.groups.treated
+    total, left = (float(sums.moments.variance[treated]) for sums in (peel.outcome, peel.left))
     return Found(
         outcome=outcome.name,
         mode=rows.groups.mode,
@@ -52,7 +52,7 @@ def describe(
         sd=peel.sd,
         segments=segments,
         offsets=offsets,
-        one_way=one_way(rows, space.folded, margins),
+        one_way=one_way(rows.logged, space.folded, margins),
         cells_tested=peel.tested(),
         cells_apart=apart,
         cells_left=peel.apart(),
@@ -95,7 +95,7 @@ class _Writer:
         self.unmeasured = _unmeasured(peel.rows, table, outcome)
         within = self.rows.in_window
         self.window: Bools | None = within
-        self.size = self.rows.size
+        self.logged = self.rows.logged
         n = self.rows.table.rows if within is None else int(np.count_nonzero(within))
         self.window_rows = n
         self.flips = outcome.flips
@@ -120,8 +120,8 @@ class _Writer:
         kept = self._in_window(pick.rows)
         n = len(kept)
         where, support = self.predicate(pick.name), n / self.window_rows
-        size = np.array([self.size[kept].sum()])
-        share = float(shares_of(self.rows, raw.inside, size)[0])
+        size = np.array([self.logged.size[kept].sum()])
+        share = float(shares_of(self.logged, raw.inside, size)[0])
         signs = np.asarray(self.rows.groups.signs)
         mean = float((raw.inside.mean + self.rows.centres) @ signs)
         effect_sd = alone.effect / self.peel.sd
@@ -222,7 +222,7 @@ class _Writer:
 
     def _offset(self, parent: Name, children: list[Pick]) -> Offset:
         rows = rows_of(self.peel.ledger.lattice, parent)
-        effect = weigh(self.rows.sums(rows, self.rows.whole[rows]), self.peel.outcome)
+        effect = weigh(self.logged.sums(rows, self.logged.whole[rows]), self.peel.logged)
         names = tuple(self.predicate(pick.name) for pick in children)
         where = self.predicate(parent)
         return Offset(
@@ -262,6 +262,11 @@ class _Writer:
         found = list(self.unmeasured)
         if self.rows.table.bucket is None:
             found.append("no unit id: rows are taken as independent, which understates errors")
+        if self.rows.beyond:
+            found.append(
+                f"{self.rows.beyond:,} values beyond {REACH:g} standard deviations were drawn in "
+                "to that for the search; effects and shares are of the values as logged"
+            )
         if self.space.lattice.skipped or (self.space.hourly and self.space.hourly.skipped):
             found.append("combinations of several columns with very many values were not counted")
         if len(self.peel.picks) >= self.peel.settings.most:

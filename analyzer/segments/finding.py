@@ -22,7 +22,8 @@ class Segment(Struct, frozen=True, kw_only=True):
     rows of the (incident's) window and their share. mean: of the outcome, over those rows; in
     the other modes the change, or the challenger minus the champion. effect: mean minus the
     mean of the complement, with its interval. alone: the same after the effects of the other
-    segments found are taken off; z, p (corrected for every cell tested) and effect_sd are of it.
+    segments found are taken off and values far out are drawn in; z, p (corrected for every cell
+    tested) and effect_sd are of it.
     effect_sd: in standard deviations of a row. deff: design effect over units, 1 without units.
     risk_ratio: of flips, segment to complement. share: of the total divergence; lift: share over
     support.

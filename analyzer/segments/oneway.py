@@ -110,7 +110,7 @@ def shares_of(rows: Rows, cells: Moments, size: Floats) -> Floats:
     for side in (cells, whole - cells):
         moved = np.abs(np.asarray((side.mean + rows.centres) @ signs, dtype=np.float64))
         weights.append(side.n[..., window].sum(axis=-1) * moved)
-    total = weights[0] + weights[1]
+    total = np.atleast_1d(weights[0] + weights[1])
     shares: Floats = np.zeros_like(total)
     np.divide(weights[0], total, out=shares, where=total > 0)
     return shares

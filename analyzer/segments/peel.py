@@ -78,6 +78,8 @@ class Peel:
         self.sd = float(np.sqrt(ledger.whole().variance[rows.groups.treated]))
         self.outcome = rows.sums(None, rows.whole)
         self.left = self.outcome
+        logged = rows.logged
+        self.logged = self.outcome if logged is rows else logged.sums(None, logged.whole)
         self.picks: list[Pick] = []
         self._own: dict[Name, _Own] = {}
         self._members: dict[Name, Pick] = {}
@@ -124,8 +126,11 @@ class Peel:
         return len(self.ledger.deff) + hourly
 
     def raw(self, pick: Pick) -> Evidence:
-        """Evidence for a segment in the outcome as it is."""
-        return self._weigh(pick, self.rows.whole, self.outcome, 0.0)
+        """Evidence for a segment in the outcome as it was logged."""
+        rows = self.rows.logged
+        scope = pick.scope
+        whole = self.logged if scope is None else rows.sums(scope, rows.whole[scope])
+        return weigh(rows.sums(pick.rows, rows.whole[pick.rows]), whole)
 
     def alone(self, pick: Pick) -> Evidence:
         """Evidence for a segment after the other segments' effects are taken off."""

@@ -7,7 +7,7 @@ whole numbers below 2**53: sums are exact, whatever the order of the rows.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -20,6 +20,10 @@ from analyzer.stats.contrast import Moments
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
+
+
+REACH = 10.0
+"""Standard deviations of a row beyond which a value counts as that far and no farther."""
 
 
 @dataclass(frozen=True)
@@ -75,7 +79,8 @@ class Rows:
     """The rows of one outcome.
 
     group: None when there is one. whole: the centred outcome in units of `unit`, whole numbers.
-    squares(whole) are whole numbers in units of `square_unit`.
+    squares(whole) are whole numbers in units of `square_unit`. beyond: how many values were drawn
+    in; raw: the same rows with their values as logged, None when none was.
     """
 
     table: Table
@@ -85,6 +90,13 @@ class Rows:
     centres: Floats
     unit: float
     square_unit: float
+    raw: Rows | None = None
+    beyond: int = 0
+
+    @property
+    def logged(self) -> Rows:
+        """The rows with their values as logged, none drawn in."""
+        return self if self.raw is None else self.raw
 
     def squares(self, whole: Floats) -> Floats:
         """Whole numbers that stand for the squares of values in units of `unit`."""
@@ -94,11 +106,13 @@ class Rows:
 
     @cached_property
     def size(self) -> Floats:
-        """|outcome| of each row, not centred, in whole numbers of `unit`."""
+        """|outcome| of each row, not centred, in whole numbers of some power of two."""
         centres = np.rint(self.centres / self.unit)
         shift = centres[0] if self.group is None else centres[self.group]
         size = self.whole + shift
-        return np.abs(size, out=size)
+        np.abs(size, out=size)
+        size /= _power(float(size.max(initial=0.0)), _room(self.table.rows))
+        return np.rint(size, out=size)
 
     def moments(self, n: Ints | Floats, total: Floats, squares: Floats) -> Moments:
         """Moments in the outcome's own units from whole-number sums."""
@@ -155,7 +169,7 @@ def prepare(table: Table, outcome: Outcome) -> Rows:
     if not measured.all():
         table, values = table.keep(measured), values[measured]
     groups, group = _groups(table)
-    room = 51 - max(table.rows, 1).bit_length()
+    room = _room(table.rows)
     unit = _power(float(np.max(np.abs(values), initial=0.0)), room)
     whole = np.rint(values / unit)
     size = len(groups.signs)
@@ -163,10 +177,45 @@ def prepare(table: Table, outcome: Outcome) -> Rows:
     n = np.maximum(np.bincount(code, minlength=size), 1)
     centres = np.bincount(code, weights=whole, minlength=size) / n * unit
     centred = values - centres[0] if group is None else values - centres[group]
+    del whole
+    return _drawn_in(_whole(table, groups, group, centred, centres))
+
+
+def _whole(
+    table: Table,
+    groups: Groups,
+    group: NDArray[np.uint8] | None,
+    centred: Floats,
+    centres: Floats,
+) -> Rows:
+    """Rows whose outcome is `centred`, which is overwritten."""
+    room = _room(table.rows)
     unit = _power(float(np.max(np.abs(centred), initial=0.0)), room)
     centred /= unit
     np.rint(centred, out=centred)
     return Rows(table, groups, group, centred, centres, unit, unit * unit * 2.0**room)
+
+
+def _drawn_in(rows: Rows) -> Rows:
+    """The rows with values beyond REACH standard deviations drawn in to that (Winsor).
+
+    A mean of a thousand rows with heavy tails follows its largest row; means of values drawn in
+    lose nothing that could be told from it. Tukey and McLaughlin (1963), *Sankhya* A 25.
+    """
+    squares = float(rows.squares(rows.whole).sum()) * rows.square_unit
+    limit = REACH * math.sqrt(squares / max(rows.table.rows, 1))
+    centred = rows.whole * rows.unit
+    beyond = int(np.count_nonzero(np.abs(centred) > limit))
+    if not beyond:
+        return rows
+    np.clip(centred, -limit, limit, out=centred)
+    drawn = _whole(rows.table, rows.groups, rows.group, centred, rows.centres)
+    return replace(drawn, raw=rows, beyond=beyond)
+
+
+def _room(rows: int) -> int:
+    """Bits of a whole number of which so many add up below 2**51: effects may double it."""
+    return 51 - max(rows, 1).bit_length()
 
 
 def _power(largest: float, bits: int) -> float:

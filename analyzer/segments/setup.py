@@ -55,7 +55,7 @@ def space_of(rows: Rows, settings: Settings) -> Space:
 def start(space: Space, rows: Rows, settings: Settings) -> tuple[Peel, list[Margin]]:
     """A peel over one outcome of a counted space, and the outcome's margins."""
     fit = Fit(rows)
-    one_way = margins(rows, space.folded)
+    one_way = margins(rows.logged, space.folded)
     shared = _shared(one_way)
     ledger = Ledger(space.lattice, rows, _screening(space.lattice, one_way), shared, fit.residual)
     clock = None

@@ -108,7 +108,9 @@ def plant(
         )
         held = rows_of(dimensions, where)
         share = float(held.mean())
-        if not support[0] <= share <= support[1] or _superfluous(dimensions, where):
+        if not max(support[0], 500 / rows) <= share <= support[1]:
+            continue
+        if _superfluous(dimensions, where):
             continue
         effect = rng.uniform(*effects) * rng.choice([-1, 1])
         z = effect * np.sqrt(rows * share * (1 - share) / deff)
