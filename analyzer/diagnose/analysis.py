@@ -28,6 +28,7 @@ from analyzer.diagnose.windows import (
     asked,
     baseline_of,
     incident_window,
+    known_by,
     profiled,
 )
 from analyzer.diary import Event
@@ -62,6 +63,7 @@ def diagnose(
     incident: Window | None = None,
     auto: Window | bool = False,
     events: Sequence[Event] = (),
+    as_of: int | None = None,
     jobs: int = 1,
     executor: Executor | None = None,
     progress: Progress | None = None,
@@ -70,13 +72,13 @@ def diagnose(
     everywhere), or else the diary's latest rollback.
 
     From profiles, and from the raw logs of the incident's window, its baseline and one earlier
-    window of the null run. jobs: worker processes; they change no byte of the result. Raises
-    ConfigError (nothing to diagnose), StoreError (nothing profiled), LogError (a log cannot be
-    read).
+    window of the null run. as_of: nothing after it is looked at (microseconds UTC). jobs: worker
+    processes; they change no byte of the result. Raises ConfigError (nothing to diagnose),
+    StoreError (nothing profiled), LogError (a log cannot be read).
     """
     store = Store(rollout.store_path)
     whole = open_profiles(store)
-    held = profiled(whole.manifests)
+    held = known_by(profiled(whole.manifests), as_of)
     question = asked(held, events, incident, auto)
     first = max(held.start, question.search.start - (HISTORY_WEEKS + 1) * WEEK)
     last = min(held.end, question.search.end + DAY)

@@ -15,8 +15,7 @@ from analyzer.measure import quantile_of_bins
 from analyzer.onset import Series
 from analyzer.profiles import Profiles
 from analyzer.stats.result import Estimate
-from analyzer.window import MINUTE
-from analyzer.window import HOUR
+from analyzer.window import HOUR, MINUTE
 
 TITLES = {
     "difference": ("Mean difference of scores", "score"),

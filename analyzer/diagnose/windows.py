@@ -62,7 +62,7 @@ def asked(
         first = max(incident.start - SEARCH_HOURS * HOUR, held.start)
         return Asked("given", incident, Window(first, incident.end), trigger, rollback)
     if auto:
-        span = held if isinstance(auto, bool) else auto
+        span = _all_but_history(held) if isinstance(auto, bool) else auto
         _within(span, held)
         return Asked("auto", None, span, *_moments(events, span.start, span.end))
     rollbacks = [e.at for e in events if e.kind == "rollback" and held.start < e.at]
@@ -76,6 +76,15 @@ def asked(
     first = max(end - SEARCH_HOURS * HOUR, held.start)
     trigger, _ = _moments(events, first, rollback)
     return Asked("rollback", None, Window(first, end), trigger, rollback)
+
+
+def _all_but_history(held: Window) -> Window:
+    """Everything but what tells what is usual: two weeks where there are three or more, else a
+    third, two days at least.
+    """
+    hours = (held.end - held.start) // HOUR
+    history = 2 * 168 if hours >= 3 * 168 else max(48, hours // 3)
+    return Window(held.start + min(history, hours // 2) * HOUR, held.end)
 
 
 def _within(window: Window, held: Window) -> None:
@@ -99,6 +108,15 @@ def _moments(events: Sequence[Event], start: int, end: int) -> tuple[int | None,
 def profiled(manifests: Sequence[Manifest]) -> Window:
     """The time from the first slot's start to the last one's end."""
     return Window(min(m.start for m in manifests), max(m.end for m in manifests))
+
+
+def known_by(held: Window, as_of: int | None) -> Window:
+    """What was profiled up to an instant. Raises ConfigError where that is nothing."""
+    if as_of is None or as_of >= held.end:
+        return held
+    if as_of < held.start + HOUR:
+        raise ConfigError(f"nothing before --as-of {show(as_of)} was profiled (there is {held})")
+    return Window(held.start, as_of // HOUR * HOUR)
 
 
 @dataclass(frozen=True, eq=False)
