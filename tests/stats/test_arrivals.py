@@ -1,0 +1,84 @@
+import math
+
+import numpy as np
+import pytest
+
+from analyzer.stats.arrivals import arrival_shortfall, batched, ladder_shift
+from analyzer.stats.result import Estimate, Significance, Undefined
+
+COHORTS, AGES = 45, 45
+
+
+def world(rng: np.random.Generator, mean: float = 100, slow_from: int = 999) -> np.ndarray:
+    """Labels by cohort and age, exponential delays of 5 days, 10 from one cohort on."""
+    delay = np.where(np.arange(COHORTS) < slow_from, 5.0, 10.0)[:, None]
+    share = np.diff(1 - np.exp(-np.arange(AGES + 1) / delay), axis=1)
+    return rng.poisson(mean * share)
+
+
+OBSERVED = np.arange(COHORTS, 0, -1)
+
+
+def test_the_shift_test_keeps_its_level_and_finds_a_slowdown() -> None:
+    rng = np.random.default_rng(3)
+    null = [ladder_shift(world(rng), OBSERVED, 10) for _ in range(300)]
+    statistics = [x.statistic for x in null if isinstance(x, Significance)]
+    assert len(statistics) == 300
+    assert np.std(statistics) == pytest.approx(1, abs=0.15)
+    assert sum(abs(z) > 1.96 for z in statistics) <= 28  # 5 % of 300 within 3.5 standard errors
+    slow = [ladder_shift(world(rng, slow_from=35), OBSERVED, 10) for _ in range(50)]
+    assert sum(isinstance(x, Significance) and x.statistic > 1.96 for x in slow) >= 45
+
+
+def test_a_batch_that_scatters_all_cohorts_is_no_shift() -> None:
+    rng = np.random.default_rng(8)
+    found = 0
+    for _ in range(100):
+        share = rng.dirichlet(np.diff(1 - np.exp(-np.arange(AGES + 1) / 5)) * 40, COHORTS)
+        shift = ladder_shift(rng.poisson(100 * share), OBSERVED, 10)
+        assert isinstance(shift, Significance)
+        found += shift.p < 0.01
+    assert found <= 6
+
+
+def test_a_shortfall_is_seen_at_the_youngest_ages() -> None:
+    rng = np.random.default_rng(4)
+    rows, held, seen = np.full(COHORTS, 2000), 0, 0
+    for _ in range(200):
+        found = arrival_shortfall(world(rng), OBSERVED, rows, 4, 0.9)
+        assert isinstance(found, Estimate)
+        held += found.low <= 1 <= found.high
+        slow = arrival_shortfall(world(rng, slow_from=41), OBSERVED, rows, 4)
+        seen += isinstance(slow, Estimate) and slow.high < 1
+    assert 165 <= held <= 195
+    assert seen >= 180
+
+
+def test_uploads_are_recognised_and_weekly_labels_are_not() -> None:
+    rng = np.random.default_rng(6)
+    arrivals = world(rng)
+    for cohort in range(10, 17):
+        total = arrivals[cohort].sum()
+        arrivals[cohort] = 0
+        arrivals[cohort, 20 - cohort] = total
+    assert np.flatnonzero(batched(arrivals, OBSERVED)).tolist() == list(range(10, 17))
+    weekly = np.zeros_like(arrivals)
+    for cohort, counts in enumerate(world(rng)):
+        for age, count in enumerate(counts):
+            upload = math.ceil((cohort + age + 1) / 7) * 7 - 1 - cohort
+            if upload < OBSERVED[cohort]:
+                weekly[cohort, upload] += count
+    assert not batched(weekly, OBSERVED).any()
+    instant = np.zeros_like(arrivals)
+    instant[:, 1] = 100
+    assert not batched(instant, OBSERVED).any()
+    assert not batched(world(rng), OBSERVED, np.arange(COHORTS)[::-1]).any()
+
+
+def test_what_cannot_be_said() -> None:
+    assert isinstance(ladder_shift(np.ones((5, 3)), [3] * 5), Undefined)
+    assert isinstance(ladder_shift(np.zeros((9, 3)), [3] * 9), Undefined)
+    assert isinstance(arrival_shortfall(np.zeros((9, 3)), [3] * 9, [10] * 9), Undefined)
+    assert isinstance(arrival_shortfall(np.ones((3, 3)), [3] * 3, [10] * 3), Undefined)
+    with pytest.raises(ValueError, match="shape"):
+        batched(np.ones(3), [1])
