@@ -58,23 +58,23 @@ def find_hidden(
     """Shares of NULL, unseen and out-of-range rows that rose, and features that stood still.
 
     A share's rise over the same hours of the reference, in standard errors and in units of the
-    feature's own quiet past, ranked among past clean windows pooled over features; q over features,
-    kinds and both windows. With fewer than 28 past windows only stale features are reported.
+    feature's own quiet past, ranked among past clean windows pooled over features; q over features
+    and kinds, for each of the two windows. With fewer than 28 past windows only stale features are
+    reported.
     """
     counts = [c for f in features for c in _counts(plan, f)]
     found = [_stale(hours, plan, f) for f in features]
     if counts and min(len(plan.past), len(plan.past_after)) >= MINIMUM_NULL_WINDOWS:
-        p = np.stack(
-            [
-                pooled_p(np.concatenate([c.past[w] for c in counts]), [c.scores[w] for c in counts])
-                for w in (0, 1)
-            ],
-            axis=1,
-        )
-        adjusted = benjamini_hochberg(p.ravel()).p.reshape(p.shape)
+        adjusted = np.stack([_adjusted(counts, window) for window in (0, 1)], axis=1)
         found += [_finding(hours, plan, c, a, q) for c, a in zip(counts, adjusted, strict=True)]
     kept = [f for f in found if f is not None]
     return sorted(kept, key=lambda f: (-f.share, f.feature, f.what))
+
+
+def _adjusted(counts: Sequence[_Count], window: int) -> Floats:
+    """p adjusted over features and kinds, of the window before (0) or after (1) the onset."""
+    null = np.concatenate([c.past[window] for c in counts])
+    return benjamini_hochberg(pooled_p(null, [c.scores[window] for c in counts])).p
 
 
 def _counts(plan: Plan, feature: FeatureCounts) -> list[_Count]:

@@ -107,6 +107,12 @@ def window_sums(counts: Ints, starts: Sequence[int] | Ints, length: int) -> Ints
     return windows
 
 
+def overlapping(starts: Ints, length: int) -> Bools:
+    """Which windows of this length share an hour, each with itself: windows x windows."""
+    shared: Bools = np.abs(starts[:, None] - starts[None, :]) < length
+    return shared
+
+
 def past_starts(clean: Bools, references: SameHours, anchor: int, end: int, length: int) -> Ints:
     """Starts of clean windows of the past, ending by `end`, at the anchor's hour of the day.
 

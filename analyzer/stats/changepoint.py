@@ -136,14 +136,23 @@ def _scan(residuals: Residuals, values: Floats, ramp: int = 1) -> _Scan:
     sums = _averaged(_suffix(weights * values), ramp)
     shape = np.minimum(np.arange(1, len(values) + 1) / ramp, 1.0)
     information = np.convolve(weights[::-1], shape**2)[: len(values)][::-1]
-    seasons = int(residuals.season.max(initial=0)) + 1
-    by_season = np.zeros((len(values), seasons))
-    by_season[np.arange(len(values)), residuals.season] = weights
-    shared = np.where(weights > 0, residuals.baseline_variance * residuals.relative_variance, 0.0)
-    common = np.zeros(seasons)
-    np.maximum.at(common, residuals.season, shared)
-    variance = information + _averaged(_suffix(by_season), ramp) ** 2 @ common
+    variance = information + _baseline_variance(residuals, weights, ramp, shape)
     return _Scan(sums, variance, information)
+
+
+def _baseline_variance(residuals: Residuals, weights: Floats, ramp: int, shape: Floats) -> Floats:
+    """What the baseline's own error adds: points of one season share it."""
+    shared = np.where(weights > 0, residuals.baseline_variance * residuals.relative_variance, 0.0)
+    names, season, times = np.unique(residuals.season, return_inverse=True, return_counts=True)
+    if times.max() == 1:
+        own: Floats = np.convolve((weights**2 * shared)[::-1], shape**2)[: len(weights)][::-1]
+        return own
+    by_season = np.zeros((len(weights), len(names)))
+    by_season[np.arange(len(weights)), season] = weights
+    common = np.zeros(len(names))
+    np.maximum.at(common, season, shared)
+    added: Floats = _averaged(_suffix(by_season), ramp) ** 2 @ common
+    return added
 
 
 def _scan_level_free(weights: Floats, values: Floats, after: Floats) -> _Scan:

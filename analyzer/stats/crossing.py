@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import math
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import ndtr
 
 from .laws import norm_sf, student_isf
 
@@ -16,7 +18,7 @@ def _overshoot(x: Floats) -> Floats:
     """Siegmund's nu(x), the price of discrete time; the approximation of Siegmund and Yakir."""
     half = x / 2
     density = np.exp(-(half**2) / 2) / math.sqrt(2 * math.pi)
-    above = np.asarray([0.5 - norm_sf(float(h)) for h in half])
+    above = ndtr(half) - 0.5
     ratio: Floats = (2 / x) * above / (half * (above + 0.5) + density)
     return ratio
 
@@ -57,8 +59,13 @@ def crossing_threshold(
     (2.9, 3.6)
     """
     wanted = 1 - (1 - false_alarm) ** (1 / max(searches, 1))
+    return student_isf(norm_sf(_bound(tuple(spans), wanted)), df)
+
+
+@lru_cache(maxsize=1024)
+def _bound(spans: tuple[tuple[float, float], ...], wanted: float) -> float:
     low, high = 1.0, 40.0
     for _ in range(60):
         middle = (low + high) / 2
-        low, high = (middle, high) if crossing_p(middle, spans) > wanted else (low, middle)
-    return student_isf(norm_sf(high), df)
+        low, high = (middle, high) if crossing_p(middle, list(spans)) > wanted else (low, middle)
+    return high

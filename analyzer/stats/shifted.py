@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.special import chdtri
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -47,28 +46,38 @@ def window_psi(reference: ArrayLike, current: ArrayLike, smoothing: float = 0.5)
     return WindowPsi(raw, expected, cells.astype(np.int64), n, m)
 
 
-def drift_scores(past: WindowPsi, current: WindowPsi) -> tuple[Floats, Floats]:
+def drift_scores(
+    past: WindowPsi, current: WindowPsi, overlap: ArrayLike | None = None
+) -> tuple[Floats, Floats]:
     """Scores of past and current windows of one feature that compare between features.
 
-    PSI / expectation, in units of the past windows' median (the feature's own dependence between
-    rows), read as chi-square over its degrees of freedom with B - 1 of them and turned to a normal
-    score by the cube root of Wilson and Hilferty (1931), so that features with 2 and with 12 cells
-    share one scale. NaN where PSI is; without past windows chance alone is the yardstick.
+    The cube root of PSI / expectation is nearly normal (Wilson and Hilferty 1931, PNAS 17). It is
+    centred and scaled by the feature's own past windows, a past one by those it does not
+    `overlap` (windows x windows; default: all others), so that neither cells nor dependence
+    between rows matter: hours that differ as a whole widen a feature's own past. The spread is at
+    least that of independent rows, 2 / (9 (B - 1)) of the squared centre. With fewer than three
+    past windows independent rows are the yardstick. NaN where PSI is.
 
-    >>> past = window_psi([[50, 50]] * 3, [[45, 55], [55, 45], [50, 50]])
+    >>> past = window_psi([[50, 50]] * 4, [[45, 55], [55, 45], [50, 50], [48, 52]])
     >>> quiet, loud = drift_scores(past, window_psi([[50, 50]], [[20, 80]]))
     >>> bool(loud[0] > quiet.max())
     True
     """
-    sound = np.isfinite(past.raw)
-    if not bool(np.any(sound)):
-        return np.full(len(past.raw), np.nan), _normal(current, 1.0)
-    df = float(np.median(past.cells[sound])) - 1
-    ratios = past.raw / past.expected
-    typical = np.full(len(ratios), np.nan)
-    typical[sound] = medians_of_others(ratios[sound])
-    chance = float(chdtri(df, 0.5)) / df
-    return _normal(past, typical / chance), _normal(current, np.median(ratios[sound]) / chance)
+    roots, now = (np.cbrt(w.raw / w.expected) for w in (past, current))
+    sound = np.isfinite(roots)
+    shared = np.eye(len(roots), dtype=bool) if overlap is None else np.asarray(overlap, bool)
+    apart = np.concatenate([~shared, np.ones((1, len(roots)), bool)]) & sound
+    n = apart.sum(axis=1)
+    if n[-1] < 3:
+        share = 2 / (9 * np.maximum(current.cells - 1, 1))
+        return np.full(len(roots), np.nan), (now - (1 - share)) / np.sqrt(share)
+    least = 2 / (9 * max(float(np.median(past.cells[sound])) - 1, 1.0))
+    values = np.where(sound, roots, 0.0)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        centre = apart @ values / n
+        spread = (apart @ values**2 - n * centre**2) / (n - 1)
+        scale = np.sqrt(np.maximum(spread, least * centre**2 + 1e-12))
+        return (roots - centre[:-1]) / scale[:-1], (now - centre[-1]) / scale[-1]
 
 
 def medians_of_others(values: ArrayLike) -> Floats:
@@ -89,16 +98,6 @@ def medians_of_others(values: ArrayLike) -> Floats:
     low, high = (ordered[place + (place >= rank)] for place in ((rest - 1) // 2, rest // 2))
     middle: Floats = (low + high) / 2
     return middle
-
-
-def _normal(windows: WindowPsi, unit: Floats | float) -> Floats:
-    # a median of 0 (nothing ever moved) leaves chance as the yardstick
-    own = np.where(np.asarray(unit) > 0, unit, 1.0)
-    df = np.maximum(windows.cells - 1, 1)
-    spread = 2 / (9 * df)
-    ratio = windows.raw / windows.expected / own
-    scores: Floats = (np.cbrt(ratio) - (1 - spread)) / np.sqrt(spread)
-    return scores
 
 
 def pooled_p(past: ArrayLike, scores: ArrayLike) -> Floats:

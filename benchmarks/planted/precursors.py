@@ -176,6 +176,8 @@ class Score:
     hidden_false: int
     seasonal_called: int
     irrelevant_right: int
+    labelled: int
+    labelled_false: int
 
 
 def judge(found: Precursors, planted: list[Planted]) -> Score:
@@ -186,7 +188,7 @@ def judge(found: Precursors, planted: list[Planted]) -> Score:
     wanted = {"lead": "leads", "follow": "follows"}
     label = {f.feature: f.label for f in found.features}
     ordered = [name for name, r in role.items() if r in wanted]
-    early = [f.feature for f in found.features if f.q is not None and f.q <= 0.1]
+    early = [f.feature for f in found.features if f.q is not None and f.q <= found.level]
     hidden = {f.feature for f in found.findings}
     return Score(
         strongest.counts.name in names,
@@ -200,6 +202,11 @@ def judge(found: Precursors, planted: list[Planted]) -> Score:
         sum(role[name] == "seasonal" and value != "unmoved" for name, value in label.items()),
         sum(
             role[name] == "irrelevant" and value == "drifts, score unmoved"
+            for name, value in label.items()
+        ),
+        sum(value not in ("unmoved", "undecided") for value in label.values()),
+        sum(
+            value not in ("unmoved", "undecided") and role[name] in ("quiet", "seasonal")
             for name, value in label.items()
         ),
     )
@@ -226,6 +233,7 @@ def summary(scores: list[Score]) -> dict[str, dict[str, float]]:
         "top 3 that are causes": share(total("top_three"), 3 * runs),
         "lead or follow right": share(total("order_right"), total("ordered")),
         "false among those drifting before": share(total("false"), total("discoveries")),
+        "false among all called drifting": share(total("labelled_false"), total("labelled")),
         "NULL or unseen values found": share(total("hidden_found"), 5 * runs),
         "irrelevant called so": share(total("irrelevant_right"), 5 * runs),
         "seasonal called drifting": share(total("seasonal_called"), 20 * runs),
