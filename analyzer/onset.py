@@ -14,14 +14,9 @@ import numpy as np
 from msgspec import Struct
 from numpy.typing import NDArray
 
-from analyzer.stats.changepoint import (
-    LEAST_BEFORE,
-    ChangePoint,
-    NotLocated,
-    Residuals,
-    locate,
-)
+from analyzer.stats.changepoint import ChangePoint, NotLocated, locate
 from analyzer.stats.seasonal import relative_variance, seasonal_baseline
+from analyzer.stats.stepscan import LEAST_BEFORE, Residuals
 from analyzer.window import HOUR, parse, show
 
 Floats = NDArray[np.float64]

@@ -26,7 +26,9 @@ from analyzer.precursor_records import (
     Precursor,
     Precursors,
 )
+from analyzer.precursor_words import precursor_sentence, summary_sentences
 from analyzer.same_hours import coarse_cells, overlapping, window_sums
+from analyzer.stats.mix import carried
 from analyzer.stats.multiplicity import benjamini_hochberg
 from analyzer.stats.psi import MINIMUM_NULL_WINDOWS
 from analyzer.stats.shifted import WindowPsi, drift_scores, pooled_p, window_psi
@@ -109,7 +111,7 @@ def find_precursors(
         findings=hidden,
         left_after_top_two=left,
         refusal="",
-        sentences=_sentences(plan, ranked, enough[0], q),
+        sentences=summary_sentences(plan, ranked, enough[0], q),
     )
 
 
@@ -172,8 +174,8 @@ def _precursor(
     """One feature's figures, its label and its sentence; `rank` is given later."""
     early, late = (value is not None and value <= level for value in qs)
     drifting = _drifting(hours, plan, measured, early) if early or late else None
-    carried = _carried(hours, plan, measured.feature)
-    label = _label(plan, qs, (early, late), drifting, carried)
+    part = _carried(hours, plan, measured.feature)
+    label = _label(plan, qs, (early, late), drifting, part)
     raw, expected = float(measured.before.raw[0]), float(measured.before.expected[0])
     after = float(measured.after.raw[0])
     at, low, high = (_at(hours, hour) for hour in drifting or (None, None, None))
@@ -194,9 +196,9 @@ def _precursor(
         first=at,
         first_low=low,
         first_high=high,
-        carried=carried,
+        carried=part,
         sparkline=_sparkline(plan, measured),
-        sentence=_said(measured.feature.name, label, raw, expected, qs[0], at, carried),
+        sentence=precursor_sentence(measured.feature.name, label, raw, expected, qs[0], at, part),
     )
 
 
@@ -239,21 +241,16 @@ def _drifting(
 def _carried(hours: Hours, plan: Plan, feature: FeatureCounts) -> float | None:
     """Share of the score shift that the feature's change of distribution carries by itself.
 
-    sum_b (p1 - p0) mean_b over the feature's own cells, p1 from the onset on, p0 its reference,
-    mean_b the reference's mean score, divided by the score's shift. A cell without a mean counts
-    as the overall one.
+    `stats.mix.carried` over the feature's own cells, from the onset on against its reference,
+    divided by the score's shift.
     """
     if feature.score_mean is None or not hours.score_shift:
         return None
     reference = plan.references.reference(feature.counts)
-    then = window_sums(reference, [plan.after], plan.after_length)[0].astype(np.float64)
-    now = window_sums(feature.counts, [plan.after], plan.after_length)[0].astype(np.float64)
-    known = np.isfinite(feature.score_mean)
-    if not then.sum() or not now.sum() or not then[known].sum():
-        return None
-    overall = float(then[known] @ feature.score_mean[known]) / float(then[known].sum())
-    mean = np.where(known, feature.score_mean, overall)
-    return float((now / now.sum() - then / then.sum()) @ (mean - overall)) / hours.score_shift
+    then = window_sums(reference, [plan.after], plan.after_length)[0]
+    now = window_sums(feature.counts, [plan.after], plan.after_length)[0]
+    moved = carried(then, feature.score_mean, now)
+    return moved / hours.score_shift if isinstance(moved, float) else None
 
 
 def _label(
@@ -261,11 +258,11 @@ def _label(
     qs: tuple[float | None, float | None],
     moved: tuple[bool, bool],
     drifting: tuple[int, int, int] | None,
-    carried: float | None,
+    part: float | None,
 ) -> Label:
     if not any(moved):
         return "undecided" if qs == (None, None) else "unmoved"
-    if carried is not None and abs(carried) < CARRIES:
+    if part is not None and abs(part) < CARRIES:
         return "drifts, score unmoved"
     # a drift that plainly begins in or after the onset was significant before it by chance
     if moved[0] and (drifting is None or drifting[0] < plan.onset):
@@ -286,40 +283,10 @@ def _sparkline(plan: Plan, measured: _Measured) -> list[float | None]:
 def _rank(found: Precursor) -> tuple[int, float, str, float, str]:
     """Drifting features by label, carried shift and first hour; the others by their score."""
     place, score = ORDER.index(found.label), -(found.score if found.score is not None else -1e9)
-    carried = -abs(found.carried or 0.0)
+    part = -abs(found.carried or 0.0)
     if found.label == "unmoved" or (found.label == "undecided" and score > -NOTEWORTHY):
         return place + 1, 0.0, "", score, found.feature
-    return place, carried, found.first or "9999", score, found.feature
-
-
-def _said(
-    name: str,
-    label: Label,
-    raw: float,
-    expected: float,
-    q: float | None,
-    at: str | None,
-    carried: float | None,
-) -> str:
-    """The feature in a sentence: moved before, with or after, never "caused"."""
-    words = {
-        "leads": "drifted before the onset",
-        "coincides": "drifted with the onset",
-        "follows": "drifted only after the onset",
-        "drifts, score unmoved": "drifted, and the score did not move with it",
-        "undecided": "is ranked only",
-        "unmoved": "did not drift",
-    }
-    said = f"{name} {words[label]}"
-    if math.isfinite(raw):
-        said += f": PSI {raw:.4f} right before it, {expected:.4f} of it expected by chance"
-    if q is not None:
-        said += f", q {q:.3g}"
-    if at is not None:
-        said += f"; first drifting hour {at}"
-    if carried is not None and label not in ("unmoved", "undecided"):
-        said += f"; its change of distribution carries {carried:.0%} of the score shift"
-    return said
+    return place, part, found.first or "9999", score, found.feature
 
 
 def _refused(hours: Hours, reason: str) -> Precursors:
@@ -337,24 +304,3 @@ def _refused(hours: Hours, reason: str) -> Precursors:
         refusal=reason,
         sentences=[reason],
     )
-
-
-def _sentences(plan: Plan, ranked: Sequence[Precursor], enough: bool, q: float) -> list[str]:
-    cycle = "weeks" if plan.references.weekly else "days; there are fewer than 2 clean weeks"
-    said = [
-        f"{len(ranked)} features, {plan.length} h right before the onset against the same hours of "
-        f"{plan.references.cycles} earlier clean {cycle}"
-    ]
-    if not enough:
-        said.append(
-            f"a ranking only: {len(plan.past)} clean windows of the past, "
-            f"{MINIMUM_NULL_WINDOWS} are needed for a p-value"
-        )
-        return said
-    leading = [f.feature for f in ranked if f.label == "leads"]
-    named = f": {', '.join(leading[:5])}{' ...' if len(leading) > 5 else ''}" if leading else ""
-    said.append(
-        f"{len(leading)} drifted before the onset and moved with the score{named} (at most "
-        f"{q:.0%} of the drifting ones expected to be chance, {len(plan.past)} clean windows)"
-    )
-    return said

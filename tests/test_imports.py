@@ -54,7 +54,7 @@ LAYERS = [
     ("verdict",),
     ("onset", "mix", "same_hours", "precursor_records"),
     ("comparison",),
-    ("hidden",),
+    ("hidden", "precursor_words"),
     ("precursors",),
     ("phases", "segments"),
     ("rehearsal", "divergence", "drift", "latency"),

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from .crossing import crossing_threshold
 from .longrun import LongRun, long_run_sd
 from .result import Undefined
+from .stepscan import LEAST_BEFORE, Residuals, scan, suffix_sums, weights_of
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -27,38 +28,11 @@ CLIP = 5.0
 """Points further out than so many of their own standard deviations count as that many."""
 
 LEAST_AFTER = 3
-LEAST_BEFORE = 48
 WIDEST = 0.25
 RAMPS = {1: 0.0, 6: 3.0, 12: 3.0, 24: 3.0, 48: 3.0, 96: 8.0}
 """Points over which a shift may grow, and what 2 ln LR pays for it: 1 is a step."""
 
 EARLIER_GAIN = 3.84
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Residuals:
-    """A series less its baseline, ready to be searched.
-
-    values: per point of the range, NaN where nothing is known; relative_variance: of each point
-    (1 for the typical one); season and baseline_variance: per point, which baseline value was
-    taken off and its variance in points (all 0 and no season: the level before is unknown and
-    must be estimated from the range itself). history: clean residuals of the same scale, for the
-    long-run sd; duplicates: how many of them stand for one independent one. before: points with
-    data before the range.
-    """
-
-    values: Floats
-    relative_variance: Floats
-    season: Ints
-    baseline_variance: Floats
-    history: Floats
-    duplicates: float
-    before: int
-
-    @property
-    def level_known(self) -> bool:
-        """Whether clean history gives the level before."""
-        return self.before >= LEAST_BEFORE
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,85 +64,10 @@ class NotLocated:
     threshold: float | None = None
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class _Scan:
-    """Per candidate point: sum of weighted residuals, its variance for sd 1, information."""
-
-    sums: Floats
-    variance: Floats
-    information: Floats
-
-    @property
-    def z(self) -> Floats:
-        """Standardised sums for sd 1; 0 where nothing is known."""
-        sound = self.variance > 0
-        z: Floats = np.zeros(len(self.sums))
-        np.divide(self.sums, np.sqrt(self.variance), out=z, where=sound)
-        return z
-
-
-def _suffix(x: Floats) -> Floats:
-    """Sums from each point to the end along the first axis."""
-    sums: Floats = np.cumsum(x[::-1], axis=0)[::-1]
-    return sums
-
-
-def _averaged(suffixes: Floats, ramp: int) -> Floats:
-    """Mean of `ramp` consecutive suffix sums: a step's sums turned into a ramp's."""
-    padded = np.concatenate([suffixes, np.zeros((ramp, *suffixes.shape[1:]))])
-    ahead = np.concatenate([np.zeros((1, *suffixes.shape[1:])), np.cumsum(padded, axis=0)])
-    mean: Floats = (ahead[ramp:-1] - ahead[: len(suffixes)])[: len(suffixes)] / ramp
-    return mean
-
-
-def _weights(residuals: Residuals) -> Floats:
-    held = np.isfinite(residuals.values) & np.isfinite(residuals.baseline_variance)
-    weights: Floats = np.where(held, 1 / residuals.relative_variance, 0.0)
-    return weights
-
-
-def _scan(residuals: Residuals, values: Floats, ramp: int = 1) -> _Scan:
-    """Sums for a shift that begins at each point and is complete `ramp` points later."""
-    weights = _weights(residuals)
-    suffix_weights = _suffix(weights)
-    if not residuals.level_known:
-        return _scan_level_free(weights, values, suffix_weights)
-    sums = _averaged(_suffix(weights * values), ramp)
-    shape = np.minimum(np.arange(1, len(values) + 1) / ramp, 1.0)
-    information = np.convolve(weights[::-1], shape**2)[: len(values)][::-1]
-    variance = information + _baseline_variance(residuals, weights, ramp, shape)
-    return _Scan(sums, variance, information)
-
-
-def _baseline_variance(residuals: Residuals, weights: Floats, ramp: int, shape: Floats) -> Floats:
-    """What the baseline's own error adds: points of one season share it."""
-    shared = np.where(weights > 0, residuals.baseline_variance * residuals.relative_variance, 0.0)
-    names, season, times = np.unique(residuals.season, return_inverse=True, return_counts=True)
-    if times.max() == 1:
-        own: Floats = np.convolve((weights**2 * shared)[::-1], shape**2)[: len(weights)][::-1]
-        return own
-    by_season = np.zeros((len(weights), len(names)))
-    by_season[np.arange(len(weights)), season] = weights
-    common = np.zeros(len(names))
-    np.maximum.at(common, season, shared)
-    added: Floats = _averaged(_suffix(by_season), ramp) ** 2 @ common
-    return added
-
-
-def _scan_level_free(weights: Floats, values: Floats, after: Floats) -> _Scan:
-    """After minus before within the range, where no history says what the level was."""
-    sums = _suffix(weights * values)
-    before = after[0] - after
-    sound = (before > 0) & (after > 0)
-    share = np.divide(before, after[0], out=np.zeros_like(before), where=sound)
-    difference = np.where(sound, sums - after * sums[0] / max(float(after[0]), 1e-300), 0.0)
-    return _Scan(difference, after * share, after * share)
-
-
 def _candidates(residuals: Residuals) -> NDArray[np.bool_]:
     """Points with data enough after them, and before them."""
-    held = (_weights(residuals) > 0).astype(np.float64)
-    after = _suffix(held)
+    held = (weights_of(residuals) > 0).astype(np.float64)
+    after = suffix_sums(held)
     before = residuals.before + after[0] - after
     chosen: NDArray[np.bool_] = (after >= LEAST_AFTER) & (before >= LEAST_BEFORE) & (held > 0)
     return chosen
@@ -176,7 +75,7 @@ def _candidates(residuals: Residuals) -> NDArray[np.bool_]:
 
 def _noise(residuals: Residuals, values: Floats, point: int) -> Floats:
     """The range's residuals less the step fitted at `point`, each with one point's variance."""
-    weights = _weights(residuals)
+    weights = weights_of(residuals)
     noise = np.where(weights > 0, values, np.nan)
     parts = [slice(point, None)] if residuals.level_known else [slice(0, point), slice(point, None)]
     for part in parts:
@@ -243,13 +142,13 @@ def locate(
     """
     allowed = _candidates(residuals)
     if not bool(np.any(allowed)):
-        held = int(np.sum(_weights(residuals) > 0)) + residuals.before
+        held = int(np.sum(weights_of(residuals) > 0)) + residuals.before
         return NotLocated(
             f"too few points: {held} with data, {LEAST_BEFORE} needed before an onset "
             f"and {LEAST_AFTER} after it"
         )
     values, history = _clipped(residuals, _spread(residuals))
-    step = np.where(allowed, _scan(residuals, values).z, 0.0)
+    step = np.where(allowed, scan(residuals, values).z, 0.0)
     rough = int(np.argmax(np.abs(step)))
     run = long_run_sd([history, _noise(residuals, values, rough)], block, residuals.duplicates)
     if isinstance(run, Undefined):
@@ -266,7 +165,7 @@ def locate(
 
 
 def _spans(residuals: Residuals, allowed: NDArray[np.bool_]) -> list[tuple[float, float]]:
-    points = float(np.sum(_weights(residuals) > 0))
+    points = float(np.sum(weights_of(residuals) > 0))
     if residuals.level_known:
         return [(LEAST_AFTER, max(float(allowed.sum()), LEAST_AFTER + 1))]
     return [(LEAST_AFTER, points - LEAST_AFTER), (LEAST_BEFORE, points - LEAST_BEFORE)]
@@ -276,14 +175,13 @@ def _stands_without_peak(
     residuals: Residuals, values: Floats, allowed: NDArray[np.bool_], point: int, bound: float
 ) -> bool:
     """Whether the shift is still beyond chance without the point that speaks for it most."""
-    scan = _scan(residuals, values)
-    after = np.sign(scan.sums[point]) * _weights(residuals) * values
+    after = np.sign(scan(residuals, values).sums[point]) * weights_of(residuals) * values
     peak = point + int(np.argmax(after[point:]))
     gap = residuals.values.copy()
     gap[peak] = np.nan
     rest = replace(residuals, values=gap)
     again = np.where(
-        allowed & _candidates(rest), _scan(rest, np.where(np.isnan(gap), 0, values)).z, 0
+        allowed & _candidates(rest), scan(rest, np.where(np.isnan(gap), 0, values)).z, 0
     )
     return bool(np.max(np.abs(again)) > bound)
 
@@ -298,7 +196,7 @@ def _located(
 ) -> ChangePoint | NotLocated:
     """Point, interval, kind and size of a shift that is there."""
     ramps = [r for r in RAMPS if r < len(values) and (r == 1 or residuals.level_known)]
-    scans = {ramp: _scan(residuals, values, ramp) for ramp in ramps}
+    scans = {ramp: scan(residuals, values, ramp) for ramp in ramps}
     z = {r: np.where(allowed, (s.z / run.sd) ** 2, 0.0) - RAMPS[r] for r, s in scans.items()}
     best = max(ramps, key=lambda ramp: (float(np.max(z[ramp])), -ramp))
     likelihood = np.max([z[ramp] for ramp in ramps], axis=0)
@@ -320,7 +218,7 @@ def _located(
             statistic,
             threshold,
         )
-    raw = _scan(residuals, np.nan_to_num(residuals.values), best)
+    raw = scan(residuals, np.nan_to_num(residuals.values), best)
     shift = float(raw.sums[point] / raw.information[point])
     kind: Literal["step", "ramp"] = "step" if best == 1 else "ramp"
     return ChangePoint(

@@ -6,13 +6,14 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from analyzer.stats.changepoint import ChangePoint, NotLocated, Residuals, locate
+from analyzer.stats.changepoint import ChangePoint, NotLocated, locate
 from analyzer.stats.crossing import crossing_p, crossing_threshold
 from analyzer.stats.longrun import LongRun, autoregression, block_means, long_run_sd
 from analyzer.stats.psi import Psi, psi
 from analyzer.stats.result import Undefined
 from analyzer.stats.seasonal import median_variance, relative_variance, seasonal_baseline
 from analyzer.stats.shifted import drift_scores, medians_of_others, pooled_p, window_psi
+from analyzer.stats.stepscan import Residuals
 
 
 def noise(seed: int, points: int, phi: float) -> NDArray[np.float64]:
