@@ -17,16 +17,23 @@ from markupsafe import Markup
 
 from analyzer.diagnose.findings import Cell, Density, Hours
 from analyzer.report.svg import clean
-from analyzer.report.words import shown
+from analyzer.report.words import clipped
 from analyzer.window import parse
 
-WIDE, HALF, NARROW, SMALL = 1000, 450, 290, 250
-VALUES_WIDTH = 38
-LETTER = 7
+WIDE, HALF, NARROW, SMALL = 1050, 480, 344, 296
+"""Widths of a whole drawing in CSS pixels: a page, half of one, a phone, a third of a page."""
+
+LEFT, RIGHT, ABOVE, BELOW = 44, 14, 8, 24
+"""Room around the plot. It is fixed, never measured: fonts differ from machine to machine, and
+time axes below each other must line up."""
+
+LETTER, MARK_HEIGHT = 7, 13
 INK, QUIET, GRID, PAPER = "var(--ink)", "var(--quiet)", "var(--line)", "var(--paper)"
 CHAMPION, CHALLENGER, ALARM = "var(--champion)", "var(--accent)", "var(--bad)"
 MINUTE_MS = 60_000
-DAY_MS = 86_400_000
+HOUR_MS = 3_600_000
+TICK_HOURS = (3, 6, 12, 24, 48, 96, 168, 336)
+TICK_WIDTH = 84
 MEASURED_FONT = "Roboto"  # shipped with vl-convert: widths are the same on every machine
 
 
@@ -37,6 +44,7 @@ class Line:
     values: Sequence[float | None]
     tone: str = CHALLENGER
     dashed: bool = False
+    thickness: float = 1.5
 
 
 @dataclass(frozen=True)
@@ -85,7 +93,8 @@ def over_time(
         if value is not None and _alone(line.values, i)
     ]
     count = max((len(line.values) for line in lines), default=0)
-    x = _time_axis(start, start + max(count, 1) * step, width)
+    end = start + max(count, 1) * step
+    x = _time_axis(start, end, width - LEFT - RIGHT)
     y = alt.Y("v:Q", title=None, scale=alt.Scale(zero=zero, nice=True), axis=_values(form))
     series = [str(i) for i in range(len(lines))]
     color = alt.Color(
@@ -98,13 +107,11 @@ def over_time(
     )
     size = alt.StrokeWidth(
         "s:N",
-        scale=alt.Scale(
-            domain=series, range=[1.5 if line.tone == CHALLENGER else 3 for line in lines]
-        ),
+        scale=alt.Scale(domain=series, range=[line.thickness for line in lines]),
         legend=None,
     )
     layers: list[Any] = [
-        *_marks(sheet, marks, x),
+        *_marks(sheet, marks, x, (start + end) / 2),
         sheet.chart(rows)
         .mark_line()
         .encode(x=x, y=y, color=color, strokeDash=dash, strokeWidth=size),
@@ -112,7 +119,8 @@ def over_time(
     if alone:
         dots = sheet.chart(alone).mark_point(filled=True, size=10, opacity=1)
         layers.append(dots.encode(x=x, y=y, color=color))
-    return _draw(sheet, alt.layer(*layers), width, height)
+    above = ABOVE + MARK_HEIGHT * min(3, sum(not mark.end for mark in marks))
+    return _draw(sheet, alt.layer(*layers), width, height, above=above)
 
 
 def density(shape: Density, *, width: int, height: int = 150) -> Markup:
@@ -153,8 +161,9 @@ def distribution(cells: Sequence[Cell], *, width: int = SMALL, height: int = 96)
     rows = [
         {"i": i, "b": _short(cell.before), "a": _short(cell.after)} for i, cell in enumerate(cells)
     ]
-    labels = [shown(cell.label, 12) for cell in cells]
-    every = max(1, -(-len(cells) * max(map(len, labels), default=1) * 7 // width))
+    labels = [clipped(cell.label, 12) for cell in cells]
+    plot = width - LEFT - RIGHT
+    every = max(1, -(-len(cells) * max(map(len, labels), default=1) * LETTER // plot))
     ticks = [i for i in range(len(cells)) if i % every == 0 and i < len(cells) - every / 2]
     if labels and labels[-1] == "NULL":
         ticks = [i for i in ticks if i < len(cells) - every] + [len(cells) - 1]
@@ -163,7 +172,7 @@ def distribution(cells: Sequence[Cell], *, width: int = SMALL, height: int = 96)
         name: alt.Y(f"{name}:Q", title=None, axis=_values(".0~%", 3), scale=alt.Scale(zero=True))
         for name in ("b", "a")
     }
-    step = width / max(len(cells), 1)
+    step = plot / max(len(cells), 1)
     chart = sheet.chart(rows)
     wide = chart.mark_bar(color=CHAMPION, width=max(step * 0.9, 1)).encode(x=x, y=y["b"])
     thin = chart.mark_bar(color=CHALLENGER, width=max(step * 0.36, 1)).encode(x=x, y=y["a"])
@@ -173,10 +182,8 @@ def distribution(cells: Sequence[Cell], *, width: int = SMALL, height: int = 96)
 def intervals(rows: Sequence[Interval], *, width: int, form: str | None = None) -> Markup:
     """Values with intervals, one line each, in the order given, beside zero."""
     sheet = _Sheet()
-    label_width = min(
-        max((len(row.label) for row in rows), default=1) * LETTER + 10, width * 2 // 5
-    )
-    plot = width - label_width
+    longest = max((len(row.label) for row in rows), default=1)
+    left = min(longest * LETTER + 10, width * 2 // 5)
     ends = [x for row in rows for x in (row.value, row.low, row.high, 0.0) if x is not None]
     low, high = min(ends), max(ends)
     pad = (high - low) * 0.04 or 1.0
@@ -190,13 +197,13 @@ def intervals(rows: Sequence[Interval], *, width: int, form: str | None = None) 
         }
         for i, row in enumerate(rows)
     ]
-    labels = [shown(row.label, max(label_width // LETTER, 8)) for row in rows]
-    y = alt.Y("i:O", title=None, axis=_beside(labels, label_width))
+    labels = [clipped(row.label, left // LETTER) for row in rows]
+    y = alt.Y("i:O", title=None, axis=_beside(labels))
     x = alt.X(
         "low:Q",
         title=None,
         scale=alt.Scale(domain=[low - pad, high + pad], nice=False),
-        axis=_below(form, max(plot // 80, 3)),
+        axis=_below(form, max((width - left) // 80, 3)),
     )
     color = alt.Color("c:N", scale=None)
     chart = sheet.chart(data)
@@ -204,10 +211,10 @@ def intervals(rows: Sequence[Interval], *, width: int, form: str | None = None) 
     bars = chart.mark_rule(strokeWidth=2).encode(x=x, x2="high:Q", y=y, color=color)
     points = chart.mark_point(filled=True, size=50, opacity=1)
     dots = points.encode(x=alt.X("v:Q"), y=y, color=color)
-    return _draw(sheet, alt.layer(zero, bars, dots), plot, 20 * len(rows) + 4)
+    return _draw(sheet, alt.layer(zero, bars, dots), width, 20 * len(rows) + 4, left=left)
 
 
-def _marks(sheet: _Sheet, marks: Sequence[Mark], x: alt.X) -> list[Any]:
+def _marks(sheet: _Sheet, marks: Sequence[Mark], x: alt.X, middle: float) -> list[Any]:
     layers: list[Any] = []
     bands = [m for m in marks if m.end]
     if bands:
@@ -216,20 +223,30 @@ def _marks(sheet: _Sheet, marks: Sequence[Mark], x: alt.X) -> list[Any]:
         layers.append(band.encode(x=x, x2="end:T"))
     points = [m for m in marks if not m.end]
     for number, mark in enumerate(points):
-        data = [{"t": parse(mark.at) // 1000, "text": shown(mark.text, 24)}]
+        data = [{"t": parse(mark.at) // 1000, "text": clipped(mark.text, 24)}]
         tone = ALARM if mark.alarming else INK
         rule = sheet.chart(data).mark_rule(color=tone, strokeWidth=1.2, strokeDash=[2, 2])
+        # words of what lies on the right half stand to its left, or they would leave the page
         words = sheet.chart(data).mark_text(
-            color=tone, align="left", baseline="bottom", dy=-3 - 13 * (number % 3), fontSize=11
+            color=tone,
+            align="left" if parse(mark.at) // 1000 < middle else "right",
+            baseline="bottom",
+            dy=-3 - MARK_HEIGHT * (number % 3),
+            fontSize=11,
         )
         layers += [rule.encode(x=x), words.encode(x=x, y=alt.value(0), text="text:N")]
     return layers
 
 
 def _time_axis(start: int, end: int, width: int) -> alt.X:
-    days = (end - start) / DAY_MS
-    form = "%H:%M" if days <= 1 else "%-d %b %H:%M" if days <= 3 else "%-d %b"
-    axis = _below(form, max(width // (110 if "H" in form else 70), 2))
+    step = next((h for h in TICK_HOURS if (end - start) / (h * HOUR_MS) * TICK_WIDTH <= width), 672)
+    first = -(-start // (step * HOUR_MS)) * step * HOUR_MS
+    axis = alt.Axis(
+        grid=False,
+        format="%-d %b" if step >= 24 else "%-d %b %H:%M",
+        values=list(range(first, end, step * HOUR_MS)),
+        labelBound=True,
+    )
     scale = alt.Scale(type="utc", domain=[start, end], nice=False)
     return alt.X("t:T", title=None, scale=scale, axis=axis)
 
@@ -261,12 +278,11 @@ def _values(form: str | None, ticks: int = 4) -> alt.Axis:
         ticks=False,
         grid=True,
         labelPadding=6,
-        minExtent=VALUES_WIDTH,  # so that the time axes of charts below each other line up
         **options,
     )
 
 
-def _beside(labels: Sequence[str], width: int) -> alt.Axis:
+def _beside(labels: Sequence[str]) -> alt.Axis:
     return alt.Axis(
         grid=False,
         ticks=False,
@@ -316,7 +332,10 @@ class _Sheet:
         return alt.Chart(alt.NamedData(name=name))
 
 
-def _draw(sheet: _Sheet, chart: Any, width: int, height: int) -> Markup:
+def _draw(
+    sheet: _Sheet, chart: Any, width: int, height: int, *, left: int = LEFT, above: int = ABOVE
+) -> Markup:
+    """The drawing, `width` wide with all its room; `height` is that of the plot."""
     axis = alt.AxisConfig(
         labelColor=QUIET,
         labelFontSize=11,
@@ -325,8 +344,9 @@ def _draw(sheet: _Sheet, chart: Any, width: int, height: int) -> Markup:
         tickColor=GRID,
         labelFont=MEASURED_FONT,
     )
+    room = {"left": left, "right": RIGHT, "top": above, "bottom": BELOW}
     drawn = (
-        chart.properties(width=width, height=height, padding=2)
+        chart.properties(width=width - left - RIGHT, height=height, padding=room, autosize="none")
         .configure(aria=False, background="transparent", font=MEASURED_FONT, axis=axis)
         .configure_view(stroke=None)
     )

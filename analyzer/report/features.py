@@ -12,7 +12,7 @@ from analyzer.precursors import Finding, Precursor
 from analyzer.report.blocks import Block, Figure, Gallery, Head, Lines, Section, Table, Text
 from analyzer.report.columns import cells_figure
 from analyzer.report.marks import chip, sparkline, swatch
-from analyzer.report.words import DASH, count, moment, name, number, percent, prose, shown, span
+from analyzer.report.words import count, name, number, percent, prose, shown, span, when
 
 OPEN = 20
 TONES = {"leads": "lead", "coincides": "plain", "follows": "plain", "undecided": "open"}
@@ -64,7 +64,7 @@ def _findings(findings: Sequence[Finding]) -> Table:
         Head("Feature"),
         Head("What"),
         Head("When"),
-        Head("First hour"),
+        Head("First hour (UTC)"),
         *(Head(x, "number") for x in ("Rows", "Share", "Usual share", "q")),
     ]
     rows: list[list[Text]] = [
@@ -72,7 +72,7 @@ def _findings(findings: Sequence[Finding]) -> Table:
             name(f.feature),
             prose(f.sentence) or shown(f.what),
             chip(f.when, TONES.get(f.when, "plain")),
-            moment(f.first) if f.first else DASH,
+            when(f.first),
             f"{count(f.rows)} of {count(f.of)}",
             percent(f.share),
             percent(f.share_reference),
@@ -89,7 +89,7 @@ def _ranking(features: Sequence[Precursor], drawn: Mapping[str, Feature]) -> Tab
         Head("When"),
         Head("PSI over time", "picture"),
         *(Head(x, "number") for x in ("PSI before", "Debiased", "p", "q", "PSI after")),
-        Head("First hour"),
+        Head("First hour (UTC)"),
         *(Head(x, "number") for x in ("Score shift carried", "Rows")),
     ]
     rows: list[list[Text]] = [
@@ -102,7 +102,7 @@ def _ranking(features: Sequence[Precursor], drawn: Mapping[str, Feature]) -> Tab
             number(f.p),
             number(f.q),
             number(f.psi_after),
-            moment(f.first) if f.first else DASH,
+            when(f.first),
             percent(f.carried),
             count(f.rows),
         ]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from markupsafe import Markup
+
 from analyzer.diagnose.diagnosis import Diagnosis
 from analyzer.diagnose.findings import Series
 from analyzer.onset import Onset
@@ -19,6 +21,7 @@ from analyzer.report.words import (
     quiet,
     shown,
     span,
+    when,
 )
 
 DRAWN_LARGE = 4
@@ -39,7 +42,7 @@ def onset_section(diagnosis: Diagnosis) -> Section:
     large, small = _charts(diagnosis)
     blocks += large
     if small:
-        blocks.append(Gallery(small, "Other series"))
+        blocks.append(Gallery(small, "Other series", _legend(band=False)))
     return Section(
         "timeline",
         "When it began",
@@ -86,8 +89,8 @@ def _table(diagnosis: Diagnosis, onsets: list[Onset]) -> Table:
     ranked = sorted(onsets, key=lambda o: place.get(o.series, len(place)))
     heads = [
         Head("Series"),
-        Head("Onset"),
-        Head("Between"),
+        Head("Onset (UTC)"),
+        Head("Between (UTC)"),
         Head("Moved by", "number"),
         Head("In its own SD", "number"),
         Head("Compared with"),
@@ -95,8 +98,8 @@ def _table(diagnosis: Diagnosis, onsets: list[Onset]) -> Table:
     rows: list[list[Text]] = [
         [
             shown(titles.get(o.series, o.series)),
-            moment(o.at) if o.at else quiet(prose(o.refusal)),
-            span(o.low, o.high) if o.low and o.high else DASH,
+            when(o.at) if o.at else quiet(prose(o.refusal)),
+            Markup("{} to<br>{}").format(when(o.low), when(o.high)) if o.low else DASH,
             _size(o.shift, o.unit),
             number(o.shift_sd),
             shown(o.deseasoned),
@@ -129,6 +132,11 @@ def _charts(diagnosis: Diagnosis) -> tuple[list[Figure], list[Figure]]:
     )
 
 
+def _legend(band: bool) -> list[Markup]:
+    keys = [swatch("dashed", "usual at that hour"), swatch("line accent", "seen")]
+    return [*keys, swatch("band", "onset")] if band else keys
+
+
 def _chart(
     diagnosis: Diagnosis, series: Series, onset: Onset | None, small: bool = False
 ) -> Figure:
@@ -145,11 +153,7 @@ def _chart(
         unit=series.unit if series.unit == "ms" else "",
         small=SMALL if small else None,
         level=4 if small else 3,
-        legend=[
-            swatch("dashed", "usual at that hour"),
-            swatch("line accent", "seen"),
-            *([swatch("band", "onset")] if marks else []),
-        ],
+        legend=() if small else _legend(band=bool(marks)),
     )
 
 

@@ -12,7 +12,7 @@ from analyzer.report import charts
 from analyzer.report.blocks import Block, Figure, Head, Lines, Section, Table, Text
 from analyzer.report.charts import NARROW, WIDE, Interval
 from analyzer.report.segments import label, pair
-from analyzer.report.words import count, number, percent, prose, result, shown
+from analyzer.report.words import below, count, number, percent, prose, result, shown
 from analyzer.segments.finding import Offset, Predicate, Segment, Value
 from analyzer.verdict import Observed
 
@@ -23,6 +23,7 @@ MODES = {
     "change of arms": "Challenger against champion, changed against the baseline",
 }
 OPEN = 10
+LEAST_P = 1e-6
 
 
 def segments_section(diagnosis: Diagnosis) -> Section:
@@ -101,23 +102,19 @@ def _figure(title: str, search: Search, segments: Sequence[Segment]) -> Figure:
 def _table(search: Search, segments: Sequence[Segment], unit: str) -> Table:
     heads = [
         Head("Segment"),
-        *(Head(x, "number") for x in ("Requests", "Of all", "Effect", "Alone")),
-        *(Head(x, "number") for x in ("In SD", "Risk ratio", "Of divergence", "Over-represented")),
-        *(Head(x, "number") for x in ("z", "p")),
+        *(Head(x, "number") for x in ("Requests", "Effect", "Alone", "In SD", "Risk ratio")),
+        *(Head(x, "number") for x in ("Of divergence", "z, corrected p")),
     ]
     rows: list[list[Text]] = [
         [
             where(s.where, s.hours) + _aliases(s.aliases),
-            count(s.n),
-            percent(s.support),
+            below(count(s.n), f"{percent(s.support)} of all"),
             result(s.effect, unit),
             result(s.alone, unit),
             number(s.effect_sd),
             result(s.risk_ratio),
-            percent(s.share),
-            f"{number(s.lift)} times",
-            number(s.z),
-            number(s.p) if s.p >= 1e-6 else "< 0.000001",
+            below(percent(s.share), f"{number(s.lift)} times its part"),
+            below(number(s.z), f"p = {number(s.p)}" if s.p >= LEAST_P else f"p < {LEAST_P:f}"),
         ]
         for s in segments
     ]

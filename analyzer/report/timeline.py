@@ -10,10 +10,10 @@ from analyzer.diagnose.findings import Hours, Moment
 from analyzer.overview import Overview
 from analyzer.report import charts
 from analyzer.report.blocks import Block, Figure, Head, Lines, Section, Table, Text
-from analyzer.report.charts import CHALLENGER, CHAMPION, NARROW, QUIET, WIDE, Line, Mark
+from analyzer.report.charts import CHAMPION, NARROW, QUIET, WIDE, Line, Mark
 from analyzer.report.marks import swatch
 from analyzer.report.parts import how
-from analyzer.report.words import moment, name, number, percent, shown
+from analyzer.report.words import name, number, percent, shown, when
 from analyzer.window import parse, show
 
 MINUTE = 60_000_000
@@ -80,11 +80,11 @@ def marks_of(diary: Sequence[Moment]) -> list[Mark]:
 
 def diary_table(diary: Sequence[Moment]) -> Table:
     """The diary as it was kept."""
-    words = ("When", "What", "Note", "Challenger’s weight", "By")
+    words = ("When (UTC)", "What", "Note", "Challenger’s weight", "By")
     heads = [Head(word, "number" if "weight" in word else "words") for word in words]
     rows: list[list[Text]] = [
         [
-            moment(e.at) + (f" to {moment(e.end)}" if e.end else ""),
+            Markup("{} to {}").format(when(e.at), when(e.end)) if e.end else when(e.at),
             shown(e.kind),
             name(e.text) if e.text else "",
             percent(e.challenger_weight) if e.challenger_weight is not None else "",
@@ -145,8 +145,10 @@ def course(
 
 def _line(label: str, values: Sequence[float | None]) -> Line:
     if label == "usual":
-        return Line(values, QUIET, dashed=True)
-    return Line(values, CHAMPION if label == "champion" else CHALLENGER)
+        return Line(values, QUIET, dashed=True, thickness=1.2)
+    if label == "champion":
+        return Line(values, CHAMPION, thickness=3)
+    return Line(values)
 
 
 def _large(series: dict[str, list[float | None]]) -> bool:

@@ -37,6 +37,17 @@ def shown(text: str, longest: int = LONGEST_NAME) -> str:
     return f"{visible}\N{HORIZONTAL ELLIPSIS} ({len(text):,} characters)"
 
 
+def clipped(text: str, longest: int) -> str:
+    """Text from the logs where there is little room, as on an axis.
+
+    >>> clipped("country = Switzerland", 12)
+    'country = S…'
+    """
+    visible = shown(text, longest + 1)
+    whole = len(text) <= longest and len(visible) <= longest
+    return visible if whole else f"{visible[: longest - 1]}\N{HORIZONTAL ELLIPSIS}"
+
+
 def _seen(character: str) -> bool:
     """Not control codes, nor marks that turn the writing direction of what follows."""
     return category(character) not in HIDDEN or character in JOINERS
@@ -119,6 +130,13 @@ def moment(iso: str) -> str:
     return f"{iso[:10]} {iso[11:].removesuffix('Z')} UTC"
 
 
+def when(iso: str | None) -> Markup:
+    """An instant in a table, without the zone that its column names."""
+    return Markup("<span class=when>{}</span>").format(
+        moment(iso).removesuffix(" UTC") if iso else DASH
+    )
+
+
 def span(start: str, end: str) -> str:
     """From one instant to another."""
     return f"{moment(start).removesuffix(' UTC')} to {moment(end)}"
@@ -153,6 +171,11 @@ def result(found: Result | Observed | None, unit: str = "number") -> Markup:
         return Markup("{}").format(value)
     low, high = (write(x) if x is not None else "unbounded" for x in (found.low, found.high))
     return _PIECES.format(value, low, SPACE, SPACE, high)
+
+
+def below(text: str, small: str) -> Markup:
+    """A number with a smaller one under it."""
+    return Markup("{}<small>{}</small>").format(text, small)
 
 
 def quiet(text: str) -> Markup:

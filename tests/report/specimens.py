@@ -544,6 +544,7 @@ def diagnosis(names: list[str], days: int, features: int, segments: int, cells: 
             after=window,
             weeks=4,
             null_windows=60,
+            level=0.1,
             ranking_only=False,
             features=ranked,
             findings=[
