@@ -40,7 +40,8 @@ def command(job: Job, incident: str | None, auto: bool, out: Path | None, jobs: 
 
     Looks at the window given, at the onset it finds (--auto), or at the diary's latest rollback.
     Scan first; the raw logs of the incident and of its baseline are read again. Writes
-    diagnosis.json and drilldown.parquet. Judges nothing: 0 done, 1 the tool failed, 2 usage.
+    diagnosis.json, report.html (the page to mail) and drilldown.parquet. Judges nothing: 0 done,
+    1 the tool failed, 2 usage.
     """
     from analyzer import diary
     from analyzer.cli import diagnoses

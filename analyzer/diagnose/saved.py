@@ -1,4 +1,4 @@
-"""Where a diagnosis is kept: diagnosis.json and the sums of its drill-down, each all at once."""
+"""Where a diagnosis is kept: diagnosis.json, its page and the sums of its drill-down."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from analyzer.config import Rollout
 from analyzer.diagnose.analysis import Diagnosed
 from analyzer.diagnose.diagnosis import Diagnosis, encode
 from analyzer.errors import StoreError
+from analyzer.report.incident import report
 
 
 def folder_of(rollout: Rollout, diagnosis: Diagnosis) -> Path:
@@ -17,12 +18,16 @@ def folder_of(rollout: Rollout, diagnosis: Diagnosis) -> Path:
 
 
 def save(found: Diagnosed, folder: Path) -> tuple[str, ...]:
-    """Write diagnosis.json and drilldown.parquet; the names written.
+    """Write drilldown.parquet, diagnosis.json and report.html, each all at once; their names.
 
     The sums come first, so that a diagnosis never names what is not there. Raises StoreError
     where the folder cannot be written.
     """
-    contents = {"drilldown.parquet": found.drilldown, "diagnosis.json": encode(found.diagnosis)}
+    contents = {
+        "drilldown.parquet": found.drilldown,
+        "diagnosis.json": encode(found.diagnosis),
+        "report.html": report(found.diagnosis),
+    }
     try:
         folder.mkdir(parents=True, exist_ok=True)
         for name, content in contents.items():
