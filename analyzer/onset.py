@@ -162,12 +162,11 @@ def _onset(timeline: Timeline, series: Series, searches: int, false_alarm: float
     residuals, deseasoned = prepare(timeline, series)
     block = BLOCK if timeline.step >= HOUR else MINUTE_BLOCK
     found = locate(residuals, block, searches=searches, false_alarm=false_alarm)
-    there = isinstance(found, ChangePoint)
     instants = _instants(timeline, found) if isinstance(found, ChangePoint) else (None, None, None)
     return Onset(
         series=series.name,
         unit=series.unit,
-        located=there,
+        located=isinstance(found, ChangePoint),
         refusal="" if isinstance(found, ChangePoint) else found.reason,
         at=instants[0],
         low=instants[1],
@@ -187,9 +186,8 @@ def _onset(timeline: Timeline, series: Series, searches: int, false_alarm: float
 
 def _instants(timeline: Timeline, found: ChangePoint) -> tuple[str, str, str]:
     """Onset and interval; the interval ends where its last point does."""
-    first = timeline.first
     ends = (found.point, found.low, found.high + 1)
-    at, low, high = (show(timeline.instant(first + point)) for point in ends)
+    at, low, high = (show(timeline.instant(timeline.first + point)) for point in ends)
     return at, low, high
 
 

@@ -6,8 +6,9 @@ import math
 from collections.abc import Sequence
 
 from analyzer.comparison import Plan
-from analyzer.precursor_records import Label, Precursor
+from analyzer.precursor_records import Hours, Label, Precursor, Precursors
 from analyzer.stats.psi import MINIMUM_NULL_WINDOWS
+from analyzer.window import show
 
 
 def precursor_sentence(
@@ -60,3 +61,21 @@ def summary_sentences(plan: Plan, ranked: Sequence[Precursor], enough: bool, q: 
         f"{q:.0%} of the drifting ones expected to be chance, {len(plan.past)} clean windows)"
     )
     return said
+
+
+def refused(hours: Hours, reason: str) -> Precursors:
+    """No comparison, and why."""
+    onset = show(hours.onset_low), show(hours.onset_high)
+    return Precursors(
+        before=onset,
+        after=onset,
+        weeks=0,
+        null_windows=0,
+        level=0.0,
+        ranking_only=True,
+        features=[],
+        findings=[],
+        left_after_top_two=None,
+        refusal=reason,
+        sentences=[reason],
+    )

@@ -26,7 +26,7 @@ from analyzer.precursor_records import (
     Precursor,
     Precursors,
 )
-from analyzer.precursor_words import precursor_sentence, summary_sentences
+from analyzer.precursor_words import precursor_sentence, refused, summary_sentences
 from analyzer.same_hours import coarse_cells, overlapping, window_sums
 from analyzer.stats.mix import carried
 from analyzer.stats.multiplicity import benjamini_hochberg
@@ -86,7 +86,7 @@ def find_precursors(
             raise ValueError(f"{feature.name}: counts must be hours x cells")
     plan = make_plan(hours, features)
     if isinstance(plan, str):
-        return _refused(hours, plan)
+        return refused(hours, plan)
     measured = [_measure(plan, feature) for feature in features]
     enough = [len(p) >= MINIMUM_NULL_WINDOWS for p in (plan.past, plan.past_after)]
     p_before, q_before = _significance(measured, 0, enough[0])
@@ -246,11 +246,11 @@ def _carried(hours: Hours, plan: Plan, feature: FeatureCounts) -> float | None:
     """
     if feature.score_mean is None or not hours.score_shift:
         return None
-    reference = plan.references.reference(feature.counts)
-    then = window_sums(reference, [plan.after], plan.after_length)[0]
-    now = window_sums(feature.counts, [plan.after], plan.after_length)[0]
+    end = plan.after + plan.after_length
+    then = plan.references.reference(feature.counts, plan.after, end).sum(axis=0)
+    now = feature.counts[plan.after : end].sum(axis=0)
     moved = carried(then, feature.score_mean, now)
-    return moved / hours.score_shift if isinstance(moved, float) else None
+    return float(moved / hours.score_shift) if isinstance(moved, float) else None
 
 
 def _label(
@@ -287,20 +287,3 @@ def _rank(found: Precursor) -> tuple[int, float, str, float, str]:
     if found.label == "unmoved" or (found.label == "undecided" and score > -NOTEWORTHY):
         return place + 1, 0.0, "", score, found.feature
     return place, part, found.first or "9999", score, found.feature
-
-
-def _refused(hours: Hours, reason: str) -> Precursors:
-    onset = show(hours.onset_low), show(hours.onset_high)
-    return Precursors(
-        before=onset,
-        after=onset,
-        weeks=0,
-        null_windows=0,
-        level=0.0,
-        ranking_only=True,
-        features=[],
-        findings=[],
-        left_after_top_two=None,
-        refusal=reason,
-        sentences=[reason],
-    )

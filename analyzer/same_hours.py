@@ -39,12 +39,13 @@ class SameHours:
     cycles: int
     weekly: bool
 
-    def reference(self, counts: Ints) -> Ints:
-        """Counts of the reference hours added up, per hour: hours x cells."""
-        total = np.zeros_like(counts)
-        for column in self.index.T:
-            held = column >= 0
-            total[held] += counts[column[held]]
+    def reference(self, counts: Ints, start: int = 0, end: int | None = None) -> Ints:
+        """Counts of the reference hours added up, for the hours [start, end): hours x cells."""
+        padded = np.concatenate([counts, np.zeros((1, counts.shape[1]), counts.dtype)])
+        chosen = self.index[start:end]
+        total = np.take(padded, chosen[:, 0], axis=0)  # -1 is the row of zeros
+        for column in chosen.T[1:]:
+            total += np.take(padded, column, axis=0)
         return total
 
 
