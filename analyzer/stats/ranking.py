@@ -193,8 +193,15 @@ def _sum_of_precisions(true: Floats, positive: Floats, false: Floats) -> float:
     return float(np.sum(positive - false * harmonic))
 
 
-def _margins(functional: Functional, axis: int) -> Functional:
-    """The functional of one model's scores, on a joint grid (2, champion bins, challenger bins)."""
+def margin(functional: Functional, axis: int) -> Functional:
+    """The functional of one model's scores, on a joint grid (2, champion bins, challenger bins).
+
+    Axis 1 is the champion, 2 the challenger.
+
+    >>> grid = np.array([[[3.0, 1.0], [1.0, 0.0]], [[0.0, 1.0], [1.0, 3.0]]])
+    >>> margin(roc_auc_functional, 1)(grid).value
+    0.8
+    """
     other = 2 - axis
 
     def of_grid(cells: Floats) -> Linearised | Undefined:
@@ -216,7 +223,7 @@ def paired(functional: Functional) -> Functional:
     >>> paired(roc_auc_functional)(grid).value
     0.0
     """
-    return minus(_margins(functional, 2), _margins(functional, 1))
+    return minus(margin(functional, 2), margin(functional, 1))
 
 
 def compare_roc_auc(
