@@ -84,15 +84,21 @@ class Ledger:
     """Sums of the residual per candidate, kept up to date row by row.
 
     deff: of each candidate, for screening; shared: of the score. residual: the fit's own array,
-    which changes in place.
+    which changes in place. dense: its sums and squares per block, where they are known.
     """
 
     def __init__(
-        self, lattice: Lattice, rows: Rows, deff: Floats, shared: float, residual: Floats
+        self,
+        lattice: Lattice,
+        rows: Rows,
+        deff: Floats,
+        shared: float,
+        residual: Floats,
+        dense: list[list[Floats]] | None = None,
     ) -> None:
         self.lattice, self.rows, self.deff, self.residual = lattice, rows, deff, residual
         self.shared = shared
-        self.dense = lattice.sums(residual, rows.squares(residual))
+        self.dense = lattice.sums(residual, rows.squares(residual)) if dense is None else dense
         counts = np.bincount(lattice.orders, minlength=lattice.order + 1)
         # a longer name never costs less, however few candidates have as many conditions
         self.cost = 2 * np.log(np.maximum.accumulate(np.maximum(counts, 1)))[lattice.orders]
@@ -114,12 +120,14 @@ class Ledger:
         total, squares = zip(*self.dense, strict=True) if self.dense else ((), ())
         return self.lattice.margins(total), self.lattice.margins(squares)
 
+    def by_slot(self) -> list[Floats]:
+        """Sum and sum of squares of all rows by slot: every block holds each row once."""
+        width = self.lattice.slots.width
+        return [block.reshape(-1, width).sum(axis=0) for block in self.dense[0]]
+
     def whole(self) -> Moments:
-        """Moments of all rows per group: every block holds each row once."""
-        total, squares = (
-            self.lattice.slots.groups(dense[0].reshape(-1, self.lattice.slots.width).sum(axis=0))
-            for dense in zip(*self.dense, strict=True)
-        )
+        """Moments of all rows per group."""
+        total, squares = (self.lattice.slots.groups(sums) for sums in self.by_slot())
         return self.rows.moments(self.rows.n, total, squares)
 
     def standing(self) -> Standing:

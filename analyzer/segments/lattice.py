@@ -23,7 +23,8 @@ from numpy.typing import NDArray
 from analyzer.segments.cover import Columns, cover
 
 CHUNK = 1 << 20
-BLOCK_CELLS = 1 << 18
+BLOCK_CELLS = {1 << 18: 11.5, 1 << 19: 17.5}
+"""Widest blocks that may be chosen, and nanoseconds a row of a block costs."""
 WIDE_CELLS = 1 << 24
 BATCH = 16
 
@@ -107,8 +108,9 @@ class Lattice:
     """The candidates of one table.
 
     columns, values: (candidates, order) folded columns and codes of each, -1 beyond its order;
-    n: (candidates, groups) rows; orders: how many conditions each has; skipped: combinations of
-    columns with too many values to count together.
+    n: (candidates, groups) rows, by_slot: (candidates, slots); orders: how many conditions each
+    has; skipped: combinations of columns with too many values to count together; initial: what
+    `sums(*weights)` would give, for the weights it was built with.
     """
 
     def __init__(
@@ -118,25 +120,35 @@ class Lattice:
         order: int,
         supported: Supported,
         threads: int = 1,
+        weights: Sequence[Floats] = (),
     ) -> None:
         self.folded, self.slots, self.order, self.threads = folded, slots, order, threads
         self.widths = [column.width for column in folded]
         self.arrays = [column.codes for column in folded]
         self.rows = len(self.arrays[0]) if self.arrays else 0
-        limit = max(1, min(BLOCK_CELLS, max(self.rows // 4, 4096)) // slots.width)
+        self.initial: list[list[Floats]] = []
+        self._weights = weights
         self.blocks: list[tuple[Axis, ...]] = []
         self.parts: list[Part] = []
         self.skipped: list[Columns] = []
         self._done: set[Columns] = set()
         self._found: list[tuple[Ints, Ints, Ints]] = []
         single = [self._column(i) for i in range(len(folded))]
-        self._take(
-            [tuple(single[i] for i in b) for b in cover(self.widths, order, limit)], supported
-        )
+        self._take([tuple(single[i] for i in block) for block in self._cover()], supported)
         for size in range(1, order + 1):
             self._take(self._wide(single, size), supported)
-        self.columns, self.values, self.n = self._stacked()
+        self.columns, self.values, self.by_slot = self._stacked()
+        self.n = slots.groups(self.by_slot)
         self.orders = np.count_nonzero(self.columns >= 0, axis=1)
+
+    def _cover(self) -> list[Columns]:
+        """The blocks that cost least: few wide ones, unless they outgrow the cache."""
+        most = max(self.rows // 4, 4096)
+        covers = [
+            (cost, cover(self.widths, self.order, max(1, min(cells, most) // self.slots.width)))
+            for cells, cost in BLOCK_CELLS.items()
+        ]
+        return min(covers, key=lambda pair: pair[0] * len(pair[1]))[1]
 
     def _column(self, i: int) -> Axis:
         values = np.arange(len(self.folded[i].values), dtype=np.int64)[:, None]
@@ -175,9 +187,12 @@ class Lattice:
         """Count new blocks and keep the candidates of every combination not seen before."""
         for start in range(0, len(blocks), BATCH):
             batch = blocks[start : start + BATCH]
-            counts = self._each(lambda axes: self._sum(axes, None, None)[0], batch)
-            for axes, count in zip(batch, counts, strict=True):
+            sums = self._each(
+                lambda axes: self._sum(axes, self.arrays, self.slots.codes, self._weights), batch
+            )
+            for axes, (count, *weighted) in zip(batch, sums, strict=True):
                 self.blocks.append(axes)
+                self.initial.append(weighted)
                 dense = count.astype(np.int64).reshape(*(a.width for a in axes), self.slots.width)
                 for kept, margin in margins_of(dense, len(axes), self.order).items():
                     self._candidates(axes, margin, kept, supported)
@@ -206,7 +221,7 @@ class Lattice:
             (
                 np.hstack([names, filler]),
                 np.hstack([values[:, sort], filler]),
-                n.reshape(-1, n.shape[-1])[at],
+                margin.reshape(-1, margin.shape[-1])[at],
             )
         )
         block = len(self.blocks) - 1
@@ -214,10 +229,9 @@ class Lattice:
         self.parts.append(Part(block, kept, at, first))
 
     def _stacked(self) -> tuple[Ints, Ints, Ints]:
-        groups = self.slots.groups(np.zeros((1, self.slots.width), dtype=np.int64)).shape[-1]
         if not self._found:
             empty = np.empty((0, self.order), dtype=np.int64)
-            return empty, empty, np.empty((0, groups), dtype=np.int64)
+            return empty, empty, np.empty((0, self.slots.width), dtype=np.int64)
         columns, values, n = (np.concatenate(parts) for parts in zip(*self._found, strict=True))
         return columns, values, n
 
@@ -227,11 +241,9 @@ class Lattice:
         slots = self.slots.codes
         if rows is not None and slots is not None:
             slots = slots[rows]
-        return self._each(lambda axes: self._sum(axes, arrays, slots, *weights)[1:], self.blocks)
-
-    def counts(self) -> list[Floats]:
-        """Per block, the rows in each cell."""
-        return self._each(lambda axes: self._sum(axes, None, None)[0], self.blocks)
+        return self._each(
+            lambda axes: self._sum(axes, arrays, slots, weights, count=False), self.blocks
+        )
 
     def margins(self, dense: Sequence[Floats]) -> Floats:
         """Sums per block made into sums per candidate, (candidates, slots)."""
@@ -249,23 +261,23 @@ class Lattice:
     def _sum(
         self,
         axes: tuple[Axis, ...],
-        arrays: Sequence[NDArray[Any]] | None,
+        arrays: Sequence[NDArray[Any]],
         slots: NDArray[Any] | None,
-        *weights: Floats,
+        weights: Sequence[Floats],
+        count: bool = True,
     ) -> list[Floats]:
-        """Counts (without weights) and sums of one block, flat."""
-        if arrays is None:
-            arrays, slots = self.arrays, self.slots.codes
+        """Rows (if asked for) and sums of each weight in one block, flat."""
         cells = math.prod(axis.width for axis in axes) * self.slots.width
-        totals = [np.zeros(cells) for _ in range(1 + len(weights))]
+        each: list[Floats | None] = [*([None] if count else []), *weights]
+        totals = [np.zeros(cells) for _ in each]
         for start in range(0, len(arrays[0]), CHUNK):
             keep = slice(start, start + CHUNK)
             chunk = [array[keep] for array in arrays]
             code = self._code(axes, chunk, None if slots is None else slots[keep])
-            if not weights:
-                totals[0] += np.bincount(code, minlength=cells)
-            for total, weight in zip(totals[1:], weights, strict=True):
-                total += np.bincount(code, weights=weight[keep], minlength=cells)
+            for total, weight in zip(totals, each, strict=True):
+                total += np.bincount(
+                    code, weights=None if weight is None else weight[keep], minlength=cells
+                )
         return totals
 
     def _code(

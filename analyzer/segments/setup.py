@@ -35,7 +35,7 @@ class Space:
 
 
 def space_of(rows: Rows, settings: Settings) -> Space:
-    """Count every conjunction that enough rows support."""
+    """Count every conjunction that enough rows support, and sum these rows' outcome in it."""
     n = rows.n
     supported = _supported(rows, n, settings)
     folded = []
@@ -43,24 +43,33 @@ def space_of(rows: Rows, settings: Settings) -> Space:
         counts = _by_value(rows, dimension.codes, len(dimension.labels))
         folded.append(fold(dimension.codes, supported(counts)))
     slots = Slots(rows.group, len(rows.groups.signs), lambda dense: dense)
-    lattice = Lattice(folded, slots, settings.order, supported, settings.threads)
+    weights = (rows.whole, rows.squares(rows.whole))
+    lattice = Lattice(folded, slots, settings.order, supported, settings.threads, weights)
     hours = _hours(rows)
     hourly = None
     if hours:
         order = min(HOURLY_ORDER, settings.order)
-        hourly = Lattice(folded, _by_hour(rows, hours), order, supported, settings.threads)
+        by_hour = _by_hour(rows, hours)
+        hourly = Lattice(folded, by_hour, order, supported, settings.threads, weights)
     return Space(rows, folded, lattice, hourly, hours, settings.min_rows)
 
 
 def start(space: Space, rows: Rows, settings: Settings) -> tuple[Peel, list[Margin]]:
     """A peel over one outcome of a counted space, and the outcome's margins."""
     fit = Fit(rows)
+    known = [None if x is None else x.initial for x in (space.lattice, space.hourly)]
+    if rows is not space.rows:  # another outcome than the one summed when the space was counted
+        known = [None, None]
     one_way = margins(rows.logged, space.folded)
     shared = _shared(one_way)
-    ledger = Ledger(space.lattice, rows, _screening(space.lattice, one_way), shared, fit.residual)
+    ledger = Ledger(
+        space.lattice, rows, _screening(space.lattice, one_way), shared, fit.residual, known[0]
+    )
     clock = None
     if space.hourly is not None:
-        hourly = Ledger(space.hourly, rows, _screening(space.hourly, one_way), shared, fit.residual)
+        hourly = Ledger(
+            space.hourly, rows, _screening(space.hourly, one_way), shared, fit.residual, known[1]
+        )
         clock = Clock(hourly, space.hours, space.least)
     return Peel(rows, ledger, clock, fit, settings), one_way
 

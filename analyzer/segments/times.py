@@ -39,12 +39,10 @@ class Clock:
         self.ledger, self.hours, self.least = ledger, hours, least
         self.tried = intervals(hours)
         lattice = ledger.lattice
-        self._n = self._running(lattice.margins(lattice.counts()))
-        slots = ledger.lattice.slots.codes
-        assert slots is not None
-        self._slots = slots
-        self._width = ledger.lattice.slots.width
-        self._whole_n = self._running(np.bincount(slots, minlength=self._width)[None, :])
+        self._n = self._running(lattice.by_slot)
+        codes = lattice.slots.codes
+        assert codes is not None
+        self._whole_n = self._running(np.bincount(codes, minlength=lattice.slots.width)[None, :])
 
     def standing(self) -> Standing | None:
         """Every candidate in its best interval; p is corrected for the intervals tried."""
@@ -52,11 +50,7 @@ class Clock:
             return None
         rows, ledger = self.ledger.rows, self.ledger
         total, squares = (self._running(x) for x in ledger.margins())
-        weights = (ledger.residual, rows.squares(ledger.residual))
-        whole_total, whole_squares = (
-            self._running(np.bincount(self._slots, weights=w, minlength=self._width)[None, :])
-            for w in weights
-        )
+        whole_total, whole_squares = (self._running(x[None, :]) for x in ledger.by_slot())
         size = len(ledger.lattice.n)
         best = np.full(size, -1.0)
         hours = np.zeros((size, 2), dtype=np.int64)

@@ -48,7 +48,7 @@ def test_every_supported_conjunction_is_counted_once(
     block_cells: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Small blocks send combinations through the table of supported pairs."""
-    monkeypatch.setattr(lattice, "BLOCK_CELLS", block_cells)
+    monkeypatch.setattr(lattice, "BLOCK_CELLS", {block_cells: 1.0})
     monkeypatch.setattr(lattice, "CHUNK", 999)
     rng = np.random.default_rng(1)
     skewed = np.minimum(rng.geometric(0.3, ROWS) - 1, 40).astype(np.uint8)
