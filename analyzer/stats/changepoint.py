@@ -211,6 +211,7 @@ def _located(
     point = _middle(z[best], allowed)
     inside = np.flatnonzero(allowed & (likelihood.max() - likelihood <= LIKELIHOOD_CUT))
     low, high = int(inside[0]), int(inside[-1])
+    point = min(max(point, low), high)
     width = len(values) + min(residuals.before, len(values))
     if high - low > WIDEST * width:
         return NotLocated(
