@@ -72,22 +72,26 @@ def _onsets(diagnosis: Diagnosis) -> None:
         return
     rank = {name: place for place, name in enumerate(diagnosis.onsets.order)}
     series = sorted(diagnosis.onsets.series, key=lambda o: rank.get(o.series, len(rank)))
-    common.show_table(
-        ("series", "moved", "not before", "not after", "by", ""),
-        [
-            (
-                o.series,
-                o.at or "-",
-                o.low,
-                o.high,
-                None if o.shift is None else f"{o.shift:+.3g} {o.unit}",
-                "" if o.located else o.refusal,
-            )
-            for o in series
-        ],
-        title="Series, in the order in which they moved",
-    )
+    located = [o for o in series if o.located]
+    if located:
+        common.show_table(
+            ("series", "moved", "not before", "not after", "by"),
+            [
+                (o.series, _hour(o.at), _hour(o.low), _hour(o.high), f"{o.shift:+.3g} {o.unit}")
+                for o in located
+            ],
+            title="Series, in the order in which they moved",
+        )
+    still = [o for o in series if not o.located]
+    for reason in dict.fromkeys(o.refusal for o in still):
+        names = ", ".join(o.series for o in still if o.refusal == reason)
+        common.say(textwrap.fill(f"{names}: {reason}", 78, subsequent_indent="  "))
     common.say()
+
+
+def _hour(instant: str | None) -> str | None:
+    """An instant of a table, in fewer letters: 03-28 12:00."""
+    return None if instant is None else instant[5:16].replace("T", " ")
 
 
 def _segments(search: Search) -> None:

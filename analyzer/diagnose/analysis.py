@@ -27,6 +27,7 @@ from analyzer.diagnose.windows import (
     Asked,
     asked,
     baseline_of,
+    first_onset,
     incident_window,
     known_by,
     profiled,
@@ -85,8 +86,9 @@ def diagnose(
     history = History.of(rollout, whole.within(Window(first, last)), events)
     onsets = history.onsets(question.search, question.trigger, question.rollback)
     window, why = incident_window(question, onsets, history.calendar)
-    onset = _onset(onsets)
-    before = min(window.start, onset[1] if onset else window.start)
+    onset = first_onset(onsets)
+    interval = (parse(onset.low), parse(onset.high)) if onset else (window.start, window.start)
+    before = min(window.start, interval[0])
     baseline, rule = baseline_of(window, before, history.calendar)
     null = baseline_of(baseline, baseline.start, history.calendar)[0] if baseline else None
 
@@ -104,7 +106,6 @@ def diagnose(
         )
     differing = {p.feature for p in coverage.parity if p.differing}
     shift = _difference(history, window, baseline)
-    interval = (onset[1], onset[2]) if onset else (window.start, window.start)
     precursors = history.precursors(interval, window.end, differing, drilled.cells, shift)
     nulls = null_run(history, baseline, null, drilled)
     facts = _incident(question, window, why, baseline, rule, onsets, events)
@@ -123,7 +124,7 @@ def diagnose(
             onsets=onsets,
             series=charts.series(history, window),
             searches=drilled.searches,
-            precursors=precursors,
+            precursors=charts.without_sparklines(precursors),
             features=charts.features(history, precursors, window, baseline, drilled.inside),
             mix=mixes(drilled, whole.frozen.scale),
             null_run=nulls,
@@ -135,13 +136,6 @@ def diagnose(
         ),
         drilled.saved,
     )
-
-
-def _onset(onsets: Onsets) -> tuple[int, int, int] | None:
-    """The earliest onset and its interval, microseconds UTC."""
-    if onsets.at is None or onsets.low is None or onsets.high is None:
-        return None
-    return parse(onsets.at), parse(onsets.low), parse(onsets.high)
 
 
 def _difference(history: History, window: Window, baseline: Window | None) -> float | None:
@@ -161,18 +155,18 @@ def _incident(
     onsets: Onsets,
     events: Sequence[Event],
 ) -> Incident:
-    at = _onset(onsets)
+    onset = first_onset(onsets)
     trigger, rollback = question.trigger, question.rollback
-    start = at[0] if at else None
+    start = parse(onset.at) if onset else None
     return Incident(
         window=(show(window.start), show(window.end)),
         found=question.found,
         why=why,
         baseline=(show(baseline.start), show(baseline.end)) if baseline else None,
         baseline_rule=rule,
-        onset=onsets.at,
-        onset_interval=(onsets.low, onsets.high) if onsets.low and onsets.high else None,
-        onset_series=onsets.order[0] if onsets.order else None,
+        onset=onset.at if onset else None,
+        onset_interval=(onset.low, onset.high) if onset else None,
+        onset_series=onset.series if onset else None,
         trigger=show(trigger) if trigger is not None else None,
         rollback=show(rollback) if rollback is not None else None,
         minutes_onset_to_trigger=_minutes(start, trigger),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
@@ -21,12 +22,11 @@ from analyzer.measure import fine_bins
 from analyzer.precursors import Precursors
 from analyzer.profiles import Profiles
 from analyzer.shapes import density, distribution
-from analyzer.window import Window, show
+from analyzer.window import Window, parse, show
 
 DRAWN = 20
 """Features whose distribution is drawn; of the others there is a sparkline."""
 
-SPARK_HOURS = 6
 Ints = NDArray[np.int64]
 
 
@@ -82,24 +82,26 @@ def features(
                 before=(show(old.start), show(old.end)),
                 after=(show(window.start), show(window.end)),
                 distribution=cells,
-                spark=_spark(history, window, one.sparkline),
+                spark=_spark(history, precursors, one.sparkline),
                 inside=inside.get(counted.key[1], []),
             )
         )
     return found
 
 
-def _spark(history: History, window: Window, hourly: list[float | None]) -> Hours:
-    """The charts' part of a sparkline, a point for every six hours."""
-    shown_span = span(history, window)
-    part = hourly[history.calendar.place(shown_span.start) : history.calendar.place(shown_span.end)]
-    values: list[float | None] = []
-    for first in range(0, len(part), SPARK_HOURS):
-        known = [x for x in part[first : first + SPARK_HOURS] if x is not None]
-        values.append(float(f"{sum(known) / len(known):.4g}") if known else None)
-    return Hours(
-        start=show(shown_span.start), step_minutes=60 * SPARK_HOURS, columns={"psi": values}
-    )
+def without_sparklines(precursors: Precursors | None) -> Precursors | None:
+    """The same ranking; what is drawn stands with the features and need not be kept twice."""
+    if precursors is None:
+        return None
+    ranked = [msgspec.structs.replace(one, sparkline=[]) for one in precursors.features]
+    return msgspec.structs.replace(precursors, features=ranked)
+
+
+def _spark(history: History, precursors: Precursors, hourly: list[float | None]) -> Hours:
+    """PSI by hour from two days before the onset on, as far as it was counted."""
+    onset = parse(precursors.before[1])
+    first = max(history.calendar.held.start, onset - 2 * DAY)
+    return Hours(start=show(first), step_minutes=60, columns={"psi": hourly})
 
 
 def _distribution(history: History, one: Counted, before: Window, after: Window) -> list[Cell]:

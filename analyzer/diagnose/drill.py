@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -35,6 +35,10 @@ from analyzer.segments.table import Outcome, Table
 from analyzer.window import HOUR, Window, show
 
 MOST_DIMENSIONS = 12
+MOST_STANDING = 5
+"""Segments that are named for standing apart in the incident's window where there is a baseline:
+two models differ by many things all the time, and the question is what changed."""
+
 TITLES = {
     "difference": ("Difference of scores", "score"),
     "spread": ("Spread of the difference of scores", "score"),
@@ -93,20 +97,21 @@ def drill(job: Job, incident: Window, baseline: Window | None, null: Window | No
     now = recoded(parts[incident], labels, scale)
     before = recoded(parts[baseline], labels, scale) if baseline is not None else None
     clustered = job.shape.bucketed_by == "unit_id"
-    settings = Settings(threads=job.threads)
-    searches = _searched(labels, now, None, clustered, settings)
+    full = Settings(threads=job.threads)
+    brief = replace(full, most=MOST_STANDING)
+    searches = _searched(labels, now, None, clustered, full if before is None else brief)
     sums = [(incident, now.margins)]
     nulls: list[Search] = []
     inside: dict[str, list[str]] = {}
     if baseline is not None and before is not None:
-        searches += _searched(labels, now, before, clustered, settings)
+        searches += _searched(labels, now, before, clustered, full)
         numeric = [column.name for column in columns if column.bins]
         inside = drift_inside(labels, numeric, now, before, worst(searches))
         sums.append((baseline, before.margins))
         del now  # two windows at a time are held
         if null is not None:
             earlier = recoded(read.parts(null), labels, scale)
-            nulls = _searched(labels, before, earlier, clustered, settings)
+            nulls = _searched(labels, before, earlier, clustered, full)
             sums.append((null, earlier.margins))
     saved = table_of_margins(sums, labels)
     record = DrillDown(
@@ -217,12 +222,15 @@ def _searched(
     """Every measure in one mode: a level without `before`, else the change."""
     table = table_of(labels, now, before, clustered)
     difference = outcome_of("difference", "difference", now, before)
+    if settings.most <= MOST_STANDING:
+        table = replace(table, hour=None)
     found: list[Found] = []
     if np.isfinite(difference.values).any():
         found += search_pairs(table, difference, settings)
     else:  # models that log classes have no difference, only decisions
         found.append(search(table, outcome_of("flip", "flips", now, before), settings))
-    found += _others(table, now, before, settings)
+    if settings.most > MOST_STANDING:
+        found += _others(table, now, before, settings)
     mode = "level" if before is None else "change"
     return [
         Search(

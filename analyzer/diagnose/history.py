@@ -21,6 +21,10 @@ from analyzer.precursors import FeatureCounts, Hours, Precursors, find_precursor
 from analyzer.profiles import Profiles
 from analyzer.window import HOUR, Window
 
+AFTER_HOURS = 12
+"""Hours after the onset in which features are compared: of longer windows a month holds too few
+clean ones to tell what chance does."""
+
 
 @dataclass(frozen=True, eq=False)
 class History:
@@ -76,6 +80,7 @@ class History:
         chosen = features.chosen(self.counted, differing)
         if not chosen:
             return None
+        end = min(end, -(-onset[1] // HOUR) * HOUR + AFTER_HOURS * HOUR)
         last = min(self.calendar.place(end), len(self.calendar.clean))
         hours = Hours(
             self.calendar.held.start,

@@ -12,11 +12,12 @@ from analyzer.segments.finding import Segment, shown
 MOST = 3
 MEASURES = {
     "difference": "the score difference",
-    "spread": "the spread of the score difference",
     "flips": "the decisions that differ",
-    "latency": "latency",
     "errors": "failed requests",
+    "latency": "latency",
+    "spread": "the spread of the score difference",
 }
+"""What is searched, in the order in which it is told."""
 
 
 def summary(
@@ -47,14 +48,15 @@ def moved(onsets: Onsets | None) -> list[str]:
 
 
 def picked(searches: Sequence[Search], mode: str) -> list[tuple[Search, Segment]]:
-    """Segments found in one mode, the clearest first, each predicate once."""
+    """Segments found in one mode, by measure, then the clearest first, each predicate once."""
     every = [
         (search, segment)
         for search in searches
         if search.mode == mode and search.found is not None
         for segment in search.found.segments
     ]
-    every.sort(key=lambda pair: (-abs(pair[1].z), str(pair[1].where)))
+    order = list(MEASURES)
+    every.sort(key=lambda pair: (order.index(pair[0].measure), -abs(pair[1].z)))
     seen = set()
     found = []
     for search, segment in every:
@@ -120,16 +122,23 @@ def _first(onsets: Onsets | None, precursors: Precursors | None) -> str:
     if names:
         parts.append("Series, in the order in which they moved: " + ", ".join(names) + ".")
     if precursors is not None and not precursors.refusal:
-        leading = [f.feature for f in precursors.features if f.label == "leads"]
-        leading += [f.feature for f in precursors.findings if f.when == "leads"]
-        leading = list(dict.fromkeys(leading))
+        leading, along = (_features(precursors, label) for label in ("leads", "coincides"))
         if leading:
-            parts.append("Moved before it: " + ", ".join(leading[:5]) + ".")
-        else:
+            parts.append("Features that moved before it: " + ", ".join(leading[:5]) + ".")
+        if along:
+            parts.append("Features that moved with it: " + ", ".join(along[:5]) + ".")
+        if not leading:
             parts.append("No feature is known to have moved before it.")
     elif precursors is not None:
         parts.append(f"What features did before it cannot be said: {precursors.refusal}.")
     return " ".join(parts) or "Nothing can be put in order."
+
+
+def _features(precursors: Precursors, label: str) -> list[str]:
+    """Features that drifted, or whose NULLs, new or stale values did, at one time."""
+    names = [f.feature for f in precursors.features if f.label == label]
+    names += [f"{f.feature} ({f.what})" for f in precursors.findings if f.when == label]
+    return list(dict.fromkeys(names))
 
 
 def _sure(

@@ -202,6 +202,31 @@ def baseline_of(window: Window, before: int, calendar: Calendar) -> tuple[Window
     )
 
 
+INPUTS = ("null features",)
+"""Series of what the models see, not of what they do: they may lead, they are no incident."""
+
+
+@dataclass(frozen=True)
+class FirstOnset:
+    """The series that moved first, when, and within which interval (text, UTC)."""
+
+    series: str
+    at: str
+    low: str
+    high: str
+
+
+def first_onset(onsets: Onsets) -> FirstOnset | None:
+    """The earliest onset of what the models do; of what they see where that alone moved."""
+    by_name = {o.series: o for o in onsets.series}
+    outcomes = [name for name in onsets.order if name not in INPUTS]
+    for name in (*outcomes, *onsets.order):
+        found = by_name[name]
+        if found.at and found.low and found.high:
+            return FirstOnset(name, found.at, found.low, found.high)
+    return None
+
+
 LEAST_PAIRS = 1_000_000
 SHORTEST, LONGEST = 2 * DAY, 14 * DAY
 
@@ -216,10 +241,11 @@ def incident_window(question: Asked, onsets: Onsets, calendar: Calendar) -> tupl
     if question.window is not None:
         return question.window, "given"
     end = question.search.end
-    if onsets.at is None:
+    onset = first_onset(onsets)
+    if onset is None:
         start = max(question.search.start, end - DAY)
         return Window(start, end), "no onset was located: the last 24 h searched"
-    start = parse(onsets.at) // HOUR * HOUR
+    start = parse(onset.at) // HOUR * HOUR
     last = min(end, start + SHORTEST)
     while last < min(end, start + LONGEST):
         if calendar.pairs[calendar.place(start) : calendar.place(last)].sum() >= LEAST_PAIRS:
