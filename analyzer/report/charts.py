@@ -107,7 +107,7 @@ def over_time(
     )
     size = alt.StrokeWidth(
         "s:N",
-        scale=alt.Scale(domain=series, range=[line.thickness for line in lines]),
+        scale=alt.Scale(type="ordinal", domain=series, range=[line.thickness for line in lines]),
         legend=None,
     )
     layers: list[Any] = [

@@ -6,6 +6,7 @@ no fonts but the page's own, no styles, no links, no scripts.
 
 from __future__ import annotations
 
+import re
 from xml.etree import ElementTree
 
 from markupsafe import Markup, escape
@@ -39,6 +40,7 @@ ATTRIBUTES = (
     "font-size",
     "font-weight",
 )
+LONG = re.compile(r"\d+\.\d{3,}")
 NEUTRAL = {("opacity", "1"), ("font-weight", "normal"), ("stroke-width", "0")}
 
 
@@ -59,7 +61,7 @@ def _element(node: ElementTree.Element) -> str:
     if tag == "text":
         inner = str(escape(node.text or "")) + inner
     attributes = "".join(
-        f' {name}="{escape(node.attrib[name])}"'
+        f' {name}="{escape(LONG.sub(_rounded, node.attrib[name]))}"'
         for name in ATTRIBUTES
         if name in node.attrib and (name, node.attrib[name]) not in NEUTRAL
         if not (tag == "svg" and name in ("width", "height"))
@@ -69,6 +71,11 @@ def _element(node: ElementTree.Element) -> str:
     if tag == "g" and not attributes:
         return inner
     return f"<{tag}{attributes}>{inner}</{tag}>" if inner else f"<{tag}{attributes}/>"
+
+
+def _rounded(found: re.Match[str]) -> str:
+    """A hundredth of a pixel is enough, and the same on every machine."""
+    return f"{float(found[0]):.2f}".rstrip("0").rstrip(".")
 
 
 def _invisible(tag: str, node: ElementTree.Element) -> bool:

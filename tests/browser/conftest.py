@@ -8,17 +8,17 @@ from typing import Any
 
 import pytest
 from browser import chromium
-from report import specimens
+from report import incidents, nights
 
 HOSTILE: dict[str, Callable[[], bytes]] = {
-    "night": specimens.hostile_night,
-    "incident": specimens.hostile_incident,
+    "night": nights.hostile,
+    "incident": incidents.hostile,
 }
 """Small pages in which every name is hostile."""
 
 LARGE: dict[str, Callable[[], bytes]] = {
-    "night": specimens.large_night,
-    "incident": specimens.large_incident,
+    "night": nights.large,
+    "incident": incidents.large,
 }
 """Pages as large as they get."""
 
