@@ -72,6 +72,7 @@ def refused(hours: Hours, reason: str) -> Precursors:
         weeks=0,
         null_windows=0,
         level=0.0,
+        least_psi=0.0,
         ranking_only=True,
         features=[],
         findings=[],

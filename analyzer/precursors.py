@@ -47,6 +47,9 @@ ORDER: tuple[Label, ...] = (
 LEVEL = 0.05
 """False discovery rate: at 0.1 the share of false ones in planted runs was 10 to 14 %."""
 
+LEAST_PSI = 0.002
+"""Debiased PSI below which nothing counts as drift: among millions of rows all is significant."""
+
 CARRIES = 0.02
 """Share of the score shift below which a feature's drift is said not to have moved the score."""
 
@@ -77,7 +80,8 @@ def find_precursors(
     before = [onset's lower bound - L, lower bound), L at least 6 h and 20,000 rows; after = from
     the upper bound on, at most 72 h; reference = the same hours of up to 4 earlier clean weeks
     (fewer than 2: of clean days). PSI as `stats.shifted.window_psi`; p = rank of its score among
-    past clean windows pooled over features; q by Benjamini and Hochberg over features. Features
+    past clean windows pooled over features; q by Benjamini and Hochberg over features. A feature drifts
+    with q at most `q` and a debiased PSI of at least 0.002. Features
     are ranked by label, then by the score shift they carry, then by first drifting hour.
     Raises ValueError when the arrays do not fit the grid.
     """
@@ -106,6 +110,7 @@ def find_precursors(
         weeks=plan.references.cycles if plan.references.weekly else 0,
         null_windows=len(plan.past),
         level=q,
+        least_psi=LEAST_PSI,
         ranking_only=not enough[0],
         features=ranked,
         findings=hidden,
@@ -172,7 +177,11 @@ def _precursor(
     level: float,
 ) -> Precursor:
     """One feature's figures, its label and its sentence; `rank` is given later."""
-    early, late = (value is not None and value <= level for value in qs)
+    excess = [float(w.raw[0] - w.expected[0]) for w in (measured.before, measured.after)]
+    early, late = (
+        value is not None and value <= level and more >= LEAST_PSI
+        for value, more in zip(qs, excess, strict=True)
+    )
     drifting = _drifting(hours, plan, measured, early) if early or late else None
     part = _carried(hours, plan, measured.feature)
     label = _label(plan, qs, (early, late), drifting, part)

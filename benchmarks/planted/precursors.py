@@ -188,7 +188,11 @@ def judge(found: Precursors, planted: list[Planted]) -> Score:
     wanted = {"lead": "leads", "follow": "follows"}
     label = {f.feature: f.label for f in found.features}
     ordered = [name for name, r in role.items() if r in wanted]
-    early = [f.feature for f in found.features if f.q is not None and f.q <= found.level]
+    early = [
+        f.feature
+        for f in found.features
+        if f.q is not None and f.q <= found.level and (f.debiased or 0) >= found.least_psi
+    ]
     hidden = {f.feature for f in found.findings}
     return Score(
         strongest.counts.name in names,
