@@ -105,9 +105,10 @@ class Precursors(Struct, frozen=True, kw_only=True):
     """All features, those that drifted first at the top, and the findings that cells hide.
 
     before, after: windows (UTC text); weeks: earlier clean weeks in the reference; null_windows:
-    past windows behind the empirical p; level, least_psi: q up to which, and debiased PSI from which, a
-    feature counts as drifting; ranking_only: too few past windows for a p. left_after_top_two:
-    share of the score shift that the two strongest features leave; never forced to add up.
+    past windows behind the empirical p; level, least_psi: q up to which, and debiased PSI from
+    which, a feature counts as drifting; ranking_only: too few past windows for a p.
+    left_after_top_two: share of the score shift that the two strongest features leave; never
+    forced to add up.
     """
 
     before: tuple[str, str]

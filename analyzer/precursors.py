@@ -80,9 +80,9 @@ def find_precursors(
     before = [onset's lower bound - L, lower bound), L at least 6 h and 20,000 rows; after = from
     the upper bound on, at most 72 h; reference = the same hours of up to 4 earlier clean weeks
     (fewer than 2: of clean days). PSI as `stats.shifted.window_psi`; p = rank of its score among
-    past clean windows pooled over features; q by Benjamini and Hochberg over features. A feature drifts
-    with q at most `q` and a debiased PSI of at least 0.002. Features
-    are ranked by label, then by the score shift they carry, then by first drifting hour.
+    past clean windows pooled over features; q by Benjamini and Hochberg over features. A feature
+    drifts when that is at most `q` and its debiased PSI at least 0.002. Features are ranked by
+    label, then by the score shift they carry, then by first drifting hour.
     Raises ValueError when the arrays do not fit the grid.
     """
     for feature in features:
