@@ -20,6 +20,7 @@ from analyzer.profiles import Profiles
 
 BINS = 24
 MOST_VALUES = 15
+REFERENCE_CELLS = 16
 TAIL = 0.005
 HALF = 0x3F00
 """Code of the bin that ends at a probability of one half."""
@@ -147,6 +148,37 @@ def _numbers(frozen: Frozen, column: str, before: Counts, after: Counts) -> list
         for name, side in (("before", before), ("after", after))
     )
     return [Cell(f"{edge:g}", b, a) for edge, b, a in zip(shape.edges, old, new, strict=False)]
+
+
+def reference_distribution(frozen: Frozen, column: str, before: Ints, after: Ints) -> list[Cell]:
+    """A numeric column of which only its frozen reference cells are known, as of single hours.
+
+    before, after: counts of the reference cells in order, then of `SPECIAL_CELLS`. Neighbouring
+    cells are joined until at most 16 are left; what lay beyond the reference is apart.
+    """
+    rows = [max(int(side.sum()), 1) for side in (before, after)]
+    starts = np.asarray(frozen.bins[column].starts, dtype=np.int64)
+    joined = np.arange(0, len(starts), -(-len(starts) // REFERENCE_CELLS))
+    values = [f"{x:.6g}" for x in _values_of(frozen, column, starts[joined]).tolist()]
+    last = f"{_values_of(frozen, column, np.asarray([frozen.bins[column].last]))[0]:.6g}"
+    inner = [np.add.reduceat(side[: len(starts)], joined).tolist() for side in (before, after)]
+    below, above, null, nan, plus, minus = (
+        list(pair)
+        for pair in zip(*(x[len(starts) :].tolist() for x in (before, after)), strict=True)
+    )
+    labelled = [
+        (f"< {values[0]}", below),
+        *zip(values, map(list, zip(*inner, strict=True)), strict=True),
+        (f"> {last}", above),
+        ("infinite", [a + b for a, b in zip(plus, minus, strict=True)]),
+        ("NULL", [a + b for a, b in zip(null, nan, strict=True)]),
+    ]
+    outside = {labelled[0][0], labelled[-3][0], "infinite", "NULL"}
+    return [
+        Cell(label, n[0] / rows[0], n[1] / rows[1])
+        for label, n in labelled
+        if label not in outside or any(n)
+    ]
 
 
 def _each(frozen: Frozen, column: str, known: Ints, before: Counts, after: Counts) -> list[Cell]:

@@ -16,12 +16,10 @@ from analyzer.diagnose.history import History
 from analyzer.diagnose.series import TITLES, usual
 from analyzer.diagnose.windows import DAY, WEEK
 from analyzer.drift import Counts
-from analyzer.frozen import Bins
-from analyzer.histogram import SPECIAL_CELLS
 from analyzer.measure import fine_bins
 from analyzer.precursors import Precursors
 from analyzer.profiles import Profiles
-from analyzer.shapes import density, distribution
+from analyzer.shapes import density, distribution, reference_distribution
 from analyzer.window import Window, parse, show
 
 DRAWN = 20
@@ -110,20 +108,10 @@ def _distribution(history: History, one: Counted, before: Window, after: Window)
         for w in (before, after)
     ]
     frozen = history.profiles.frozen
-    old, new = (_counts(one, frozen.bins.get(one.key[1]), counts) for counts in windows)
+    if one.kind == "numeric":
+        return reference_distribution(frozen, one.key[1], *windows)
+    old, new = (Counts(one.cells[:-1], n[:-1], int(n[-1]), int(n.sum()), 0, 0) for n in windows)
     return distribution(frozen, one.key[1], old, new)
-
-
-def _counts(one: Counted, bins: Bins | None, counts: Ints) -> Counts:
-    """Cells of a window as drift counts them: numeric ones by the code of their first bin."""
-    if bins is not None and one.kind == "numeric":
-        inner = counts[: -len(SPECIAL_CELLS)]
-        below, above, null, nan, _, _ = counts[-len(SPECIAL_CELLS) :].tolist()
-        codes = (bins.starts[0] - 1, *bins.starts, bins.last + 1)
-        cells = np.asarray([below, *inner.tolist(), above], dtype=np.int64)
-        return Counts(codes, cells, null + nan, int(counts.sum()), 0, 0)
-    labels = one.cells[:-1]
-    return Counts(labels, counts[:-1], int(counts[-1]), int(counts.sum()), 0, 0)
 
 
 def densities(profiles: Profiles, window: Window, baseline: Window | None) -> list[Density]:

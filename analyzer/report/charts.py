@@ -76,7 +76,6 @@ def over_time(
     height: int = 150,
     form: str | None = None,
     marks: Sequence[Mark] = (),
-    zero: bool = True,
 ) -> Markup:
     """Series over time as steps of `hours`; gaps stay gaps. form: d3 format of the values."""
     sheet = _Sheet()
@@ -95,7 +94,9 @@ def over_time(
     count = max((len(line.values) for line in lines), default=0)
     end = start + max(count, 1) * step
     x = _time_axis(start, end, width - LEFT - RIGHT)
-    y = alt.Y("v:Q", title=None, scale=alt.Scale(zero=zero, nice=True), axis=_values(form))
+    flat = not any(value for line in lines for value in line.values)
+    scale = alt.Scale(domain=[0, 0.01]) if flat else alt.Scale(zero=True, nice=True)
+    y = alt.Y("v:Q", title=None, scale=scale, axis=_values(form))
     series = [str(i) for i in range(len(lines))]
     color = alt.Color(
         "s:N", scale=alt.Scale(domain=series, range=[line.tone for line in lines]), legend=None

@@ -12,7 +12,7 @@ from analyzer.precursors import Finding, Precursor
 from analyzer.report.blocks import Block, Figure, Gallery, Head, Lines, Section, Table, Text
 from analyzer.report.columns import cells_figure
 from analyzer.report.marks import chip, sparkline, swatch
-from analyzer.report.words import count, name, number, percent, prose, shown, span, when
+from analyzer.report.words import below, count, name, number, percent, prose, shown, span, when
 
 OPEN = 20
 TONES = {"leads": "lead", "coincides": "plain", "follows": "plain", "undecided": "open"}
@@ -88,7 +88,7 @@ def _ranking(features: Sequence[Precursor], drawn: Mapping[str, Feature]) -> Tab
         Head("Feature"),
         Head("When"),
         Head("PSI over time", "picture"),
-        *(Head(x, "number") for x in ("PSI before", "Debiased", "p", "q", "PSI after")),
+        *(Head(x, "number") for x in ("PSI before", "p", "PSI after")),
         Head("First hour (UTC)"),
         *(Head(x, "number") for x in ("Score shift carried", "Rows")),
     ]
@@ -97,10 +97,8 @@ def _ranking(features: Sequence[Precursor], drawn: Mapping[str, Feature]) -> Tab
             name(f.feature),
             chip(f.label, TONES.get(f.label, "plain")),
             _spark(f, drawn.get(f.feature)),
-            number(f.psi),
-            number(f.debiased),
-            number(f.p),
-            number(f.q),
+            below(number(f.psi), f"{number(f.debiased)} debiased"),
+            below(number(f.p), f"q = {number(f.q)}"),
             number(f.psi_after),
             when(f.first),
             percent(f.carried),

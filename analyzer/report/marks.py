@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from markupsafe import Markup
 
-from analyzer.report.words import number
+from analyzer.report.words import DASH, number, quiet
 from analyzer.verdict import Check
 
 SPARK_WIDTH, SPARK_HEIGHT = 120, 24
@@ -54,7 +54,7 @@ def sparkline(values: Sequence[float | None], what: str) -> Markup:
     """A course without axes, from 0 to its largest value; the last point is marked."""
     known = [v for v in values if v is not None]
     if not known:
-        return Markup("<span class=quiet>no days</span>")
+        return quiet(DASH)
     top = max(*known, 1e-12) if len(known) > 1 else max(known[0], 1e-12)
     x_step = (SPARK_WIDTH - 8) / max(len(values) - 1, 1)
 

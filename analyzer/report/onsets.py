@@ -142,7 +142,7 @@ def _chart(
 ) -> Figure:
     columns = series.hours.columns
     marks = marks_of(diagnosis, onset if onset and onset.located else None)
-    said = prose(onset.sentence) if onset else "Hour by hour"
+    said = prose(onset.sentence) if onset and onset.located else "Hour by hour"
     return course(
         shown(series.title),
         series.hours,

@@ -154,6 +154,22 @@ def test_whole_numbers_stay_whole(book: Book) -> None:
     assert set(range(7)) <= {round(float(e), 9) for e in edges}
 
 
+def test_a_column_known_by_its_reference_cells(book: Book) -> None:
+    frozen = book.profiles.frozen
+    cells = len(frozen.bins["amount"].starts)
+    before = np.asarray([*np.ones(cells, np.int64), 0, 0, 4, 0, 0, 0])
+    after = np.asarray([*np.zeros(cells, np.int64), 0, 30, 0, 10, 0, 0])
+    found = shapes.reference_distribution(frozen, "amount", before, after)
+    assert sum(c.before for c in found) == pytest.approx(1)
+    assert sum(c.after for c in found) == pytest.approx(1)
+    assert len(found) <= 16 + 2
+    assert found[-2].label.startswith("> ")
+    assert (found[-2].before, found[-2].after) == (0, 0.75)
+    assert (found[-1].label, found[-1].after) == ("NULL", 0.25)
+    numbers = [float(c.label) for c in found[:-2]]
+    assert numbers == sorted(numbers)
+
+
 def test_a_changed_profile_is_named(book: Book, profiles: Profiles, seen: Overview) -> None:
     assert seen.changed == ()
     other = {**seen.verdict.profiles, "2025-03-12T00": "else", "2031-01-01T00": "gone"}

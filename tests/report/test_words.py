@@ -91,7 +91,7 @@ def test_a_sparkline_says_what_it_shows() -> None:
     drawn = str(marks.sparkline([None, 1.0, None, 0.5, 2.0], "PSI by day"))
     assert 'aria-label="PSI by day: 0.5 to 2, last 2"' in drawn
     assert drawn.count("M") == 2
-    assert str(marks.sparkline([None], "x")) == "<span class=quiet>no days</span>"
+    assert str(marks.sparkline([None], "x")) == "<span class=quiet>–</span>"
     assert "NaN" not in str(marks.sparkline([0.0, 0.0], "x"))
 
 
