@@ -1,4 +1,4 @@
-"""ROC AUC and average precision from the counts of ordered score bins, alone and paired."""
+"""ROC AUC from the counts of ordered score bins, alone and paired."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import math
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.special import digamma
 
 from .influence import (
     DIFFERENCE,
@@ -24,8 +23,12 @@ from .result import Result, Undefined, estimate
 Floats = NDArray[np.float64]
 
 
-def _labels(positives: ArrayLike, negatives: ArrayLike) -> Floats:
-    """Cells of shape (2, bins...): negatives, then positives."""
+def by_label(positives: ArrayLike, negatives: ArrayLike) -> Floats:
+    """Cells of shape (2, bins...): negatives, then positives. Raises ValueError below 0.
+
+    >>> by_label([0, 1], [1, 0]).tolist()
+    [[1.0, 0.0], [0.0, 1.0]]
+    """
     cells = np.stack([np.asarray(x, dtype=np.float64) for x in (negatives, positives)])
     if not bool(np.all(np.isfinite(cells))) or bool(np.any(cells < 0)):
         raise ValueError("each bin needs finite counts of positives and negatives")
@@ -57,30 +60,6 @@ def roc_auc_functional(cells: ArrayLike) -> Linearised | Undefined:
     below, above = _placements(c)
     value = float(c[1] @ below) / p
     return Linearised(value, np.stack([(above - value) / n, (below - value) / p]))
-
-
-def average_precision_functional(cells: ArrayLike) -> Linearised | Undefined:
-    """The functional of `average_precision`: cells (2, bins), by rising score.
-
-    Undefined without positives.
-
-    >>> round(average_precision_functional([[1, 0, 1, 0], [0, 1, 0, 1]]).value, 4)
-    0.8333
-    """
-    c = np.asarray(cells, dtype=np.float64)
-    positives = float(c[1].sum())
-    if positives <= 0:
-        return Undefined("no positives", float(c.sum()))
-    false, true = (np.cumsum(x[::-1])[::-1] for x in c)
-    called = false + true
-    precision, by_true, by_false = (
-        np.divide(x, y, out=np.zeros_like(x), where=y > 0)
-        for x, y in ((true, called), (false, called**2), (-true, called**2))
-    )
-    value = float(c[1] @ precision) / positives
-    # A row in bin b is called positive at every threshold at or below b.
-    later_true, later_false = (np.cumsum(c[1] * x) / positives for x in (by_true, by_false))
-    return Linearised(value, np.stack([later_false, (precision - value) / positives + later_true]))
 
 
 def _perfect(value: float, cells: Floats, confidence: float, deff: float) -> Result:
@@ -117,7 +96,7 @@ def roc_auc(
     >>> round(r.value, 4), round(r.low, 4), round(r.high, 4)
     (0.9167, 0.8631, 0.9505)
     """
-    cells = _labels(positives, negatives)
+    cells = by_label(positives, negatives)
     found = roc_auc_functional(cells)
     if isinstance(found, Undefined):
         return found
@@ -125,29 +104,6 @@ def roc_auc(
         return _perfect(found.value, cells, confidence, deff)
     error, n = _delong_error(found.gradient, cells, deff), float(cells.sum()) / max(deff, 1.0)
     return interval(found.value, error, n, "DeLong", confidence, support=SHARE)
-
-
-def average_precision(
-    positives: ArrayLike, negatives: ArrayLike, confidence: float = 0.95, deff: float = 1.0
-) -> Result:
-    """Average precision (area under the precision-recall curve, step form) from score bins.
-
-    AP = sum_b (R_b - R_b+1) P_b, P_b and R_b precision and recall when bins at or above b are
-    called positive. Infinitesimal-jackknife variance times `deff`, logit scale. Undefined
-    without positives or when every positive outranks every negative (no variation).
-    Su, Yuan, Zhu (2015), ICTIR, for the definition; Boyd, Eng, Page (2013), ECML, for the scale.
-
-    >>> r = average_precision([0, 1, 0, 1], [1, 0, 1, 0])
-    >>> round(r.value, 4)
-    0.8333
-    """
-    cells = _labels(positives, negatives)
-    found = average_precision_functional(cells)
-    if isinstance(found, Undefined):
-        return found
-    n = float(cells.sum()) / max(deff, 1.0)
-    error = row_error(cells, found.gradient, deff)
-    return interval(found.value, error, n, "infinitesimal jackknife", confidence, support=SHARE)
 
 
 def roc_auc_hidden(positives: ArrayLike, negatives: ArrayLike) -> float:
@@ -160,37 +116,9 @@ def roc_auc_hidden(positives: ArrayLike, negatives: ArrayLike) -> float:
     >>> roc_auc_hidden([0, 10, 20, 30], [30, 20, 10, 0])
     0.05555555555555555
     """
-    negative, positive = _labels(positives, negatives)
+    negative, positive = by_label(positives, negatives)
     pairs = float(positive.sum() * negative.sum())
     return float(positive @ negative) / (2 * pairs) if pairs > 0 else 0.0
-
-
-def average_precision_hidden(positives: ArrayLike, negatives: ArrayLike) -> tuple[float, float]:
-    """Lowest and highest average precision of unbinned scores that fall in these bins.
-
-    Each bin's negatives all ahead of its positives, or all behind. The sum over the i-th of a
-    bin's p positives of (T + i) / (T + i + F) is i + digamma differences, F counting the bin's
-    negatives or not. (0, 1) without positives.
-
-    >>> low, high = average_precision_hidden([1, 1], [1, 1])
-    >>> round(low, 4), round(high, 4)
-    (0.5, 0.8333)
-    """
-    negative, positive = _labels(positives, negatives)
-    total = float(positive.sum())
-    if total <= 0:
-        return 0.0, 1.0
-    true = np.cumsum(positive[::-1])[::-1] - positive
-    false = np.cumsum(negative[::-1])[::-1]
-    low, high = (_sum_of_precisions(true, positive, f) / total for f in (false, false - negative))
-    return low, high
-
-
-def _sum_of_precisions(true: Floats, positive: Floats, false: Floats) -> float:
-    """sum over bins and i = 1..p of 1 - F / (T + i + F), by differences of the digamma."""
-    start = true + false
-    harmonic = digamma(start + positive + 1) - digamma(start + 1)
-    return float(np.sum(positive - false * harmonic))
 
 
 def margin(functional: Functional, axis: int) -> Functional:
@@ -244,7 +172,7 @@ def compare_roc_auc(
     >>> round(r.value, 4), round(r.low, 4), round(r.high, 4)
     (-0.05, -0.2227, 0.1227)
     """
-    cells = _labels(positives, negatives)
+    cells = by_label(positives, negatives)
     found = paired(roc_auc_functional)(cells)
     if isinstance(found, Undefined):
         return found

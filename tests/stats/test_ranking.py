@@ -6,10 +6,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from analyzer.stats.influence import bucket_error, interval, minus, over_buckets, ratio
-from analyzer.stats.ranking import (
+from analyzer.stats.precision_recall import (
     average_precision,
     average_precision_functional,
     average_precision_hidden,
+    average_precision_spread,
+)
+from analyzer.stats.ranking import (
     compare_over_buckets,
     compare_roc_auc,
     over_unit_buckets,
@@ -95,6 +98,37 @@ def test_published_example() -> None:
     assert isinstance(precision, Estimate)
     assert auc.value == 0.75
     assert round(precision.value, 2) == 0.83
+
+
+def test_rows_spread_inside_their_bin() -> None:
+    rng = np.random.default_rng(12)
+    cells = rng.integers(0, 5, (2, 7)).astype(float)
+    # Every row of a bin is a bin of its own, as positive as the bin was.
+    rows = cells.sum(axis=0).astype(int)
+    rate = np.repeat(cells[1] / np.maximum(rows, 1), rows)
+    split = average_precision_functional([1 - rate, rate])
+    assert not isinstance(split, Undefined)
+    assert average_precision_spread(cells[1], cells[0]) == pytest.approx(split.value)
+    assert average_precision_spread([0, 0], [1, 2]) == 0
+
+
+def test_areas_of_fine_bins_are_those_of_the_scores() -> None:
+    """Bins of bfloat16 width in min(p, 1 - p): closer than 1e-4 to the exact areas."""
+    rng = np.random.default_rng(13)
+    label = rng.random(20_000) < 0.1
+    score = 1 / (1 + np.exp(-(rng.normal(-3, 1.3, 20_000) + 1.8 * label)))
+    side = np.minimum(score, 1 - score).astype(np.float32).view(np.uint32) >> 16
+    code = np.where(score < 0.5, side.astype(int), 2**17 - side)
+    _, place = np.unique(code, return_inverse=True)
+    p, n = (np.bincount(place[x], minlength=place.max() + 1) for x in (label, ~label))
+    auc = roc_auc_functional([n, p])
+    assert not isinstance(auc, Undefined)
+    order = np.argsort(-score)
+    negatives_above = np.cumsum(~label[order])[label[order]]
+    exact = 1 - negatives_above.mean() / np.sum(~label)
+    precision = np.cumsum(label[order]) / np.arange(1, 20_001)
+    assert auc.value == pytest.approx(exact, abs=1e-4)
+    assert average_precision_spread(p, n) == pytest.approx(precision[label[order]].mean(), abs=5e-4)
 
 
 def delong(positive: np.ndarray, negative: np.ndarray) -> float:
