@@ -84,7 +84,8 @@ def ladder_shift(
     itself, last `recent` cohorts against earlier, summed over k; z > 0 means slower. Variance
     hypergeometric times the arrivals' dispersion. Unlike the ladder's own counts it does not
     move with the base rate, but cohorts that have lived for a day or two say little: read it
-    with `recent` of 4 and of a week or two, and with `arrival_shortfall`.
+    with `recent` of 4 and of a week or two, and with `arrival_shortfall`. Put any group of
+    cohorts last (a weekday, a segment) to ask whether it needs a ladder of its own.
     `arrivals` (cohorts, ages) from the oldest cohort on, `observed` ages lived. `p` two-sided.
     Undefined with fewer than `recent` + 2 cohorts or no age both sides have reached.
     Lagakos, Barraj, De Gruttola (1988), Biometrika 75; Kalbfleisch and Lawless (1989), JASA 84.
