@@ -261,6 +261,7 @@ def _precursors(
         weeks=4,
         null_windows=60,
         level=0.1,
+        least_psi=0.01,
         ranking_only=False,
         features=[
             Precursor(
