@@ -57,7 +57,15 @@ class Moments:
 
 
 def welch_variance(cells: Moments, whole: Moments) -> Floats:
-    """Variance of each cell's effect if rows were independent: sum_g s_Sg^2/n_Sg + s_Cg^2/n_Cg."""
+    """Variance of each cell's effect if rows were independent: sum_g s_Sg^2/n_Sg + s_Cg^2/n_Cg.
+
+    Welch (1947), Biometrika 34.
+
+    >>> cells = Moments(np.array([[10.0]]), np.array([[10.0]]), np.array([[20.0]]))
+    >>> whole = Moments(np.array([30.0]), np.array([10.0]), np.array([40.0]))
+    >>> welch_variance(cells, whole).round(4).tolist()
+    [0.15]
+    """
     rest = whole - cells
     return np.asarray((cells.variance / cells.n + rest.variance / rest.n).sum(axis=-1))
 
