@@ -168,11 +168,12 @@ def _sampled(
     return cells, sample(job.shape, job.files, numeric, _hours(job, incident), job.executor)
 
 
-def _hours(job: Job, window: Window) -> list[int]:
+def _hours(job: Job, window: Window) -> list[Window]:
     coverage = job.profiles.within(window).table("coverage")
     hour = (coverage["hour"].cast("int64").to_numpy() - window.start) // HOUR
     count = (window.end - window.start) // HOUR
-    pairs = np.bincount(hour, weights=coverage["matched"].to_numpy(), minlength=count)
+    matched = coverage["matched"].to_numpy()
+    pairs = np.bincount(hour, weights=matched, minlength=count).astype(np.int64)
     return spread_hours(pairs, window.start)
 
 

@@ -39,34 +39,38 @@ class Cells:
         return found
 
 
-def spread_hours(pairs: Ints | Floats, start: int, rows: int = SAMPLE_ROWS) -> list[int]:
-    """Starts of hours that together hold about `rows` pairs, spread over a window.
+def spread_hours(pairs: Ints, start: int, rows: int = SAMPLE_ROWS) -> list[Window]:
+    """Hours that together hold about `rows` pairs, spread over a window; neighbours are joined.
 
-    pairs: by hour since `start`, microseconds UTC. Every hour where there are fewer in all.
+    pairs: by hour since `start`, microseconds UTC. All hours where there are fewer pairs.
 
-    >>> [h // HOUR for h in spread_hours(np.array([5, 5, 5, 5]), 0, rows=10)]
+    >>> [int(w.start // HOUR) for w in spread_hours(np.array([5, 5, 5, 5]), 0, rows=10)]
     [0, 2]
     """
     bits = max(len(pairs) - 1, 1).bit_length()
     order = sorted(range(len(pairs)), key=lambda h: int(f"{h:0{bits}b}"[::-1], 2))
-    chosen, held = [], 0.0
+    chosen, held = [], 0
     for hour in order:
         if held >= rows:
             break
-        if pairs[hour]:
-            chosen.append(hour)
-            held += float(pairs[hour])
-    return [start + hour * HOUR for hour in sorted(chosen)]
+        chosen.append(hour)
+        held += int(pairs[hour])
+    spans: list[Window] = []
+    for hour in sorted(chosen):  # a row group is decoded once per span
+        first = start + hour * HOUR
+        joined = spans.pop().start if spans and spans[-1].end == first else first
+        spans.append(Window(joined, first + HOUR))
+    return spans
 
 
 def sample(
     shape: Shape,
     files: Files,
     features: Sequence[str],
-    hours: Sequence[int],
+    spans: Sequence[Window],
     executor: Executor | None = None,
 ) -> dict[str, Cells]:
-    """Sums per cell of every feature over the pairs of some hours (starts, microseconds UTC).
+    """Sums per cell of every feature over the pairs of some spans of time.
 
     A numeric feature by its frozen reference cells, a categorical one by its values. Raises what
     `read_pairs` raises.
@@ -79,8 +83,8 @@ def sample(
             bins = cell_bins(frozen.binning(name)) if name in frozen.bins else None
             columns.append(Column(name, side, bins))
     tasks = [
-        Task(slot_of(shape, files, h, h + HOUR), Window(h, h + HOUR), tuple(columns), h)
-        for h in hours
+        Task(slot_of(shape, files, span.start, span.end), span, tuple(columns), span.start)
+        for span in spans
     ]
     found: dict[str, Cells] = {}
     for part in read_parts(tasks, executor) if columns else ():
