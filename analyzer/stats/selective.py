@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -72,24 +72,34 @@ def mean_bounds(
 
     [(S + m least) / n, (S + m most) / n], S the sum over labelled rows, m rows without a label,
     n all rows, a value of a row being in [least, most]. Sums by bucket of units. The outer ends
-    hold the true value with the given confidence: +- c se, se the larger of the two ends'
-    (jackknife over buckets), Phi(c + width / se) - Phi(-c) = confidence. Undefined with fewer
-    than two non-empty buckets. Manski (1990), AER 80; Imbens and Manski (2004), Econometrica 72.
+    hold the true value with the given confidence: each end moved out by c of its own standard
+    error (jackknife over buckets), Phi(c + width / larger se) - Phi(-c) = confidence. Undefined
+    with fewer than two non-empty buckets. Manski (1990), AER 80; Imbens and Manski (2004), Econometrica 72.
 
     >>> b = mean_bounds([4, 6, 5, 5], [40, 40, 40, 40], [10, 10, 10, 10])
     >>> round(b.low, 3), round(b.high, 3), round(b.outer_low, 3), round(b.outer_high, 3)
     (0.1, 0.3, 0.087, 0.313)
     """
+    s, have, lack = (np.asarray(x, dtype=np.float64) for x in (known, labelled, unlabelled))
+    found = _worst_case(s, have + lack, lack, least, most, confidence)
+    if isinstance(found, Undefined):
+        return found
+    outer_low, outer_high = max(found.outer_low, least), min(found.outer_high, most)
+    return replace(found, outer_low=outer_low, outer_high=outer_high)
+
+
+def _worst_case(
+    known: Floats, rows: Floats, lack: Floats, least: float, most: float, confidence: float
+) -> Bounds | Undefined:
+    """Mean of known sums and of unknown values in [least, most], by bucket."""
     if not least <= most:
         raise ValueError(f"the least value {least} is above the most {most}")
-    s, have, lack = (np.asarray(x, dtype=np.float64) for x in (known, labelled, unlabelled))
-    rows = have + lack
     n = float(rows.sum())
     if n <= 0:
         return Undefined("no rows")
     ends, errors = [], []
     for extreme in (least, most):
-        total = s + lack * extreme
+        total = known + lack * extreme
         end = float(total.sum()) / n
         error, buckets = bucket_error(np.stack([total, rows], axis=-1), [1 / n, -end / n])
         if buckets < 2:
@@ -97,9 +107,9 @@ def mean_bounds(
         ends.append(end)
         errors.append(error)
     low, high = ends
-    reach = _imbens_manski(high - low, max(errors), confidence) * max(errors)
+    c = _imbens_manski(high - low, max(errors), confidence)
     method = f"worst case, Imbens-Manski {confidence:.0%}"
-    return Bounds(low, high, max(low - reach, least), min(high + reach, most), n, method)
+    return Bounds(low, high, low - c * errors[0], high + c * errors[1], n, method)
 
 
 def difference_bounds(
@@ -129,14 +139,7 @@ def difference_bounds(
     )
     if bool(np.any(dropped + added > n)):
         raise ValueError("more rows acted on by one model alone than rows")
-    found = mean_bounds(-lost, n - added, added, least, most, confidence)
-    if isinstance(found, Undefined):
-        return found
-    # The difference lies between -most and most, not between an outcome's ends.
-    reach = found.outer_high - found.high, found.low - found.outer_low
-    return Bounds(
-        found.low, found.high, found.low - reach[1], found.high + reach[0], found.n, found.method
-    )
+    return _worst_case(-lost, n, added, least, most, confidence)
 
 
 @dataclass(frozen=True, slots=True)

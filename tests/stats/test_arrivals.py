@@ -26,7 +26,7 @@ def test_the_shift_test_keeps_its_level_and_finds_a_slowdown() -> None:
     assert len(statistics) == 300
     assert np.std(statistics) == pytest.approx(1, abs=0.15)
     assert sum(abs(z) > 1.96 for z in statistics) <= 28  # 5 % of 300 within 3.5 standard errors
-    slow = [ladder_shift(world(rng, slow_from=35), OBSERVED, 10) for _ in range(50)]
+    slow = [ladder_shift(world(rng, slow_from=31), OBSERVED, 14) for _ in range(50)]
     assert sum(isinstance(x, Significance) and x.statistic > 1.96 for x in slow) >= 45
 
 

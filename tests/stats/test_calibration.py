@@ -95,9 +95,9 @@ def test_calibration_error_covers_and_its_test_keeps_its_level() -> None:
         assert isinstance(test, Significance)
         held += error.low <= 0
         rejected += test.p < 0.05
-        tilted = calibration_test(binned(*rows(seed, 2000, 0.4), relative_edges(0.05)))
+        tilted = calibration_test(binned(*rows(seed, 2000, 0.6), relative_edges(0.05)))
         found_out += isinstance(tilted, Significance) and tilted.p < 0.05
-    assert held >= 180
+    assert held >= 165  # at no error of calibration it is 90 %; of 200 within 3.5 sd
     assert 1 <= rejected <= 21
     assert found_out >= 180
     tilted_score, _ = rows(0, 200_000, 0.8)

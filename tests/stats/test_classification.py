@@ -118,7 +118,7 @@ def test_dependence_within_units_widens() -> None:
         assert isinstance(wide, Estimate)
         assert isinstance(plain, Estimate)
         assert wide.value == pytest.approx(plain.value)
-        assert wide.high - wide.low > 2 * (plain.high - plain.low)
+        assert wide.high - wide.low > 1.5 * (plain.high - plain.low)
     averaged = confusion_over_buckets(confusions, "f1", None)
     assert value(averaged) == pytest.approx(value(macro(whole)))
     found, four = accuracy(whole, deff=4), clopper_pearson(np.trace(whole) / 4, whole.sum() / 4)

@@ -11,6 +11,8 @@ from analyzer.stats.selective import (
 )
 
 BUCKETS = 40
+LOWER_END = -0.0751
+"""Mean of -outcome where only the champion accepts, over 20,000,000 rows of `world`."""
 
 
 def by_bucket(bucket: np.ndarray, which: np.ndarray, weight: np.ndarray) -> np.ndarray:
@@ -50,8 +52,12 @@ def test_bounds_hold_the_truth() -> None:
         assert mean.width == pytest.approx(np.mean(~known))
         truth = np.mean(outcome * challenger) - np.mean(outcome * champion)
         assert difference.low <= truth <= difference.high
-        held += difference.outer_low <= 0 <= difference.outer_high
-    assert held == 200
+        assert difference.outer_low < difference.low < difference.high < difference.outer_high
+        # If what cannot be known were all 0, the truth would be the lower end.
+        worst = np.mean(outcome * (challenger & champion)) - np.mean(outcome * champion)
+        assert difference.low == pytest.approx(worst)
+        held += difference.outer_low <= LOWER_END <= difference.outer_high
+    assert held >= 179  # 95 % of 200 within 3.5 standard errors
 
 
 def test_imbens_manski_ends() -> None:
@@ -88,7 +94,7 @@ def test_exploration_slice() -> None:
         assert found.effective_n < drawn.sum()
     assert held >= 168
     naive = outcome[champion].mean()
-    assert abs(naive - outcome.mean()) > 0.1
+    assert abs(naive - outcome.mean()) > 0.05
 
 
 def test_alike_and_what_cannot_be_said() -> None:
