@@ -19,6 +19,7 @@ Bools = NDArray[np.bool_]
 
 LEAST_HOURS = 6
 MOST_HOURS = 72
+SHORT_HOURS = 12
 LEAST_ROWS = 20_000
 SEARCH_HOURS = 168
 APART = 48
@@ -72,6 +73,10 @@ def make_plan(hours: Hours, features: Sequence[FeatureCounts]) -> Plan | str:
     references = same_hours(hours.hour_of_week, hours.clean, before, end)
     if references.cycles < 1:
         return "no clean week or day lies before the onset to compare with"
+    past_after = _past(hours, references, high, before, after_length)
+    if len(past_after) < MINIMUM_NULL_WINDOWS and after_length > SHORT_HOURS:
+        after_length = SHORT_HOURS  # a short history holds more short windows
+        past_after = _past(hours, references, high, before, after_length)
     return Plan(
         before,
         length,
@@ -82,7 +87,7 @@ def make_plan(hours: Hours, features: Sequence[FeatureCounts]) -> Plan | str:
         hours.clean & (np.arange(grid) < before),
         references,
         _past(hours, references, before, before, length),
-        _past(hours, references, high, before, after_length),
+        past_after,
     )
 
 

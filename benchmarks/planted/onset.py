@@ -15,6 +15,7 @@ import json
 import platform
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import scipy
@@ -223,6 +224,15 @@ def as_text(results: dict[str, object]) -> str:
     return "\n".join([*lines, "", f"{versions}.", ""])
 
 
+def kept(path: Path, settings: dict[str, object]) -> dict[str, Any]:
+    """Variants that an earlier run with the same settings left in the file."""
+    try:
+        before = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return {}
+    return dict(before["variants"]) if before["settings"] == settings else {}
+
+
 def main() -> None:
     """Simulate, search, write results."""
     parser = argparse.ArgumentParser(
@@ -234,7 +244,7 @@ def main() -> None:
     parser.add_argument("--variants", type=int, nargs="+", default=list(range(len(VARIANTS))))
     parser.add_argument("--out", type=Path, default=RESULTS / "onset.json")
     given = parser.parse_args()
-    cases = {}
+    cases: dict[str, Any] = {}
     for place in given.variants:
         variant = VARIANTS[place]
         cases[variant.name] = measure(variant, given.seed, given.runs, given.date)
@@ -254,6 +264,8 @@ def main() -> None:
             "scipy": scipy.__version__,
         },
     }
+    cases = {**kept(given.out, settings), **cases}
+    cases = {v.name: cases[v.name] for v in VARIANTS if v.name in cases}
     results: dict[str, object] = {"settings": settings, "variants": cases}
     given.out.parent.mkdir(parents=True, exist_ok=True)
     given.out.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")

@@ -16,6 +16,7 @@ import math
 import platform
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import scipy
@@ -27,7 +28,7 @@ from analyzer.precursors import FeatureCounts, Hours, Precursors, find_precursor
 from analyzer.stats.proportion import clopper_pearson
 from analyzer.stats.result import Estimate
 from analyzer.window import HOUR, parse
-from benchmarks.planted.onset import WEEK
+from benchmarks.planted.onset import WEEK, kept
 
 RESULTS = Path(__file__).parent / "results"
 Floats = NDArray[np.float64]
@@ -279,7 +280,7 @@ def main() -> None:
     parser.add_argument("--variants", type=int, nargs="+", default=list(range(len(VARIANTS))))
     parser.add_argument("--out", type=Path, default=RESULTS / "precursors.json")
     given = parser.parse_args()
-    cases = {}
+    cases: dict[str, Any] = {}
     for place in given.variants:
         scores = []
         for run in range(given.runs):
@@ -300,6 +301,8 @@ def main() -> None:
             "scipy": scipy.__version__,
         },
     }
+    cases = {**kept(given.out, settings), **cases}
+    cases = {v.name: cases[v.name] for v in VARIANTS if v.name in cases}
     results: dict[str, object] = {"settings": settings, "variants": cases}
     given.out.parent.mkdir(parents=True, exist_ok=True)
     given.out.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
