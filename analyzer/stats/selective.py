@@ -74,7 +74,8 @@ def mean_bounds(
     n all rows, a value of a row being in [least, most]. Sums by bucket of units. The outer ends
     hold the true value with the given confidence: each end moved out by c of its own standard
     error (jackknife over buckets), Phi(c + width / larger se) - Phi(-c) = confidence. Undefined
-    with fewer than two non-empty buckets. Manski (1990), AER 80; Imbens and Manski (2004), Econometrica 72.
+    with fewer than two non-empty buckets. Manski (1990), AER 80; Imbens and Manski (2004),
+    Econometrica 72.
 
     >>> b = mean_bounds([4, 6, 5, 5], [40, 40, 40, 40], [10, 10, 10, 10])
     >>> round(b.low, 3), round(b.high, 3), round(b.outer_low, 3), round(b.outer_high, 3)
