@@ -5,47 +5,35 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
 from analyzer.config import Rollout
 from analyzer.diagnose.findings import DrillDown, Search
 from analyzer.diagnose.inside import drift_inside, worst
+from analyzer.diagnose.searches import Seeker
 from analyzer.drilldown.bins import quantile_bins
 from analyzer.drilldown.margins import Ints, table_of_margins
 from analyzer.drilldown.pairs import Part
-from analyzer.drilldown.plan import Column, Files, logged_by, shape_of, tasks
+from analyzer.drilldown.plan import Column, Files, logged_by, tasks
 from analyzer.drilldown.sample import Cells, related, sample, spread_hours
 from analyzer.drilldown.window import (
-    Pairs,
     Vocabulary,
-    outcome_of,
     read_parts,
     recoded,
-    table_of,
     vocabulary,
 )
+from analyzer.ids import BUCKETS
 from analyzer.narrow import Shape
 from analyzer.profiles import Profiles
-from analyzer.segments.finding import Found
-from analyzer.segments.search import search, search_pairs
-from analyzer.segments.settings import Settings
-from analyzer.segments.table import Outcome, Table
 from analyzer.window import HOUR, Window, show
 
 MOST_DIMENSIONS = 12
-MOST_STANDING = 5
-"""Segments that are named for standing apart in the incident's window where there is a baseline:
-two models differ by many things all the time, and the question is what changed."""
+MOST_PAIRS = 20_000_000
+"""Pairs of a window above which only some are read, chosen by a hash of the request id: two
+windows are held at a time, about 40 bytes a pair."""
 
-TITLES = {
-    "difference": ("Difference of scores", "score"),
-    "spread": ("Spread of the difference of scores", "score"),
-    "flips": ("Decisions that differ", "share"),
-    "latency": ("Latency, challenger against champion", "log ratio"),
-    "errors": ("Failed requests, challenger less champion", "share"),
-}
 Progress = Callable[[int, int], None]
 Margins = Mapping[str, Ints]
 
@@ -83,8 +71,8 @@ class Job:
 
 
 def drill(job: Job, incident: Window, baseline: Window | None, null: Window | None) -> Drilled:
-    """Read the pairs of the incident's window and its baseline, then of the window before which
-    the null run compares the baseline with; search each; keep the sums.
+    """Read the pairs of the incident's window and its baseline, then of the window with which
+    the null run compares the baseline; search each; keep the sums.
 
     Raises LogError and StoreError as `read_pairs` does.
     """
@@ -94,51 +82,48 @@ def drill(job: Job, incident: Window, baseline: Window | None, null: Window | No
     parts = {w: read.parts(w) for w in (incident, baseline) if w is not None}
     labels = vocabulary(columns, [part for each in parts.values() for part in each])
     scale = job.shape.frozen.scale
+    numeric = [column.name for column in columns if column.bins]
+    seek = Seeker(labels, numeric, job.shape.bucketed_by == "unit_id", job.threads)
     now = recoded(parts[incident], labels, scale)
-    before = recoded(parts[baseline], labels, scale) if baseline is not None else None
-    clustered = job.shape.bucketed_by == "unit_id"
-    full = Settings(threads=job.threads)
-    brief = replace(full, most=MOST_STANDING)
-    searches = _searched(labels, now, None, clustered, full if before is None else brief)
     sums = [(incident, now.margins)]
+    lines = _lines(seek.clustered, left_out, read)
     nulls: list[Search] = []
     inside: dict[str, list[str]] = {}
-    if baseline is not None and before is not None:
-        searches += _searched(labels, now, before, clustered, full)
-        numeric = [column.name for column in columns if column.bins]
-        inside = drift_inside(labels, numeric, now, before, worst(searches))
+    if baseline is None:
+        searches = seek.standing(now)
+    else:
+        before = recoded(parts[baseline], labels, scale)
         sums.append((baseline, before.margins))
+        searches = [*seek.standing(now, briefly=True), *seek.changed(now, before)]
+        lines += seek.drift_lines(now, before)
+        inside = drift_inside(labels, numeric, now, before, worst(searches))
         del now  # two windows at a time are held
         if null is not None:
             earlier = recoded(read.parts(null), labels, scale)
-            nulls = _searched(labels, before, earlier, clustered, full)
             sums.append((null, earlier.margins))
+            nulls = seek.changed(before, earlier)
     saved = table_of_margins(sums, labels)
     record = DrillDown(
         windows=[(show(w.start), show(w.end)) for w, _ in sums],
         pairs=read.pairs,
-        read_share=1.0,
+        read_share=read.share,
         dimensions=[c.name for c in columns],
         left_out=left_out,
-        unit="unit_id" if clustered else "",
+        unit="unit_id" if seek.clustered else "",
         digest=hashlib.sha256(saved).hexdigest()[:16],
-        lines=_lines(clustered, left_out),
+        lines=lines,
     )
-    return Drilled(
-        searches,
-        nulls,
-        labels,
-        sums[0][1],
-        sums[1][1] if len(sums) > 1 else None,
-        inside,
-        cells,
-        record,
-        saved,
-    )
+    then = sums[1][1] if baseline is not None else None
+    return Drilled(searches, nulls, labels, sums[0][1], then, inside, cells, record, saved)
 
 
-def _lines(clustered: bool, left_out: Sequence[str]) -> list[str]:
+def _lines(clustered: bool, left_out: Sequence[str], read: _Reader) -> list[str]:
     lines = []
+    if read.share < 1:
+        lines.append(
+            f"The windows hold more than {MOST_PAIRS:,} pairs, so {read.share:.1%} of the "
+            "requests were read, chosen by a hash of their ids."
+        )
     if not clustered:
         lines.append(
             "No unit ids are logged, so rows count as independent: where users return, intervals "
@@ -195,65 +180,24 @@ def _columns(job: Job, cells: Mapping[str, Cells]) -> tuple[list[Column], list[s
 
 
 class _Reader:
-    """Reads windows and tells how far it is."""
+    """Reads windows and tells how far it is. share: of the requests that are read."""
 
     def __init__(self, job: Job, columns: Sequence[Column], windows: Sequence[Window]) -> None:
         self.job, self.columns = job, columns
         self.pairs = 0
         table = job.profiles.table("coverage")
         hour, matched = table["hour"].cast("int64").to_numpy(), table["matched"].to_numpy()
-        self.total = sum(int(matched[(hour >= w.start) & (hour < w.end)].sum()) for w in windows)
+        held = [int(matched[(hour >= w.start) & (hour < w.end)].sum()) for w in windows]
+        self.buckets = max(1, min(BUCKETS, BUCKETS * MOST_PAIRS // max(*held, 1)))
+        self.share = self.buckets / BUCKETS
+        self.total = int(sum(held) * self.share)
 
     def parts(self, window: Window) -> list[Part]:
-        return read_parts(
-            tasks(self.job.shape, self.job.files, window, self.columns),
-            self.job.executor,
-            self._done,
-        )
+        """The parts of one window."""
+        todo = tasks(self.job.shape, self.job.files, window, self.columns, self.buckets)
+        return read_parts(todo, self.job.executor, self._done)
 
     def _done(self, pairs: int) -> None:
         self.pairs += pairs
         if self.job.progress:
             self.job.progress(min(self.pairs, self.total), self.total)
-
-
-def _searched(
-    labels: Vocabulary, now: Pairs, before: Pairs | None, clustered: bool, settings: Settings
-) -> list[Search]:
-    """Every measure in one mode: a level without `before`, else the change."""
-    table = table_of(labels, now, before, clustered)
-    difference = outcome_of("difference", "difference", now, before)
-    if settings.most <= MOST_STANDING:
-        table = replace(table, hour=None)
-    found: list[Found] = []
-    if np.isfinite(difference.values).any():
-        found += search_pairs(table, difference, settings)
-    else:  # models that log classes have no difference, only decisions
-        found.append(search(table, outcome_of("flip", "flips", now, before), settings))
-    if settings.most > MOST_STANDING:
-        found += _others(table, now, before, settings)
-    mode = "level" if before is None else "change"
-    return [
-        Search(
-            measure=one.outcome,  # type: ignore[arg-type]
-            mode=mode,  # type: ignore[arg-type]
-            title=TITLES[one.outcome][0],
-            unit=TITLES[one.outcome][1],
-            found=one,
-            refusal="; ".join(r.sentence for r in one.refusals),
-        )
-        for one in found
-    ]
-
-
-def _others(table: Table, now: Pairs, before: Pairs | None, settings: Settings) -> list[Found]:
-    """Latency and errors, where both logs say anything about them."""
-    found = []
-    for measure, name in (("ratio", "latency"), ("error", "errors")):
-        outcome: Outcome = outcome_of(measure, name, now, before)
-        if np.isfinite(outcome.values).any():
-            found.append(search(table, outcome, settings))
-    return found
-
-
-__all__ = ["Drilled", "Job", "drill", "shape_of"]

@@ -10,17 +10,17 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from analyzer.drilldown.coders import Coder, Codes, coder_of
 from analyzer.drilldown.margins import MISSING, UNSAID, margins
-from analyzer.drilldown.plan import Bins, Column, Task, slack_of
+from analyzer.drilldown.plan import Task, slack_of
 from analyzer.errors import StoreError
-from analyzer.histogram import raw_bins
+from analyzer.ids import BUCKETS, buckets, plain
 from analyzer.logs import SIDES, Side
 from analyzer.narrow import ERROR, HAS_LATENCY, UNKNOWN, UNKNOWN_ERROR, Spool, narrow
 from analyzer.pairing import Identity, pair
-from analyzer.reader import Batch, numbers, read, text
+from analyzer.reader import Batch, read
 from analyzer.window import HOUR
 
 PART_ROWS = 2_000_000
@@ -33,7 +33,6 @@ RATIO_BITS = 20
 LEAST_LATENCY = 1e-3
 """Milliseconds below which latencies count as equal: a ratio with 0 has no bound."""
 KEPT = ("ts", "key", "check", "has_id", "score", "latency", "flags", "decision", "class", "bucket")
-Codes = NDArray[Any]
 Arrays = dict[str, NDArray[Any]]
 
 
@@ -67,7 +66,7 @@ def read_pairs(task: Task) -> Part:
     """
     slot = task.slot
     parts = max(1, -(-max(slot.rows(side) for side in SIDES) // PART_ROWS))
-    coders = {side: [_coder(c) for c in task.columns if c.side == side] for side in SIDES}
+    coders = {side: [coder_of(c) for c in task.columns if c.side == side] for side in SIDES}
     try:
         with tempfile.TemporaryDirectory(prefix="analyzer-") as folder:
             spools = {s: _spool(task, s, coders[s], parts, Path(folder)) for s in SIDES}
@@ -106,80 +105,7 @@ def _order(ts: NDArray[np.int64], key: NDArray[np.uint64]) -> NDArray[np.int64] 
     return np.lexsort((key, ts))
 
 
-class _Coder:
-    """Codes of one column, batch by batch."""
-
-    def __init__(self, column: Column) -> None:
-        self.column = column
-        self.labels: tuple[str | None, ...] = ()
-
-    def add(self, batch: Batch) -> Codes:
-        raise NotImplementedError
-
-    def close(self) -> Codes | None:
-        """Final code of each code that `add` gave, where they differ."""
-        return None
-
-
-class _Numbers(_Coder):
-    """A numeric column through the lookup of its bins."""
-
-    def __init__(self, column: Column, bins: Bins) -> None:
-        super().__init__(column)
-        self.bins, self.labels = bins, bins.labels
-
-    def add(self, batch: Batch) -> Codes:
-        values = batch.columns.get(self.column.name)
-        if values is None:
-            return np.full(len(batch), len(self.labels) - 1, dtype=np.uint8)
-        plain, nulls = numbers(values)
-        out = np.empty(len(batch), dtype=np.int64)
-        return self.bins.lookup[raw_bins(plain, nulls, self.bins.kind, self.bins.origin, out)]
-
-
-class _Words(_Coder):
-    """A text column: values numbered as they come, renumbered in their own order at the end."""
-
-    def __init__(self, column: Column) -> None:
-        super().__init__(column)
-        self.known = pa.array([], pa.string())
-
-    def add(self, batch: Batch) -> Codes:
-        """0 is NULL, then the values."""
-        values = batch.columns.get(self.column.name)
-        if values is None:
-            return np.zeros(len(batch), dtype=np.uint32)
-        spelled = text(values)
-        words = spelled.dictionary
-        places = pc.index_in(words, value_set=self.known)
-        if places.null_count:
-            fresh = pc.drop_null(pc.unique(words.filter(pc.is_null(places))))
-            self.known = pa.concat_arrays([self.known, fresh])
-            places = pc.index_in(words, value_set=self.known)
-        table = np.zeros(len(words) + 1, dtype=np.uint32)
-        table[:-1] = places.fill_null(0).to_numpy(zero_copy_only=False) + 1
-        if words.null_count:
-            table[:-1][np.asarray(words.is_null())] = 0
-        indices = spelled.indices
-        if indices.null_count:
-            indices = indices.cast(pa.int32()).fill_null(len(words))
-        codes: Codes = table[indices.to_numpy()]
-        return codes
-
-    def close(self) -> Codes:
-        order = pc.array_sort_indices(self.known).to_numpy()
-        self.labels = (*self.known.take(pa.array(order)).to_pylist(), None)
-        final = np.empty(len(order) + 1, dtype=np.min_scalar_type(len(order)))
-        final[0] = len(order)
-        final[order + 1] = np.arange(len(order))
-        return final
-
-
-def _coder(column: Column) -> _Coder:
-    return _Words(column) if column.bins is None else _Numbers(column, column.bins)
-
-
-def _spool(task: Task, side: Side, coders: list[_Coder], parts: int, folder: Path) -> Spool:
+def _spool(task: Task, side: Side, coders: list[Coder], parts: int, folder: Path) -> Spool:
     shape, slot = task.slot.shape, task.slot
     slack = slack_of(shape)
     spool = Spool(parts, folder, side)
@@ -189,22 +115,34 @@ def _spool(task: Task, side: Side, coders: list[_Coder], parts: int, folder: Pat
     for batch in read(
         shape.rollout, side, slot.files[side], columns, slot.start - slack, slot.end + slack
     ):
-        spool.add(_narrowed(task, batch, coders))
+        spool.add(_narrowed(task, _thinned(task, batch), coders))
     return spool
 
 
-def _narrowed(task: Task, batch: Batch, coders: list[_Coder]) -> pa.RecordBatch:
+def _thinned(task: Task, batch: Batch) -> Batch:
+    """The requests that are read: all, or those whose id falls into the first buckets."""
+    if task.buckets >= BUCKETS:
+        return batch
+    request = plain(batch.columns["request_id"])
+    if task.slot.shape.as_text:
+        request = request.cast(pa.string())
+    keep = buckets(request) < task.buckets
+    mask = pa.array(keep)
+    return Batch(batch.ts[keep], {name: v.filter(mask) for name, v in batch.columns.items()})
+
+
+def _narrowed(task: Task, batch: Batch, coders: list[Coder]) -> pa.RecordBatch:
     rows = narrow(task.slot.shape, batch)
     arrays = [rows.column(name) for name in KEPT]
     coded = [pa.array(coder.add(batch)) for coder in coders]
     return pa.record_batch([*arrays, *coded], names=[*KEPT, *_names(coders)])
 
 
-def _names(coders: list[_Coder]) -> list[str]:
+def _names(coders: list[Coder]) -> list[str]:
     return [f"column {coder.column.name}" for coder in coders]
 
 
-def _sorted_rows(spool: Spool, coders: list[_Coder]) -> Iterator[Arrays]:
+def _sorted_rows(spool: Spool, coders: list[Coder]) -> Iterator[Arrays]:
     """A side's rows part by part, sorted by `ts`, codes final."""
     final = {f"column {c.column.name}": c.close() for c in coders}
     for table in spool.tables():
@@ -227,7 +165,7 @@ def _identity(rows: Arrays, others: Callable[[NDArray[np.int64]], list[Codes]]) 
 
 
 def _paired(
-    task: Task, coders: dict[Side, list[_Coder]], ours: Arrays, theirs: Arrays
+    task: Task, coders: dict[Side, list[Coder]], ours: Arrays, theirs: Arrays
 ) -> tuple[Arrays, int]:
     """Pairs of one part whose champion row lies inside the task's window."""
     names = {side: _names(coders[side]) for side in SIDES}

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from analyzer.config import Rollout, Segments
 from analyzer.frozen import Frozen
 from analyzer.histogram import Kind
+from analyzer.ids import BUCKETS
 from analyzer.logs import NOTHING, SIDES, LogFile, Side, has_column
 from analyzer.narrow import Shape
 from analyzer.slot import Slot
@@ -46,13 +47,17 @@ class Column:
 
 @dataclass(frozen=True, eq=False)
 class Task:
-    """A piece of the logs to be paired by itself: a slot, of which rows inside `keep` count."""
+    """A piece of the logs to be paired by itself: a slot, of which rows inside `keep` count.
+
+    origin: instant from which hours are counted, microseconds UTC. buckets: of 256 buckets of a
+    hash of the request id, how many are read.
+    """
 
     slot: Slot
     keep: Window
     columns: tuple[Column, ...]
     origin: int
-    """Instant from which hours are counted, microseconds UTC."""
+    buckets: int = BUCKETS
 
 
 def shape_of(rollout: Rollout, frozen: Frozen, files: Files) -> Shape:
@@ -93,7 +98,9 @@ def logged_by(rollout: Rollout, files: Files, column: str) -> Side | None:
     return next((side for side in SIDES if has_column(files[side], rollout, side, column)), None)
 
 
-def tasks(shape: Shape, files: Files, window: Window, columns: Sequence[Column]) -> list[Task]:
+def tasks(
+    shape: Shape, files: Files, window: Window, columns: Sequence[Column], buckets: int = BUCKETS
+) -> list[Task]:
     """The slots of a window, in order of time."""
     length = shape.rollout.time.slot_hours * HOUR
     first = window.start // length * length
@@ -103,6 +110,7 @@ def tasks(shape: Shape, files: Files, window: Window, columns: Sequence[Column])
             Window(max(start, window.start), min(start + length, window.end)),
             tuple(columns),
             window.start,
+            buckets,
         )
         for start in range(first, window.end, length)
     ]
