@@ -29,7 +29,7 @@ CLIP = 5.0
 
 LEAST_AFTER = 3
 WIDEST = 0.25
-RAMPS = {1: 0.0, 6: 3.0, 12: 3.0, 24: 3.0, 48: 3.0, 96: 8.0}
+RAMPS = {1: 0.0, 6: 2.5, 12: 2.5, 24: 3.0, 48: 5.0, 96: 9.0}
 """Points over which a shift may grow, and what 2 ln LR pays for it: 1 is a step."""
 
 EARLIER_GAIN = 3.84
