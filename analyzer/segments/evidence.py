@@ -36,6 +36,7 @@ class Evidence:
     inflation: float
     deff: float
     df: float
+    buckets: int
     n: float
     inside: Moments
     outside: Moments
@@ -53,8 +54,8 @@ class Evidence:
 
     def result(self) -> Result:
         """The effect with its 95 % interval."""
-        method = f"jackknife over {self.df + 1:.0f} buckets, t interval"
-        if math.isinf(self.df):
+        method = f"jackknife over {self.buckets} buckets, t interval"
+        if not self.buckets:
             method = "Welch, rows taken as independent"
         return interval(self.effect, self.variance, self.df, self.n, method)
 
@@ -66,16 +67,15 @@ def weigh(part: Sums, whole: Sums) -> Evidence:
     signs = rows.groups.signs
     effect, variance = contrast(inside, everything, signs)
     independent = float(welch_variance(inside, everything))
-    deff, df, clustered = 1.0, MANY, independent
+    deff, df, clustered, buckets = 1.0, MANY, independent, 0
     if rows.table.bucket is not None:
-        clustered, buckets = clustered_variance(
+        clustered, buckets, df = clustered_variance(
             part.bucket_n,
             part.bucket_total * rows.unit,
             whole.bucket_n,
             whole.bucket_total * rows.unit,
             signs,
         )
-        df = float(buckets - 1)
         if independent > 0:
             deff = clustered / independent
     inflation = float(variance) / independent if independent > 0 else 1.0
@@ -83,7 +83,7 @@ def weigh(part: Sums, whole: Sums) -> Evidence:
         clustered = float(variance)
     count = float(inside.n[list(rows.groups.window)].sum())
     rest = everything - inside
-    return Evidence(float(effect), clustered, inflation, deff, df, count, inside, rest)
+    return Evidence(float(effect), clustered, inflation, deff, df, buckets, count, inside, rest)
 
 
 def overall(whole: Sums) -> Result:

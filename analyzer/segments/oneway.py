@@ -9,9 +9,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from analyzer.ids import BUCKETS
+from analyzer.segments.counting import Folded, dense_sums
 from analyzer.segments.evidence import Evidence, weigh
 from analyzer.segments.finding import Value
-from analyzer.segments.lattice import Folded, dense_sums
 from analyzer.segments.rows import Floats, Rows, Sums
 from analyzer.stats.contrast import Moments
 from analyzer.verdict import observed

@@ -24,6 +24,7 @@ from analyzer.segments.rows import Rows, Sums
 from analyzer.segments.settings import Settings
 from analyzer.segments.times import Clock
 from analyzer.stats.contrast import two_sided_p
+from analyzer.stats.laws import norm_isf
 from analyzer.stats.multiplicity import benjamini_yekutieli
 
 Floats = NDArray[np.float64]
@@ -33,6 +34,8 @@ CHILDREN = 3
 """How many segments inside one may take its place."""
 WEAK = 400.0
 """Score (a z of 20) below which overlapping segments are looked for inside a pick."""
+SCREEN = 0.8
+"""Share of the z a candidate needs at which it is weighed on its own units."""
 PATIENCE = 60
 """How many leaders are weighed on their own units before the search gives up."""
 
@@ -98,16 +101,14 @@ class Peel:
         by_hour = self.clock.standing() if self.clock is not None else None
         return [*found, by_hour] if by_hour is not None else found
 
-    def critical(self, standings: list[Standing]) -> float:
-        """Up to which p candidates are rejected, corrected over all of them.
+    def critical(self, standings: list[Standing], named: int = 1) -> float:
+        """Up to which p a candidate holds: the step-up limit q k / (m sum 1/i) of Benjamini and
+        Yekutieli, m candidates, of which the k named ones alone count as rejected.
 
-        The step-up limit q k / (m sum 1/i) of k rejections, at least of one: who was rejected
-        on screening variances must stay below it on its own.
+        Screening variances reject more, but are too small where one unit has most of the rows.
         """
-        p = np.concatenate([s.p for s in standings])
-        rejected = int(np.count_nonzero(benjamini_yekutieli(p, self.settings.q).rejected))
-        penalty = len(p) * float(np.sum(1 / np.arange(1, len(p) + 1)))
-        return self.settings.q * max(rejected, 1) / max(penalty, 1.0)
+        m = sum(len(s.p) for s in standings)
+        return self.settings.q * named / max(m * float(np.sum(1 / np.arange(1, m + 1))), 1.0)
 
     def passing(self, standing: Standing, critical: float) -> NDArray[np.bool_]:
         """Which candidates differ significantly and by the least effect at least."""
@@ -151,9 +152,10 @@ class Peel:
         return weigh(part, whole)
 
     def corrected(self, evidence: list[Evidence]) -> Floats:
-        """p of each pick, corrected over all candidates of what is left and the picks."""
-        own = np.array([e.p for e in evidence])
-        p = np.concatenate([own, *(s.p for s in self.standings())])
+        """p of each pick, corrected over all candidates; those not named count as 1."""
+        own = [e.p for e in evidence]
+        others = sum(len(s.p) for s in self.standings()) - len(own)
+        p = np.concatenate([own, np.ones(max(others, 0))])
         return benjamini_yekutieli(p, self.settings.q).p[: len(own)]
 
     def _forward(self) -> None:
@@ -216,15 +218,21 @@ class Peel:
 
     def _best(self, standings: list[Standing], among: Among | None = None) -> Leader | None:
         """The candidate with the best score that holds on its own units' variance, if any."""
-        critical = self.critical(standings)
+        critical = self.critical(standings, len(self.picks) + 1)
+        screen = float(two_sided_p(SCREEN * norm_isf(critical / 2)))
         found = []
         for standing in standings:
-            passing = self.passing(standing, critical)
+            passing = self.passing(standing, screen)
             leaders = standing.leaders(passing if among is None else passing & among(standing))
+            uncertain: list[set[tuple[int, int]]] = []
             for at in islice(leaders, PATIENCE):
+                name = standing.name(at)
+                if any(where < set(name.where) for where in uncertain):
+                    continue  # a piece of what is not certain as a whole
                 if self._holds(standing, at, critical):
-                    found.append(Leader(float(standing.score[at]), standing.name(at)))
+                    found.append(Leader(float(standing.score[at]), name))
                     break
+                uncertain.append(set(name.where))
         return max(found, key=lambda leader: leader.score) if found else None
 
     def _holds(self, standing: Standing, at: int, critical: float) -> bool:

@@ -10,8 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from analyzer.segments.candidates import Ledger
+from analyzer.segments.counting import Folded, Ints, fold
 from analyzer.segments.fit import Fit
-from analyzer.segments.lattice import Folded, Ints, Lattice, Slots, fold
+from analyzer.segments.lattice import Lattice, Slots
 from analyzer.segments.oneway import Margin, margins
 from analyzer.segments.peel import Peel
 from analyzer.segments.rows import Floats, Rows

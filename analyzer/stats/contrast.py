@@ -95,21 +95,24 @@ def contrast(cells: Moments, whole: Moments, signs: ArrayLike) -> tuple[Floats, 
 
 def clustered_variance(
     n: ArrayLike, total: ArrayLike, whole_n: ArrayLike, whole_total: ArrayLike, signs: ArrayLike
-) -> tuple[float, int]:
-    """Variance of the effect from sums by bucket of units, and the segment's non-empty buckets K.
+) -> tuple[float, int, float]:
+    """Variance of the effect from sums by bucket of units, the segment's non-empty buckets K, df.
 
     K / (K - 1) sum_k u_k^2, u_k = sum_g sign_g (r_Sgk / n_Sg - r_Cgk / n_Cg), r_gk = total_gk -
-    mean_g n_gk: the linearised jackknife over buckets. Arrays of shape (groups, buckets).
-    (inf, K) when K < 2. Cochran (1977), *Sampling Techniques*, 6; Wolter (2007), 4.
+    mean_g n_gk: the linearised jackknife over buckets. Degrees of freedom: K - 1, or less where
+    few buckets hold most of the variance (a unit with a tenth of the rows), by Satterthwaite's
+    (sum s_k^2)^2 / sum s_k^4 with sum s_k^4 = sum u_k^4 / 3. Arrays of shape (groups, buckets).
+    (inf, K, 0) when K < 2. Cochran (1977), *Sampling Techniques*, 6; Wolter (2007), 4;
+    Satterthwaite (1946), Biometrics 2.
 
     >>> clustered_variance([[2, 2, 0]], [[2.0, 6.0, 0]], [[4, 4, 4]], [[2.0, 6.0, 4.0]], [1])
-    (1.1875, 2)
+    (1.1875, 2, 1.0)
     """
     n, total = np.asarray(n, dtype=np.float64), np.asarray(total, dtype=np.float64)
     held = n.any(axis=0)
     buckets = int(np.count_nonzero(held))
     if buckets < 2:
-        return math.inf, buckets
+        return math.inf, buckets, 0.0
     influence = np.zeros(n.shape[1])
     sides = ((1.0, n, total), (-1.0, np.asarray(whole_n) - n, np.asarray(whole_total) - total))
     for side, rows, sums in sides:
@@ -118,7 +121,12 @@ def clustered_variance(
             if all_rows > 0:
                 residual = sums_g - float(sums_g.sum()) / all_rows * rows_g
                 influence += side * sign * residual / all_rows
-    return buckets / (buckets - 1) * float(influence @ influence), buckets
+    squares = np.square(influence)
+    whole, fourth = float(squares.sum()), float(squares @ squares)
+    df = float(buckets - 1)
+    if fourth > 0:
+        df = min(df, max(1.0, 3 * whole**2 / fourth))
+    return buckets / (buckets - 1) * whole, buckets, df
 
 
 def two_sided_p(z: ArrayLike, df: float = math.inf) -> Floats:

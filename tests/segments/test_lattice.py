@@ -11,8 +11,9 @@ import numpy as np
 import pytest
 
 import analyzer.segments
-from analyzer.segments import lattice
-from analyzer.segments.lattice import Lattice, Slots, fold
+from analyzer.segments import counting, lattice
+from analyzer.segments.counting import fold
+from analyzer.segments.lattice import Lattice, Slots
 from analyzer.stats.contrast import Moments, clustered_variance, contrast, welch_variance
 
 ROWS, LEAST = 5_000, 60
@@ -49,7 +50,7 @@ def test_every_supported_conjunction_is_counted_once(
 ) -> None:
     """Small blocks send combinations through the table of supported pairs."""
     monkeypatch.setattr(lattice, "BLOCK_CELLS", {block_cells: 1.0})
-    monkeypatch.setattr(lattice, "CHUNK", 999)
+    monkeypatch.setattr(counting, "CHUNK", 999)
     rng = np.random.default_rng(1)
     skewed = np.minimum(rng.geometric(0.3, ROWS) - 1, 40).astype(np.uint8)
     columns = [rng.integers(0, k, ROWS).astype(np.uint8) for k in (2, 3, 5)] + [skewed]
@@ -106,9 +107,18 @@ def test_clustered_variance_is_the_jackknife() -> None:
 
     without = np.array([effect(np.arange(buckets) != k) for k in range(buckets)])
     jackknife = (buckets - 1) / buckets * np.square(without - without.mean()).sum()
-    variance, held = clustered_variance(n, total, all_n, all_total, signs)
+    variance, held, df = clustered_variance(n, total, all_n, all_total, signs)
     assert held == buckets
+    assert 0.5 * buckets < df <= buckets - 1
     assert variance == pytest.approx(jackknife, rel=0.05)
+
+
+def test_one_large_unit_leaves_few_degrees_of_freedom() -> None:
+    n, total = np.full((1, 100), 10.0), np.random.default_rng(4).normal(0, 3, (1, 100))
+    _, _, many = clustered_variance(n, total, n * 10, total * 10, [1])
+    total[0, 0] += 300
+    _, _, few = clustered_variance(n, total, n * 10, total, [1])
+    assert few < 5 < 50 < many
 
 
 def test_doctests() -> None:

@@ -8,7 +8,7 @@ import msgspec
 import numpy as np
 import pytest
 
-from analyzer.segments import lattice
+from analyzer.segments import counting
 from analyzer.segments.finding import Found
 from analyzer.segments.search import search
 from analyzer.segments.settings import Settings
@@ -36,7 +36,7 @@ def names(answer: Found) -> list[object]:
 def test_shuffled_rows_many_threads_and_other_chunks_give_the_same_bytes(
     world: World, found: Found, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(lattice, "CHUNK", 10_007)
+    monkeypatch.setattr(counting, "CHUNK", 10_007)
     order = np.random.default_rng(5).permutation(world.table.rows)
     again = search(*shuffled(world.table, world.outcome, order), Settings(threads=8))
     assert msgspec.json.encode(again) == msgspec.json.encode(found)
