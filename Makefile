@@ -60,7 +60,7 @@ demo: $(STAMP)
 	@echo "profile:  $(DEMO)/store (one folder of Parquet tables per day)"
 
 test: browser lint types
-	@ANALYZER_BROWSER="$(BROWSER)" "$(PY)" -m pytest -n 2
+	@ANALYZER_BROWSER="$(BROWSER)" "$(PY)" -m pytest -n 2 --dist loadgroup
 
 # Said before the tests rather than after minutes of them.
 browser: $(STAMP)

@@ -8,7 +8,6 @@ them up they are spelled in hexadecimal. The same numbers give the same bytes.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import altair as alt
@@ -16,56 +15,47 @@ import vl_convert
 from markupsafe import Markup
 
 from analyzer.diagnose.findings import Cell, Density, Hours
+from analyzer.report.plots import (
+    ALARM,
+    CHALLENGER,
+    CHAMPION,
+    GRID,
+    INK,
+    PAPER,
+    QUIET,
+    SMALL,
+    Interval,
+    Line,
+    Mark,
+    lookup,
+)
 from analyzer.report.svg import clean
 from analyzer.report.words import clipped
 from analyzer.window import parse
-
-WIDE, HALF, NARROW, SMALL = 1050, 480, 344, 296
-"""Widths of a whole drawing in CSS pixels: a page, half of one, a phone, a third of a page."""
 
 LEFT, RIGHT, ABOVE, BELOW = 44, 14, 8, 24
 """Room around the plot. It is fixed, never measured: fonts differ from machine to machine, and
 time axes below each other must line up."""
 
 LETTER, MARK_HEIGHT = 7, 13
-INK, QUIET, GRID, PAPER = "var(--ink)", "var(--quiet)", "var(--line)", "var(--paper)"
-CHAMPION, CHALLENGER, ALARM = "var(--champion)", "var(--accent)", "var(--bad)"
-MINUTE_MS = 60_000
-HOUR_MS = 3_600_000
+MINUTE_MS, HOUR_MS = 60_000, 3_600_000
 TICK_HOURS = (3, 6, 12, 24, 48, 96, 168, 336)
 TICK_WIDTH = 84
-MEASURED_FONT = "Roboto"  # shipped with vl-convert: widths are the same on every machine
-
-
-@dataclass(frozen=True)
-class Line:
-    """One series over time. tone: a colour; dashed tells it apart without colour."""
-
-    values: Sequence[float | None]
-    tone: str = CHALLENGER
-    dashed: bool = False
-    thickness: float = 1.5
-
-
-@dataclass(frozen=True)
-class Mark:
-    """An instant on a time axis, or a time when `end` is given."""
-
-    at: str
-    text: str
-    end: str | None = None
-    alarming: bool = False
-
-
-@dataclass(frozen=True)
-class Interval:
-    """A value with its interval on its own line of a chart; ends None are open."""
-
-    label: str
-    value: float
-    low: float | None
-    high: float | None
-    tone: str = CHALLENGER
+FONT = "Roboto"  # shipped with vl-convert: what it hides for want of room never depends on fonts
+CONFIG = {
+    "aria": False,
+    "background": "transparent",
+    "font": FONT,
+    "view": {"stroke": None},
+    "axis": {
+        "labelColor": QUIET,
+        "labelFontSize": 11,
+        "labelFont": FONT,
+        "gridColor": GRID,
+        "domainColor": GRID,
+        "tickColor": GRID,
+    },
+}
 
 
 def over_time(
@@ -80,46 +70,23 @@ def over_time(
     """Series over time as steps of `hours`; gaps stay gaps. form: d3 format of the values."""
     sheet = _Sheet()
     start, step = parse(hours.start) // 1000, hours.step_minutes * MINUTE_MS
-    rows = [
-        {"t": start + i * step, "v": _short(value), "s": str(number)}
-        for number, line in enumerate(lines)
-        for i, value in enumerate(line.values)
-    ]
-    alone = [
-        {"t": start + i * step, "v": _short(value), "s": str(number)}
-        for number, line in enumerate(lines)
-        for i, value in enumerate(line.values)
-        if value is not None and _alone(line.values, i)
-    ]
-    count = max((len(line.values) for line in lines), default=0)
-    end = start + max(count, 1) * step
+    end = start + max(*(len(line.values) for line in lines), 1) * step
     x = _time_axis(start, end, width - LEFT - RIGHT)
     flat = not any(value for line in lines for value in line.values)
     scale = alt.Scale(domain=[0, 0.01]) if flat else alt.Scale(zero=True, nice=True)
     y = alt.Y("v:Q", title=None, scale=scale, axis=_values(form))
-    series = [str(i) for i in range(len(lines))]
-    color = alt.Color(
-        "s:N", scale=alt.Scale(domain=series, range=[line.tone for line in lines]), legend=None
-    )
-    dash = alt.StrokeDash(
-        "s:N",
-        scale=alt.Scale(domain=series, range=[[4, 3] if line.dashed else [1, 0] for line in lines]),
-        legend=None,
-    )
-    size = alt.StrokeWidth(
-        "s:N",
-        scale=alt.Scale(type="ordinal", domain=series, range=[line.thickness for line in lines]),
-        legend=None,
-    )
-    layers: list[Any] = [
-        *_marks(sheet, marks, x, (start + end) / 2),
-        sheet.chart(rows)
-        .mark_line()
-        .encode(x=x, y=y, color=color, strokeDash=dash, strokeWidth=size),
-    ]
-    if alone:
-        dots = sheet.chart(alone).mark_point(filled=True, size=10, opacity=1)
-        layers.append(dots.encode(x=x, y=y, color=color))
+    layers = _marks(sheet, marks, x, (start + end) / 2)
+    for line in lines:
+        rows = [{"t": start + i * step, "v": _short(v)} for i, v in enumerate(line.values)]
+        dash = [4, 3] if line.dashed else [1, 0]
+        drawn = sheet.chart(rows).mark_line(
+            color=line.tone, strokeWidth=line.thickness, strokeDash=dash
+        )
+        layers.append(drawn.encode(x=x, y=y))
+        alone = [row for i, row in enumerate(rows) if _alone(line.values, i)]
+        if alone:
+            dots = sheet.chart(alone).mark_point(filled=True, size=10, opacity=1, color=line.tone)
+            layers.append(dots.encode(x=x, y=y))
     above = ABOVE + MARK_HEIGHT * min(3, sum(not mark.end for mark in marks))
     return _draw(sheet, alt.layer(*layers), width, height, above=above)
 
@@ -266,7 +233,7 @@ def _below(
         options["tickCount"] = ticks
     if values is not None and labels is not None:
         options["values"] = list(values)
-        options["labelExpr"] = _expression(labels)
+        options["labelExpr"] = lookup(labels)
         options["labelOverlap"] = False
     return alt.Axis(**options)
 
@@ -288,7 +255,7 @@ def _beside(labels: Sequence[str]) -> alt.Axis:
         grid=False,
         ticks=False,
         domain=False,
-        labelExpr=_expression(labels),
+        labelExpr=lookup(labels),
         labelLimit=0,
         labelPadding=8,
         labelColor=INK,
@@ -296,23 +263,10 @@ def _beside(labels: Sequence[str]) -> alt.Axis:
     )
 
 
-def _expression(labels: Sequence[str]) -> str:
-    """A lookup of labels by position. Written in hexadecimal: no name can end its own string."""
-    quoted = ",".join(
-        "'" + "".join(f"\\u{unit:04x}" for unit in _utf16(text)) + "'" for text in labels
-    )
-    return f"[{quoted}][datum.value]"
-
-
-def _utf16(text: str) -> list[int]:
-    raw = text.encode("utf-16-be", "surrogatepass")
-    return [int.from_bytes(raw[i : i + 2]) for i in range(0, len(raw), 2)]
-
-
 def _alone(values: Sequence[float | None], i: int) -> bool:
-    before = values[i - 1] if i else None
-    after = values[i + 1] if i + 1 < len(values) else None
-    return before is None and after is None
+    """A point that no line would show: nothing comes right before or after it."""
+    around = [*values[max(i - 1, 0) : i], *values[i + 1 : i + 2]]
+    return values[i] is not None and all(value is None for value in around)
 
 
 def _short(value: float | None) -> float | None:
@@ -337,19 +291,13 @@ def _draw(
     sheet: _Sheet, chart: Any, width: int, height: int, *, left: int = LEFT, above: int = ABOVE
 ) -> Markup:
     """The drawing, `width` wide with all its room; `height` is that of the plot."""
-    axis = alt.AxisConfig(
-        labelColor=QUIET,
-        labelFontSize=11,
-        gridColor=GRID,
-        domainColor=GRID,
-        tickColor=GRID,
-        labelFont=MEASURED_FONT,
-    )
-    room = {"left": left, "right": RIGHT, "top": above, "bottom": BELOW}
-    drawn = (
-        chart.properties(width=width - left - RIGHT, height=height, padding=room, autosize="none")
-        .configure(aria=False, background="transparent", font=MEASURED_FONT, axis=axis)
-        .configure_view(stroke=None)
-    )
-    spec = {**drawn.to_dict(validate=False), "datasets": sheet.datasets}
+    spec = {
+        **chart.to_dict(validate=False),
+        "width": width - left - RIGHT,
+        "height": height,
+        "padding": {"left": left, "right": RIGHT, "top": above, "bottom": BELOW},
+        "autosize": "none",
+        "config": CONFIG,
+        "datasets": sheet.datasets,
+    }
     return clean(vl_convert.vegalite_to_svg(spec))

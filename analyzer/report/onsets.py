@@ -8,8 +8,8 @@ from analyzer.diagnose.diagnosis import Diagnosis
 from analyzer.diagnose.findings import Series
 from analyzer.onset import Onset
 from analyzer.report.blocks import Block, Facts, Figure, Gallery, Head, Lines, Section, Table, Text
-from analyzer.report.charts import SMALL, Mark
 from analyzer.report.marks import swatch
+from analyzer.report.plots import SMALL, Mark
 from analyzer.report.timeline import course, diary_table
 from analyzer.report.words import (
     DASH,

@@ -14,8 +14,8 @@ from analyzer.measure import Rate
 from analyzer.overview import Overview
 from analyzer.report import charts
 from analyzer.report.blocks import Block, Facts, Figure, Gallery, Head, Lines, Section, Table, Text
-from analyzer.report.charts import HALF, NARROW
 from analyzer.report.marks import swatch
+from analyzer.report.plots import HALF, NARROW
 from analyzer.report.words import code, count, name, number, percent, result
 from analyzer.verdict import Verdict
 

@@ -10,7 +10,7 @@ from analyzer.diagnose.diagnosis import Diagnosis
 from analyzer.diagnose.findings import Search
 from analyzer.report import charts
 from analyzer.report.blocks import Block, Figure, Head, Lines, Section, Table, Text
-from analyzer.report.charts import NARROW, WIDE, Interval
+from analyzer.report.plots import NARROW, WIDE, Interval
 from analyzer.report.segments import label, pair
 from analyzer.report.words import below, count, number, percent, prose, result, shown
 from analyzer.segments.finding import Offset, Predicate, Segment, Value

@@ -14,6 +14,8 @@ from report.specimens import HOSTILE
 
 from analyzer.report.words import shown
 
+pytestmark = pytest.mark.xdist_group("pages")  # one Chromium, and pages made once
+
 AXE = (Path(__file__).parent / "axe" / "axe.min.js").read_text(encoding="utf-8")
 SCREENS = [(1280, "light"), (1280, "dark"), (768, "light"), (390, "light"), (390, "dark")]
 OPENED_MS = 5_000

@@ -43,7 +43,8 @@ LABELS = ("leads", "coincides", "follows", "drifts, score unmoved", "undecided",
 @cache
 def hostile() -> bytes:
     """A page whose every name is hostile."""
-    return incident.report(diagnosis(HOSTILE, days=5, features=16, segments=18, cells=9))
+    sizes = {"features": len(HOSTILE), "segments": 18, "cells": 9, "drawn": 6}
+    return incident.report(diagnosis(HOSTILE, days=5, **sizes))
 
 
 @cache
@@ -53,7 +54,9 @@ def large() -> bytes:
     return incident.report(diagnosis(names, days=30, features=200, segments=50, cells=24))
 
 
-def diagnosis(names: list[str], days: int, features: int, segments: int, cells: int) -> Diagnosis:
+def diagnosis(
+    names: list[str], *, days: int, features: int, segments: int, cells: int, drawn: int = 20
+) -> Diagnosis:
     """An incident on the last of `days` days; names are used over and over."""
     random = np.random.default_rng(4)
     hours = min(days, 9) * 24
@@ -92,7 +95,7 @@ def diagnosis(names: list[str], days: int, features: int, segments: int, cells: 
                 model="challenger",
                 before=before,
                 after=window,
-                distribution=_cells(random, names, i, cells) if i < 20 else [],
+                distribution=_cells(random, names, i, cells) if i < drawn else [],
                 spark=course(random, days * 4, 360, "psi"),
                 inside=[f"inside {name}: PSI 0.3"] if i < 3 else [],
             )

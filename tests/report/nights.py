@@ -22,7 +22,8 @@ from analyzer.verdict import Check, Observed, Step, Trial, Verdict, Waiting
 @cache
 def hostile() -> bytes:
     """A page whose every name is hostile."""
-    return night.report(overview(HOSTILE, days=2, features=17, segments=40, cells=9))
+    sizes = {"features": len(HOSTILE), "segments": 20, "cells": 9, "drawn": 6}
+    return night.report(overview(HOSTILE, days=2, **sizes))
 
 
 @cache
@@ -32,7 +33,9 @@ def large() -> bytes:
     return night.report(overview(names, days=30, features=200, segments=50, cells=24))
 
 
-def overview(names: list[str], days: int, features: int, segments: int, cells: int) -> Overview:
+def overview(
+    names: list[str], *, days: int, features: int, segments: int, cells: int, drawn: int = 20
+) -> Overview:
     """A page's content with `features` columns of each model and `segments` segments."""
     random = np.random.default_rng(3)
 
@@ -56,7 +59,7 @@ def overview(names: list[str], days: int, features: int, segments: int, cells: i
                 Cell(pick(k) if i % 2 else f"{k * 0.5:g}", *random.dirichlet([1, 1])[:2].tolist())
                 for k in range(cells)
             )
-            if i < 10
+            if i < drawn // 2
             else (),
         )
         for i in range(features)

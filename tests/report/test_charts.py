@@ -9,7 +9,7 @@ from report.specimens import HOSTILE, instant
 
 from analyzer.diagnose.findings import Cell, Density, Hours
 from analyzer.report import charts
-from analyzer.report.charts import Interval, Line, Mark
+from analyzer.report.plots import Interval, Line, Mark
 from analyzer.report.svg import clean
 
 
