@@ -6,15 +6,20 @@ which all segments moved singles out none.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from itertools import groupby
+
 import numpy as np
 from numpy.typing import NDArray
 
 from analyzer.segments.candidates import Ledger, Standing, z_of
-from analyzer.segments.rows import Rows
 from analyzer.stats.contrast import Moments, contrast, two_sided_p
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
+BLOCK = 500_000
+"""Cells times intervals that are compared at once."""
+
 LENGTHS = (1, 2, 3, 4, 6, 8, 12, 18, 24, 36, 48, 72, 96, 120, 168)
 
 
@@ -52,22 +57,26 @@ class Clock:
         total, squares = (self._running(x) for x in ledger.margins())
         whole_total, whole_squares = (self._running(x[None, :]) for x in ledger.by_slot())
         size = len(ledger.lattice.n)
+        every = np.arange(size)
         best = np.full(size, -1.0)
         hours = np.zeros((size, 2), dtype=np.int64)
         effects, kept = np.zeros(size), [np.zeros(ledger.lattice.n.shape) for _ in range(3)]
-        for start, end in self.tried:
-            cells = self._between(rows, start, end, self._n, total, squares)
-            whole = self._between(rows, start, end, self._whole_n, whole_total, whole_squares).at(0)
-            enough = (cells.n >= self.least).all(axis=1)
-            enough &= (whole.n - cells.n >= self.least).all(axis=1)
-            at = np.flatnonzero(enough)
-            effect, variance = contrast(cells.at(at), whole, rows.groups.signs)
-            z = z_of(effect, variance * ledger.deff[at])
-            better = np.abs(z) > best[at]
-            at = at[better]
-            best[at], hours[at], effects[at] = np.abs(z[better]), (start, end), effect[better]
+        for starts, length in self._blocks(size):
+            cells = self._within(starts, length, self._n, total, squares)
+            whole = self._within(starts, length, self._whole_n, whole_total, whole_squares)
+            fewest = np.minimum(cells.n, whole.n - cells.n).min(axis=-1)
+            enough = fewest >= self.least
+            with np.errstate(divide="ignore", invalid="ignore"):
+                effect, variance = contrast(cells, whole, rows.groups.signs)
+                z = np.where(enough, z_of(effect, variance * ledger.deff), 0.0)
+            first = np.argmax(np.abs(z), axis=0)
+            top = np.abs(z[first, every])
+            at = np.flatnonzero((top > best) & enough[first, every])
+            first = first[at]
+            best[at], effects[at] = top[at], effect[first, at]
+            hours[at] = np.stack([starts[first], starts[first] + length], axis=1)
             for store, moment in zip(kept, (cells.n, cells.total, cells.squares), strict=True):
-                store[at] = moment[at]
+                store[at] = moment[first, at]
         z = np.maximum(best, 0.0)
         p = np.minimum(two_sided_p(z) * len(self.tried), 1.0)
         score = ledger.score(z) - 2 * np.log(len(self.tried))
@@ -81,11 +90,27 @@ class Clock:
         zero = np.zeros((len(slots), 1))
         return np.hstack([zero, np.cumsum(by_hour, axis=1, dtype=np.float64), others])
 
-    def _between(self, rows: Rows, start: int, end: int, *running: Floats) -> Moments:
-        """Moments per group, the group acted on in the interval only."""
+    def _blocks(self, size: int) -> Iterator[tuple[Ints, int]]:
+        """Intervals of one length by their starts, as many as may be held for all cells."""
+        for length, group in groupby(self.tried, lambda interval: interval[1] - interval[0]):
+            starts = np.array([start for start, _ in group])
+            yield from ((block, length) for block in _split(starts, max(1, BLOCK // size)))
+
+    def _within(self, starts: Ints, length: int, *running: Floats) -> Moments:
+        """Moments of shape (starts, cells, groups), the group acted on in the interval only."""
+        rows = self.ledger.rows
         treated = rows.groups.treated
         found = []
         for sums in running:
-            acted_on = sums[:, end] - sums[:, start]
-            found.append(np.insert(sums[:, self.hours + 1 :], treated, acted_on, axis=1))
+            others = sums[:, self.hours + 1 :]
+            moments = np.empty((len(starts), len(sums), others.shape[1] + 1))
+            moments[:, :, treated] = (sums[:, starts + length] - sums[:, starts]).T
+            moments[:, :, :treated] = others[:, :treated]
+            moments[:, :, treated + 1 :] = others[:, treated:]
+            found.append(moments)
         return rows.moments(found[0], found[1], found[2])
+
+
+def _split(starts: Ints, most: int) -> Iterator[Ints]:
+    for low in range(0, len(starts), most):
+        yield starts[low : low + most]
