@@ -36,6 +36,8 @@ WEAK = 400.0
 """Score (a z of 20) below which overlapping segments are looked for inside a pick."""
 SCREEN = 0.8
 """Share of the z a candidate needs at which it is weighed on its own units."""
+REMEMBERED = 16
+"""How many standings are kept."""
 PATIENCE = 60
 """How many leaders are weighed on their own units before the search gives up."""
 
@@ -86,6 +88,8 @@ class Peel:
         self.picks: list[Pick] = []
         self._own: dict[Name, _Own] = {}
         self._members: dict[Name, Pick] = {}
+        self._known: dict[tuple[frozenset[Name], bool], Standing | None] = {}
+        self.candidates = len(ledger.deff) + (0 if clock is None else len(clock.ledger.deff))
 
     def run(self) -> None:
         """Name segments until nothing passes or there are as many as the settings allow."""
@@ -95,19 +99,31 @@ class Peel:
                 break
             self._forward()
 
-    def standings(self) -> list[Standing]:
-        """How all candidates stand now, in all hours and in their best hours."""
-        found = [self.ledger.standing()]
-        by_hour = self.clock.standing() if self.clock is not None else None
-        return [*found, by_hour] if by_hour is not None else found
+    def standings(self, hours: bool = True) -> list[Standing]:
+        """How all candidates stand now, in all hours and in their best hours where asked for.
 
-    def critical(self, standings: list[Standing], named: int = 1) -> float:
+        Remembered by what is named: questioning a pick returns to where it was.
+        """
+        named = frozenset(pick.name for pick in self.picks)
+        key = (named, False)
+        if key not in self._known:
+            self._known[key] = self.ledger.standing()
+        found = [self._known[key]]
+        if hours and self.clock is not None:
+            if (named, True) not in self._known:
+                self._known[named, True] = self.clock.standing()
+            found.append(self._known[named, True])
+        while len(self._known) > REMEMBERED:
+            del self._known[next(iter(self._known))]
+        return [standing for standing in found if standing is not None]
+
+    def critical(self, named: int = 1) -> float:
         """Up to which p a candidate holds: the step-up limit q k / (m sum 1/i) of Benjamini and
         Yekutieli, m candidates, of which the k named ones alone count as rejected.
 
         Screening variances reject more, but are too small where one unit has most of the rows.
         """
-        m = sum(len(s.p) for s in standings)
+        m = self.candidates
         return self.settings.q * named / max(m * float(np.sum(1 / np.arange(1, m + 1))), 1.0)
 
     def passing(self, standing: Standing, critical: float) -> NDArray[np.bool_]:
@@ -118,7 +134,7 @@ class Peel:
     def apart(self) -> int:
         """How many candidates differ now."""
         standings = self.standings()
-        critical = self.critical(standings)
+        critical = self.critical()
         return sum(int(np.count_nonzero(self.passing(s, critical))) for s in standings)
 
     def tested(self) -> int:
@@ -154,7 +170,7 @@ class Peel:
     def corrected(self, evidence: list[Evidence]) -> Floats:
         """p of each pick, corrected over all candidates; those not named count as 1."""
         own = [e.p for e in evidence]
-        others = sum(len(s.p) for s in self.standings()) - len(own)
+        others = self.candidates - len(own)
         p = np.concatenate([own, np.ones(max(others, 0))])
         return benjamini_yekutieli(p, self.settings.q).p[: len(own)]
 
@@ -168,7 +184,7 @@ class Peel:
     def _question(self, pick: Pick) -> bool:
         """Would another be named in its place, or none, or several inside it? True if so."""
         self._drop(pick)
-        standings = self.standings()
+        standings = self.standings(hours=pick.name.hours is not None)
         best = self._best(standings)
         if best is None or best.name != pick.name:
             if best is not None and all(other.name != best.name for other in self.picks):
@@ -204,7 +220,7 @@ class Peel:
         n = self._n_of(pick)
         children: list[Leader] = []
         while len(children) < CHILDREN:
-            child = self._best(self.standings(), lambda s: s.inside(pick.name, n))
+            child = self._best(self.standings(hours=False), lambda s: s.inside(pick.name, n))
             if child is None or any(other.name == child.name for other in self.picks):
                 break
             children.append(child)
@@ -218,7 +234,7 @@ class Peel:
 
     def _best(self, standings: list[Standing], among: Among | None = None) -> Leader | None:
         """The candidate with the best score that holds on its own units' variance, if any."""
-        critical = self.critical(standings, len(self.picks) + 1)
+        critical = self.critical(len(self.picks) + 1)
         screen = float(two_sided_p(SCREEN * norm_isf(critical / 2)))
         found = []
         for standing in standings:
@@ -229,6 +245,8 @@ class Peel:
                 name = standing.name(at)
                 if any(where < set(name.where) for where in uncertain):
                     continue  # a piece of what is not certain as a whole
+                if name.hours and any(name.where == pick.name.where for pick in self.picks):
+                    continue  # named already; other hours of the same rows add a course in time
                 if self._holds(standing, at, critical):
                     found.append(Leader(float(standing.score[at]), name))
                     break
