@@ -62,8 +62,16 @@ demo: $(STAMP)
 test: browser lint types
 	@ANALYZER_BROWSER="$(BROWSER)" "$(PY)" -m pytest -n 2 --dist loadgroup
 
-# Said before the tests rather than after minutes of them.
+# The pages are opened in a real browser. Where it is missing, root on Debian gets it (and a font to
+# draw with); anybody else is told before the tests, not after minutes of them.
 browser: $(STAMP)
+	@set -e; if [ -z "$(BROWSER)" ] && ! "$(PY)" tests/browser/chromium.py 2>/dev/null \
+	    && command -v apt-get >/dev/null && [ "$$(id -u)" = 0 ]; then \
+	  echo 'set-up: installing chromium'; \
+	  apt-get update -qq; \
+	  DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends \
+	    chromium fonts-dejavu-core >/dev/null; \
+	fi
 	@ANALYZER_BROWSER="$(BROWSER)" "$(PY)" tests/browser/chromium.py
 
 lint: $(STAMP)
