@@ -57,6 +57,7 @@ LAYERS = [
     ("hidden", "precursor_words"),
     ("precursors",),
     ("phases", "segments"),
+    ("drilldown",),
     ("rehearsal", "divergence", "drift", "latency"),
     ("gate", "diagnose"),
     ("shapes", "courses"),

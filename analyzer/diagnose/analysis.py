@@ -93,7 +93,8 @@ def diagnose(
     null = baseline_of(baseline, baseline.start, history.calendar)[0] if baseline else None
 
     part = whole.within(window)
-    coverage = coverage_of(part, whole.within(baseline) if baseline else None)
+    missing = history.missing_lines(window, baseline)
+    coverage = coverage_of(part, whole.within(baseline) if baseline else None, missing)
     files = {side: survey(rollout, side) for side in SIDES}
     shape = shape_of(rollout, whole.frozen, files)
     reference = whole.within(Window(history.calendar.held.start, max(before, held.start + DAY)))
@@ -125,7 +126,9 @@ def diagnose(
             series=charts.series(history, window),
             searches=drilled.searches,
             precursors=charts.without_sparklines(precursors),
-            features=charts.features(history, precursors, window, baseline, drilled.inside),
+            features=charts.features(
+                history, precursors, window, baseline, differing, drilled.inside
+            ),
             mix=mixes(drilled, whole.frozen.scale),
             null_run=nulls,
             densities=charts.densities(whole, window, baseline),

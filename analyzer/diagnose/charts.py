@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from analyzer.courses import percentiles
-from analyzer.diagnose.features import Counted, name_of
+from analyzer.diagnose.features import Counted, chosen, name_of
 from analyzer.diagnose.findings import Cell, Density, Feature, Hours, Latency, Series
 from analyzer.diagnose.history import History
 from analyzer.diagnose.series import TITLES, usual
@@ -37,7 +37,7 @@ def span(history: History, window: Window) -> Window:
 def series(history: History, window: Window) -> list[Series]:
     """Every series over the charts' time, with what is usual at that hour of the week."""
     calendar, shown_span = history.calendar, span(history, window)
-    quiet = calendar.clean.copy()
+    quiet = calendar.usual.copy()
     quiet[calendar.place(window.start) :] = False
     part = slice(calendar.place(shown_span.start), calendar.place(shown_span.end))
     found = []
@@ -62,25 +62,27 @@ def features(
     precursors: Precursors | None,
     window: Window,
     baseline: Window | None,
+    differing: set[str],
     inside: Mapping[str, list[str]],
 ) -> list[Feature]:
     """A sparkline of every feature in order of rank; distributions of the first 20."""
     if precursors is None:
         return []
-    every = {name_of(one, history.counted): one for one in history.counted.values()}
+    every = {name_of(one, history.counted): one for one in chosen(history.counted, differing)}
+    sparks = {one.feature: one.sparkline for one in precursors.features}
     found = []
     old = baseline or Window(history.calendar.held.start, window.start)
-    for position, one in enumerate(precursors.features):
-        counted = every[one.feature]
+    for position, name in enumerate(sparks or every):  # without a ranking, by name
+        counted = every[name]
         cells = _distribution(history, counted, old, window) if position < DRAWN else []
         found.append(
             Feature(
-                feature=one.feature,
+                feature=name,
                 model=counted.key[0],
                 before=(show(old.start), show(old.end)),
                 after=(show(window.start), show(window.end)),
                 distribution=cells,
-                spark=_spark(history, precursors, one.sparkline),
+                spark=_spark(history, precursors, sparks.get(name, [])),
                 inside=inside.get(counted.key[1], []),
             )
         )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pyarrow as pa
@@ -30,8 +30,12 @@ Totals = dict[tuple[str, str | None], tuple[int, int]]
 """(column, value): champion requests and those unmatched."""
 
 
-def coverage_of(incident: Profiles, baseline: Profiles | None) -> Coverage:
-    """Coverage of the incident's window beside that of its baseline."""
+def coverage_of(
+    incident: Profiles, baseline: Profiles | None, missing: Sequence[str] = ()
+) -> Coverage:
+    """Coverage of the incident's window beside that of its baseline. missing: what is to be said
+    of features' values that are not there.
+    """
     rows = _rows(incident)
     before = _rows(baseline) if baseline is not None else None
     sums = by_hour(incident, incident.table("coverage"), list(COLUMNS.values()))
@@ -50,7 +54,7 @@ def coverage_of(incident: Profiles, baseline: Profiles | None) -> Coverage:
         parity_known=bool(parity),
         parity=parity,
         rejected=_rejected(incident),
-        lines=_lines(rows, before, segments, parity),
+        lines=[*_lines(rows, before, segments), *missing, *_parity_lines(parity)],
     )
 
 
@@ -149,9 +153,7 @@ def _rejected(profiles: Profiles) -> list[Rejected]:
     return sorted(found, key=lambda r: (r.model, r.reason))
 
 
-def _lines(
-    rows: Rows, before: Rows | None, segments: list[Unmatched], parity: list[Parity]
-) -> list[str]:
+def _lines(rows: Rows, before: Rows | None, segments: list[Unmatched]) -> list[str]:
     lines = []
     share = rows.only_champion / rows.champion if rows.champion else 0.0
     usual = before.only_champion / before.champion if before and before.champion else 0.0
@@ -170,6 +172,11 @@ def _lines(
         )
     if rows.hours_without_champion:
         lines.append(f"{rows.hours_without_champion} h hold no row of the champion.")
+    return lines
+
+
+def _parity_lines(parity: list[Parity]) -> list[str]:
+    lines = []
     apart = [p for p in parity if p.share - (p.share_before or 0.0) > DIFFERING_SHARE]
     if apart:
         names = ", ".join(f"{p.feature} ({p.share:.1%})" for p in apart[:5])

@@ -32,6 +32,7 @@ from analyzer.window import HOUR
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
+LEAST_RISE = 0.05
 Key = tuple[str, str]
 """(model whose log it is from, feature)."""
 
@@ -159,6 +160,32 @@ def name_of(one: Counted, found: Mapping[Key, Counted]) -> str:
     model, feature = one.key
     doubled = model == "challenger" and ("champion", feature) in found
     return f"{feature} (challenger)" if doubled else feature
+
+
+def missing_lines(
+    found: Mapping[Key, Counted], now: slice, before: slice | None, most: int = 5
+) -> list[str]:
+    """In words, the features whose NULLs (or values outside the vocabulary) became more by five
+    points of all rows or more, hours `now` against `before`.
+    """
+    lines: list[tuple[float, str]] = []
+    for one in found.values():
+        kinds = {"NULL": one.nulls}
+        if one.kind == "categorical":
+            kinds["outside the frozen vocabulary"] = one.counts[:, -2]
+        rows = one.counts.sum(axis=1)
+        for what, hits in kinds.items():
+            share, usual = (
+                float(hits[part].sum() / max(rows[part].sum(), 1)) if part is not None else 0.0
+                for part in (now, before)
+            )
+            if share - usual >= LEAST_RISE:
+                name = name_of(one, found)
+                known = "" if before is None else f", {usual:.1%} in the baseline"
+                lines.append(
+                    (usual - share, f"{name} is {what} in {share:.1%} of the rows{known}.")
+                )
+    return [line for _, line in sorted(lines)[:most]]
 
 
 def score_means(one: Counted, cells: Cells, unit: float) -> Floats:

@@ -60,7 +60,7 @@ class History:
             self.calendar.held.start,
             HOUR,
             self.calendar.hour_of_week,
-            self.calendar.clean,
+            self.calendar.usual,
             self.calendar.place(search.start),
             self.calendar.place(search.end),
             trigger,
@@ -81,11 +81,11 @@ class History:
         if not chosen:
             return None
         end = min(end, -(-onset[1] // HOUR) * HOUR + AFTER_HOURS * HOUR)
-        last = min(self.calendar.place(end), len(self.calendar.clean))
+        last = min(self.calendar.place(end), len(self.calendar.usual))
         hours = Hours(
             self.calendar.held.start,
             self.calendar.hour_of_week[:last],
-            self.calendar.clean[:last],
+            self.calendar.usual[:last],
             onset[0],
             onset[1],
             end,
@@ -99,6 +99,14 @@ class History:
         unit = self.profiles.frozen.scale * 2.0**-SCORE_BITS
         means = features.score_means(one, found, unit) if found is not None else None
         return features.as_counts(one, name, means, 0, last)
+
+    def missing_lines(self, window: Window, baseline: Window | None) -> list[str]:
+        """In words, which features' values are missing more often than in the baseline."""
+        now, before = (
+            slice(self.calendar.place(w.start), self.calendar.place(w.end)) if w else None
+            for w in (window, baseline)
+        )
+        return features.missing_lines(self.counted, now or slice(None), before)
 
     def mean_score(self, window: Window) -> float | None:
         """Mean score of the challenger in a window."""

@@ -12,7 +12,7 @@ from analyzer.drilldown.window import Pairs, Vocabulary, outcome_of, table_of
 from analyzer.segments.finding import Found
 from analyzer.segments.search import search, search_pairs
 from analyzer.segments.settings import Settings
-from analyzer.segments.table import Outcome, Table
+from analyzer.segments.table import Table
 from analyzer.stats.psi import Psi, psi
 
 MOST_STANDING = 5
@@ -21,6 +21,9 @@ by many things all the time, and the question is what changed."""
 
 DRIFTED = 0.1
 """Debiased PSI from which the bins of a feature hold other requests than before."""
+
+LEAST_TOLD = 50
+"""Requests of the incident that must differ in latency, or fail on one side alone."""
 
 TITLES = {
     "difference": ("Difference of scores", "score"),
@@ -92,11 +95,12 @@ def _scores(table: Table, now: Pairs, before: Pairs | None, settings: Settings) 
 
 
 def _others(table: Table, now: Pairs, before: Pairs | None, settings: Settings) -> list[Found]:
-    """Latency and errors, where both logs say anything about them."""
+    """Latency and errors, where both logs say enough about them."""
     found = []
     for measure, name in (("ratio", "latency"), ("error", "errors")):
-        outcome: Outcome = outcome_of(measure, name, now, before)
-        if np.isfinite(outcome.values).any():
+        outcome = outcome_of(measure, name, now, before)
+        told = np.count_nonzero(np.nan_to_num(outcome.values[: now.rows]))
+        if told >= LEAST_TOLD:
             found.append(search(table, outcome, settings))
     return found
 

@@ -10,6 +10,9 @@ from analyzer.precursors import Precursors
 from analyzer.segments.finding import Segment, shown
 
 MOST = 3
+CARRYING = 0.2
+"""Share of the score's shift from which a feature is named although its drift has no p."""
+
 MEASURES = {
     "difference": "the score difference",
     "flips": "the decisions that differ",
@@ -129,6 +132,17 @@ def _first(onsets: Onsets | None, precursors: Precursors | None) -> str:
             parts.append("Features that moved with it: " + ", ".join(along[:5]) + ".")
         if not leading:
             parts.append("No feature is known to have moved before it.")
+        carrying = [
+            f"{f.feature} ({f.carried:.0%})"
+            for f in precursors.features
+            if f.label in ("undecided", "unmoved") and abs(f.carried or 0.0) >= CARRYING
+        ]
+        if carrying and "score" in names:
+            parts.append(
+                "Ranked by share of the score's shift that goes with them, without a p: "
+                + ", ".join(carrying[:MOST])
+                + "."
+            )
     elif precursors is not None:
         parts.append(f"What features did before it cannot be said: {precursors.refusal}.")
     return " ".join(parts) or "Nothing can be put in order."

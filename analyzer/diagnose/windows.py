@@ -155,6 +155,11 @@ class Calendar:
         paired = known & (pairs >= champion * LEAST_PAIRED)
         return cls(held, hours_of_week(held.start, HOUR, hours, zone), clean, paired, pairs)
 
+    @property
+    def usual(self) -> Bools:
+        """The hours that tell what is usual: clean, and the shadow was there."""
+        return self.clean & self.paired
+
     def place(self, instant: int) -> int:
         """Hour in which an instant lies; 0 for all that is earlier."""
         return max(0, (instant - self.held.start) // HOUR)
@@ -164,7 +169,7 @@ class Calendar:
         if not self.held.holds(window.start, window.end):
             return False
         span = slice(self.place(window.start), self.place(window.end))
-        return bool((self.clean & self.paired)[span].all()) and bool(self.pairs[span].any())
+        return bool(self.usual[span].all()) and bool(self.pairs[span].any())
 
 
 def hours_of_week(start: int, step: int, points: int, zone: ZoneInfo) -> NDArray[np.int64]:
