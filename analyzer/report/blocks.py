@@ -24,7 +24,8 @@ class Head:
 class Table:
     """Rows under a caption. first: how many rows are open, the rest unfold; None: all.
 
-    stacked: on a phone each row becomes a card. The first column names its row.
+    stacked: on a phone each row becomes a card. dense: hundreds of rows of numbers, written in
+    half the bytes. The first column names its row.
     """
 
     caption: Text
@@ -33,6 +34,7 @@ class Table:
     first: int | None = None
     stacked: bool = False
     folded: str = ""
+    dense: bool = False
     block: str = "table"
 
     @property
@@ -116,7 +118,7 @@ class Answer:
 
 @dataclass(frozen=True)
 class Page:
-    """A whole page. tone: how its headline is set."""
+    """A whole page. tone: how its headline is set; talkative: its answers are whole sentences."""
 
     title: str
     eyebrow: Text
@@ -126,3 +128,4 @@ class Page:
     answers: Sequence[Answer]
     sections: Sequence[Section]
     footer: Sequence[Text] = field(default_factory=tuple)
+    talkative: bool = False

@@ -27,6 +27,8 @@ from analyzer.report.plots import (
     Interval,
     Line,
     Mark,
+    extremes,
+    lonely,
     lookup,
 )
 from analyzer.report.svg import clean
@@ -77,13 +79,15 @@ def over_time(
     y = alt.Y("v:Q", title=None, scale=scale, axis=_values(form))
     layers = _marks(sheet, marks, x, (start + end) / 2)
     for line in lines:
-        rows = [{"t": start + i * step, "v": _short(v)} for i, v in enumerate(line.values)]
+        kept = extremes(line.values, width - LEFT - RIGHT)
+        values = [line.values[i] for i in kept]
+        rows = [{"t": start + i * step, "v": _short(line.values[i])} for i in kept]
         dash = [4, 3] if line.dashed else [1, 0]
         drawn = sheet.chart(rows).mark_line(
             color=line.tone, strokeWidth=line.thickness, strokeDash=dash
         )
         layers.append(drawn.encode(x=x, y=y))
-        alone = [row for i, row in enumerate(rows) if _alone(line.values, i)]
+        alone = [row for i, row in enumerate(rows) if lonely(values, i)]
         if alone:
             dots = sheet.chart(alone).mark_point(filled=True, size=10, opacity=1, color=line.tone)
             layers.append(dots.encode(x=x, y=y))
@@ -261,12 +265,6 @@ def _beside(labels: Sequence[str]) -> alt.Axis:
         labelColor=INK,
         labelFontSize=12,
     )
-
-
-def _alone(values: Sequence[float | None], i: int) -> bool:
-    """A point that no line would show: nothing comes right before or after it."""
-    around = [*values[max(i - 1, 0) : i], *values[i + 1 : i + 2]]
-    return values[i] is not None and all(value is None for value in around)
 
 
 def _short(value: float | None) -> float | None:

@@ -117,15 +117,14 @@ def cells_figure(
         for c in cells
     ]
     heads = [Head("Value from"), *(Head(p, "number") for p in periods), Head("Change", "number")]
+    caption = Markup("Shares of rows, {}").format(name(plain))
     return Figure(
         title,
         f"Distribution of {plain}. Largest change at {shown(largest.label)}: "
         f"{percent(largest.before)} to {percent(largest.after)}.",
         charts.distribution(cells),
         note=note,
-        table=Table(
-            Markup("Shares of rows, {}").format(name(plain)), heads, rows, folded="Numbers"
-        ),
+        table=Table(caption, heads, rows, folded="Numbers", dense=True),
         level=4,
     )
 

@@ -97,8 +97,8 @@ def _ranking(features: Sequence[Precursor], drawn: Mapping[str, Feature]) -> Tab
             name(f.feature),
             chip(f.label, TONES.get(f.label, "plain")),
             _spark(f, drawn.get(f.feature)),
-            below(number(f.psi), f"{number(f.debiased)} debiased"),
-            below(number(f.p), f"q = {number(f.q)}"),
+            below(number(f.psi), _small(f.debiased, "{} debiased")),
+            below(number(f.p), _small(f.q, "q = {}")),
             number(f.psi_after),
             when(f.first),
             percent(f.carried),
@@ -107,6 +107,10 @@ def _ranking(features: Sequence[Precursor], drawn: Mapping[str, Feature]) -> Tab
         for f in features
     ]
     return Table("Features, those that moved first at the top", heads, rows, first=OPEN)
+
+
+def _small(value: float | None, words: str) -> str:
+    return "" if value is None else words.format(number(value))
 
 
 def _spark(found: Precursor, drawn: Feature | None) -> Markup:

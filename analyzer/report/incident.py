@@ -54,6 +54,7 @@ def page(diagnosis: Diagnosis) -> Page:
         headline=headline,
         tone="bad" if found else "open",
         lead=_said(diagnosis, "what"),
+        talkative=True,
         answers=list(_answers(diagnosis)),
         sections=[
             onset_section(diagnosis),

@@ -10,6 +10,7 @@ from analyzer.report.words import DASH, number, quiet
 from analyzer.verdict import Check
 
 SPARK_WIDTH, SPARK_HEIGHT = 120, 24
+MOST_POINTS = 60
 BULLET_WIDTH, BULLET_HEIGHT = 160, 24
 GLYPHS = {
     "good": "M2.5 6.5 5 9 9.5 3.5",
@@ -55,28 +56,32 @@ def sparkline(values: Sequence[float | None], what: str) -> Markup:
     known = [v for v in values if v is not None]
     if not known:
         return quiet(DASH)
-    top = max(*known, 1e-12) if len(known) > 1 else max(known[0], 1e-12)
-    x_step = (SPARK_WIDTH - 8) / max(len(values) - 1, 1)
+    points = _thinned(values)
+    top = max([*known, 1e-12])
+    across = (SPARK_WIDTH - 8) / max(len(points) - 1, 1)
 
-    def place(i: int, value: float) -> tuple[str, str]:
+    def place(i: int, value: float) -> str:
         y = SPARK_HEIGHT - 3 - max(value, 0) / top * (SPARK_HEIGHT - 7)
-        return f"{4 + i * x_step:.4g}", f"{y:.3g}"
+        return f"{4 + i * across:.0f} {y:.1f}"
 
     path = []
-    pen = "M"
-    for i, value in enumerate(values):
-        if value is None:
-            pen = "M"
-            continue
-        path.append(f"{pen}{' '.join(place(i, value))}")
-        pen = "L"
-    last = max(i for i, value in enumerate(values) if value is not None)
-    x, y = place(last, known[-1])
+    for i, value in enumerate(points):
+        if value is not None:
+            path.append(f"{'M' if i == 0 or points[i - 1] is None else ' '}{place(i, value)}")
+    last = max(i for i, value in enumerate(points) if value is not None)
+    x, y = place(last, points[last] or 0.0).split()
     label = f"{what}: {number(min(known))} to {number(max(known))}, last {number(known[-1])}"
     return Markup(
         '<svg class=spark viewBox="0 0 {} {}" role=img aria-label="{}">'
         '<path d="{}"/><circle cx="{}" cy="{}" r="2.2"/></svg>'
     ).format(SPARK_WIDTH, SPARK_HEIGHT, label, "".join(path), x, y)
+
+
+def _thinned(values: Sequence[float | None]) -> list[float | None]:
+    """No more points than can be told apart, each the highest of its neighbours."""
+    step = -(-len(values) // MOST_POINTS)
+    groups = (values[i : i + step] for i in range(0, len(values), step))
+    return [max((v for v in group if v is not None), default=None) for group in groups]
 
 
 def bullet(check: Check) -> Markup:

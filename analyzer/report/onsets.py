@@ -10,7 +10,7 @@ from analyzer.onset import Onset
 from analyzer.report.blocks import Block, Facts, Figure, Gallery, Head, Lines, Section, Table, Text
 from analyzer.report.marks import swatch
 from analyzer.report.plots import SMALL, Mark
-from analyzer.report.timeline import course, diary_table
+from analyzer.report.timeline import course, diary_table, numbers
 from analyzer.report.words import (
     DASH,
     minutes,
@@ -43,6 +43,8 @@ def onset_section(diagnosis: Diagnosis) -> Section:
     blocks += large
     if small:
         blocks.append(Gallery(small, "Other series", _legend(band=False)))
+    if diagnosis.series:
+        blocks.append(_numbers(diagnosis.series))
     return Section(
         "timeline",
         "When it began",
@@ -132,6 +134,16 @@ def _charts(diagnosis: Diagnosis) -> tuple[list[Figure], list[Figure]]:
     )
 
 
+def _numbers(series: list[Series]) -> Table:
+    """One table for all charts: they share their hours."""
+    columns = {}
+    for one in series:
+        share = one.unit == "share"
+        columns[shown(one.title)] = (one.hours.columns["value"], share)
+        columns[f"usual: {shown(one.title)}"] = (one.hours.columns["usual"], share)
+    return numbers("All series", series[0].hours, columns)
+
+
 def _legend(band: bool) -> list[Markup]:
     keys = [swatch("dashed", "usual at that hour"), swatch("line accent", "seen")]
     return [*keys, swatch("band", "onset")] if band else keys
@@ -146,7 +158,7 @@ def _chart(
     return course(
         shown(series.title),
         series.hours,
-        {"usual": columns.get("usual", []), "seen": columns["value"]},
+        {"usual": columns["usual"], "seen": columns["value"]},
         marks if not small or (onset and onset.located) else [],
         what=said.rstrip("."),
         share=series.unit == "share",
@@ -154,6 +166,7 @@ def _chart(
         small=SMALL if small else None,
         level=4 if small else 3,
         legend=() if small else _legend(band=bool(marks)),
+        table=False,
     )
 
 

@@ -4,14 +4,23 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import re
 from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from analyzer.report.blocks import Page
 
 TEMPLATES = Path(__file__).parent / "templates"
+
+
+DATE = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d(?::\d\d)?")
+
+
+def dates(text: str) -> Markup:
+    """Text in which no line breaks inside an instant."""
+    return Markup(DATE.sub(r"<span class=when>\g<0></span>", escape(text)))
 
 
 def render(page: Page) -> bytes:
@@ -29,5 +38,6 @@ def render(page: Page) -> bytes:
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    jinja.filters["dates"] = dates
     template = jinja.get_template("page.html")
     return template.render(page=page, style=Markup(style), seal=seal).encode()

@@ -93,7 +93,7 @@ def density_figure(shape: Density, titles: Mapping[str, str] | None = None) -> F
         legend if len(names) > 1 else (),
         "Share of requests in each bin. The outermost bins also hold what lies beyond them"
         + ("." if len(names) > 1 else f"; n = {count(shape.n[names[0]])}."),
-        Table(title, heads, rows, folded=f"Numbers ({len(rows)} bins)"),
+        Table(title, heads, rows, folded=f"Numbers ({len(rows)} bins)", dense=True),
     )
 
 

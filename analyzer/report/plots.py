@@ -43,6 +43,34 @@ class Interval:
     tone: str = CHALLENGER
 
 
+def extremes(values: Sequence[float | None], pixels: int) -> list[int]:
+    """Places of the values that a line of so many pixels can show: where several fall on one
+    pixel, the least and the greatest of each group and the first that is missing.
+
+    >>> extremes([1, 2, 3], 10)
+    [0, 1, 2]
+    >>> extremes([5, 1, 3, 9, 2, 2, None, 2], 2)
+    [1, 3, 4, 6]
+    """
+    step = -(-len(values) // pixels)
+    if step < 3:
+        return list(range(len(values)))
+    kept: set[int] = set()
+    for first in range(0, len(values), step):
+        group = list(enumerate(values[first : first + step], first))
+        known = [(value, i) for i, value in group if value is not None]
+        if known:
+            kept |= {min(known)[1], max(known, key=lambda pair: (pair[0], -pair[1]))[1]}
+        kept.update([i for i, value in group if value is None][:1])
+    return sorted(kept)
+
+
+def lonely(values: Sequence[float | None], i: int) -> bool:
+    """A point that no line would show: nothing comes right before or after it."""
+    around = [*values[max(i - 1, 0) : i], *values[i + 1 : i + 2]]
+    return values[i] is not None and all(value is None for value in around)
+
+
 def lookup(labels: Sequence[str]) -> str:
     """A lookup of labels by position. Written in hexadecimal: no name can end its own string."""
     quoted = ",".join(

@@ -12,7 +12,7 @@ from analyzer.report import charts
 from analyzer.report.blocks import Block, Figure, Head, Lines, Section, Table, Text
 from analyzer.report.plots import NARROW, WIDE, Interval
 from analyzer.report.segments import label, pair
-from analyzer.report.words import below, count, number, percent, prose, result, shown
+from analyzer.report.words import below, count, number, percent, prose, quiet, result, shown
 from analyzer.segments.finding import Offset, Predicate, Segment, Value
 from analyzer.verdict import Observed
 
@@ -58,7 +58,7 @@ def _search(search: Search) -> list[Block]:
     unit = "share" if search.unit == "share" else "number"
     if found.segments:
         blocks.append(_figure(title, search, found.segments))
-        blocks.append(_table(search, found.segments, unit))
+        blocks.append(_table(found.segments, unit))
         said: list[Text] = [prose(s.sentence) for s in found.segments[:3]]
         blocks.append(Lines(said, listed=True))
     else:
@@ -70,7 +70,7 @@ def _search(search: Search) -> list[Block]:
         f"{count(found.cells_tested)} segments of {count(found.rows)} requests were tested; those "
         f"found carry {percent(found.explained)} of the variance."
     )
-    blocks.append(Lines([prose(n) for n in notes]))
+    blocks.append(Lines([quiet(prose(n)) for n in notes]))
     if found.one_way:
         blocks.append(_one_way(found.one_way, unit))
     return blocks
@@ -99,11 +99,12 @@ def _figure(title: str, search: Search, segments: Sequence[Segment]) -> Figure:
     )
 
 
-def _table(search: Search, segments: Sequence[Segment], unit: str) -> Table:
+def _table(segments: Sequence[Segment], unit: str) -> Table:
+    ratios = any(s.risk_ratio.value is not None for s in segments)
+    words = ("Requests", "Effect", "Alone", "In SD", *(["Risk ratio"] if ratios else ()))
     heads = [
         Head("Segment"),
-        *(Head(x, "number") for x in ("Requests", "Effect", "Alone", "In SD", "Risk ratio")),
-        *(Head(x, "number") for x in ("Of divergence", "z, corrected p")),
+        *(Head(x, "number") for x in (*words, "Of divergence", "z, corrected p")),
     ]
     rows: list[list[Text]] = [
         [
@@ -112,7 +113,7 @@ def _table(search: Search, segments: Sequence[Segment], unit: str) -> Table:
             result(s.effect, unit),
             result(s.alone, unit),
             number(s.effect_sd),
-            result(s.risk_ratio),
+            *([result(s.risk_ratio)] if ratios else []),
             below(percent(s.share), f"{number(s.lift)} times its part"),
             below(number(s.z), f"p = {number(s.p)}" if s.p >= LEAST_P else f"p < {LEAST_P:f}"),
         ]
@@ -170,4 +171,5 @@ def _one_way(values: Sequence[Value], unit: str) -> Table:
         heads,
         rows,
         folded=f"One column at a time ({len(values)} values)",
+        dense=True,
     )

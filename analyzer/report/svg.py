@@ -40,8 +40,17 @@ ATTRIBUTES = (
     "font-size",
     "font-weight",
 )
-LONG = re.compile(r"\d+\.\d{3,}")
-NEUTRAL = {("opacity", "1"), ("font-weight", "normal"), ("stroke-width", "0")}
+LONG = re.compile(r"\d+\.\d{2,}")
+NEUTRAL = {
+    ("opacity", "1"),
+    ("font-weight", "normal"),
+    ("stroke-width", "1"),
+    ("x2", "0"),
+    ("y2", "0"),
+    ("text-anchor", "start"),
+    ("font-size", "11px"),
+}
+"""What a browser assumes, or the style sheet says of every chart."""
 
 
 def clean(drawing: str) -> Markup:
@@ -74,8 +83,8 @@ def _element(node: ElementTree.Element) -> str:
 
 
 def _rounded(found: re.Match[str]) -> str:
-    """A hundredth of a pixel is enough, and the same on every machine."""
-    return f"{float(found[0]):.2f}".rstrip("0").rstrip(".")
+    """A tenth of a pixel is enough, and the same on every machine."""
+    return f"{float(found[0]):.1f}".removesuffix(".0")
 
 
 def _invisible(tag: str, node: ElementTree.Element) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from markupsafe import Markup
 
@@ -115,10 +115,12 @@ def course(
     small: int | None = None,
     level: int = 3,
     legend: Sequence[Markup] | None = None,
+    table: bool = True,
 ) -> Figure:
     """Series over time, the champion grey and everything else in the accent colour.
 
     small: width of a chart that stands among others; else one for desks and one for phones.
+    table: whether its numbers belong to it, or stand in a table of several charts.
     """
     lines = [_line(label, values) for label, values in series.items()]
     form = "~%" if share else "~s" if _large(series) else None
@@ -138,7 +140,9 @@ def course(
         None if small else drawn[1],
         legend,
         f"{what}. Times are UTC.",
-        _numbers(title, hours, series, share),
+        numbers(title, hours, {label: (v, share) for label, v in series.items()})
+        if table
+        else None,
         level,
     )
 
@@ -165,14 +169,17 @@ def _said(series: dict[str, list[float | None]], share: bool, unit: str) -> str:
     return "; ".join(said) or "No values"
 
 
-def _numbers(title: str, hours: Hours, series: dict[str, list[float | None]], share: bool) -> Table:
+def numbers(
+    title: str, hours: Hours, columns: Mapping[str, tuple[Sequence[float | None], bool]]
+) -> Table:
+    """A folded table of series on one grid; each with whether it is a share."""
     start, step = parse(hours.start), hours.step_minutes * MINUTE
-    write = percent if share else number
-    count = max((len(values) for values in series.values()), default=0)
+    count = max((len(values) for values, _ in columns.values()), default=0)
+    written = [[percent(v) if s else number(v) for v in values] for values, s in columns.values()]
     rows: list[list[Text]] = [
-        [show(start + i * step)[:16].replace("T", " "), *(write(v[i]) for v in series.values())]
+        [show(start + i * step)[:16].replace("T", " "), *(column[i] for column in written)]
         for i in range(count)
-        if any(v[i] is not None for v in series.values())
+        if any(values[i] is not None for values, _ in columns.values())
     ]
-    heads = [Head("From (UTC)"), *(Head(label, "number") for label in series)]
-    return Table(title, heads, rows, folded=f"Numbers ({len(rows)})")
+    heads = [Head("From (UTC)"), *(Head(label, "number") for label in columns)]
+    return Table(title, heads, rows, folded=f"{title}: numbers ({len(rows)})", dense=True)

@@ -59,7 +59,7 @@ def diagnosis(
 ) -> Diagnosis:
     """An incident on the last of `days` days; names are used over and over."""
     random = np.random.default_rng(4)
-    hours = min(days, 9) * 24
+    hours = (days + 8) * 24  # charts show a week before and a day after
     window = (instant(days * 24 - 30), instant(days * 24))
     before = (instant(days * 24 - 54), instant(days * 24 - 30))
     onset = _onset(days)
@@ -85,7 +85,10 @@ def diagnosis(
                 unit=unit,
                 hours=course(random, hours, 60, "value", "usual", "n"),
             )
-            for name, unit in (("difference", "score"), (every[1], "share"), ("latency", "ms"))
+            for name, unit in (
+                *(("difference", "score"), (every[1], "share"), ("latency", "ms")),
+                *((f"more {i}", "share") for i in range(6)),
+            )
         ],
         searches=searches(names, segments),
         precursors=_precursors(every[:features], names, window, before),
@@ -184,12 +187,13 @@ def _onsets(names: Sequence[str], window: Span, onset: Onset) -> Onsets:
         direction=None,
         sentence=f"{names[2]} did not move",
     )
+    more = [structs.replace(onset, series=s) for s in ("latency", "more 0", "more 1")]
     return Onsets(
         searched=window,
         step="hour",
         false_alarm=0.03,
-        series=[still, onset],
-        order=["difference"],
+        series=[still, onset, *more],
+        order=["difference", "latency", "more 0", "more 1"],
         at=onset.at,
         low=onset.low,
         high=onset.high,

@@ -14,34 +14,22 @@ SEEN = Observed(value=0.031, low=0.02, high=0.042, n=9_000, method="made up 95%"
 
 
 def searches(names: list[str], segments: int) -> list[Search]:
-    """One search that found up to 20 segments, one that found none, one that refused."""
+    """Searches that found up to 20 segments, that found none, that refused; in both modes."""
     found = _found(names, segments)
     nothing = structs.replace(found, segments=(), offsets=())
+    measures = ("difference", "spread", "flips", "latency", "errors")
+    refusal = f"too few rows of {names[5]}"
     return [
         Search(
-            measure="difference",
-            mode="change",
-            title="Mean difference",
-            unit="score",
-            found=found,
-            refusal="",
-        ),
-        Search(
-            measure="flips",
-            mode="level",
-            title="Decisions that differ",
-            unit="share",
-            found=nothing,
-            refusal="",
-        ),
-        Search(
-            measure="errors",
-            mode="level",
-            title="Failed requests",
-            unit="share",
-            found=None,
-            refusal=f"too few rows of {names[5]}",
-        ),
+            measure=measure,
+            mode=mode,
+            title=f"About {measure}",
+            unit="share" if measure in ("flips", "errors") else "score",
+            found=None if measure == "errors" else nothing if measure == "flips" else found,
+            refusal=refusal if measure == "errors" else "",
+        )
+        for measure in measures
+        for mode in ("change", "level")
     ]
 
 

@@ -11,7 +11,9 @@ from analyzer.stats.result import Estimate, Undefined, describe
 from analyzer.verdict import Check, Observed
 
 
-@pytest.mark.parametrize("module", ["analyzer.report.words", "analyzer.shapes"])
+@pytest.mark.parametrize(
+    "module", ["analyzer.report.words", "analyzer.report.plots", "analyzer.shapes"]
+)
 def test_the_examples_are_true(module: str) -> None:
     found = doctest.testmod(importlib.import_module(module))
     assert found.attempted > 1
