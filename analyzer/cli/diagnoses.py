@@ -19,6 +19,7 @@ TOPICS = {
     "done": "What was done",
     "time": "How long",
 }
+WIDTH = 78
 MOST_SEGMENTS, MOST_FEATURES, MOST_VALUES = 8, 10, 8
 
 
@@ -28,11 +29,11 @@ def show(diagnosis: Diagnosis) -> None:
     common.say(f"{diagnosis.rollout}: {incident.window[0]} to {incident.window[1]}")
     common.say(f"{diagnosis.models['challenger']} against {diagnosis.models['champion']}")
     baseline = "none" if incident.baseline is None else " to ".join(incident.baseline)
-    common.say(f"baseline: {baseline} ({incident.baseline_rule})")
+    common.say(_wrapped(f"baseline: {baseline} ({incident.baseline_rule})", "  "))
     for line in diagnosis.summary:
         common.say()
         common.say(TOPICS[line.topic])
-        common.say(textwrap.fill(line.text, 78, initial_indent="  ", subsequent_indent="  "))
+        common.say(textwrap.fill(line.text, WIDTH, initial_indent="  ", subsequent_indent="  "))
     common.say()
     _coverage(diagnosis)
     _onsets(diagnosis)
@@ -45,7 +46,7 @@ def show(diagnosis: Diagnosis) -> None:
         common.say("What could not be said:")
         for refusal in diagnosis.refusals:
             text = f"{refusal.part}: {refusal.reason}"
-            common.say(textwrap.fill(text, 78, initial_indent="  ", subsequent_indent="    "))
+            common.say(textwrap.fill(text, WIDTH, initial_indent="  ", subsequent_indent="    "))
 
 
 def _coverage(diagnosis: Diagnosis) -> None:
@@ -63,7 +64,7 @@ def _coverage(diagnosis: Diagnosis) -> None:
         right="champion challenger pairs unmatched duplicates",
     )
     for line in cover.lines:
-        common.say(textwrap.fill(line, 78, initial_indent="  ", subsequent_indent="  "))
+        common.say(textwrap.fill(line, WIDTH, initial_indent="  ", subsequent_indent="  "))
     common.say()
 
 
@@ -85,7 +86,7 @@ def _onsets(diagnosis: Diagnosis) -> None:
     still = [o for o in series if not o.located]
     for reason in dict.fromkeys(o.refusal for o in still):
         names = ", ".join(o.series for o in still if o.refusal == reason)
-        common.say(textwrap.fill(f"{names}: {reason}", 78, subsequent_indent="  "))
+        common.say(_wrapped(f"{names}: {reason}"))
     common.say()
 
 
@@ -161,8 +162,13 @@ def _features(diagnosis: Diagnosis) -> None:
         right="PSI q carried",
     )
     for finding in found.findings[:MOST_FEATURES]:
-        common.say(textwrap.fill(finding.sentence, 78, subsequent_indent="  "))
+        common.say(_wrapped(finding.sentence))
     common.say()
+
+
+def _wrapped(text: str, behind: str = "  ") -> str:
+    """Text of at most 78 columns, its further lines set in."""
+    return textwrap.fill(text, WIDTH, subsequent_indent=behind)
 
 
 def _value(observed: Observed, form: str) -> str:

@@ -17,7 +17,7 @@ from analyzer.drilldown.margins import MISSING, UNSAID, margins
 from analyzer.drilldown.plan import Task, slack_of
 from analyzer.errors import StoreError
 from analyzer.ids import BUCKETS, buckets, plain
-from analyzer.logs import SIDES, Side
+from analyzer.logs import SIDES, Side, has_column
 from analyzer.narrow import ERROR, HAS_LATENCY, UNKNOWN, UNKNOWN_ERROR, Spool, narrow
 from analyzer.pairing import Identity, pair
 from analyzer.reader import Batch, read
@@ -208,7 +208,7 @@ def _measured(task: Task, champion: Arrays, challenger: Arrays) -> Arrays:
     return {
         "ts": champion["ts"],
         "key": champion["key"],
-        "bucket": champion["bucket"],
+        "bucket": (champion if _unit_of(task) == "champion" else challenger)["bucket"],
         "hour": ((champion["ts"] - task.origin) // HOUR).astype(np.uint16),
         "score": _quanta(challenger["score"], 2.0**SCORE_BITS / scale),
         "difference": _quanta(challenger["score"] - champion["score"], 2.0**SCORE_BITS / scale),
@@ -216,6 +216,14 @@ def _measured(task: Task, champion: Arrays, challenger: Arrays) -> Arrays:
         "flip": np.where(known, one != two, UNSAID).astype(np.int8),
         "error": np.where(unsure, UNSAID, fails[1] - fails[0]).astype(np.int8),
     }
+
+
+def _unit_of(task: Task) -> Side:
+    """Whose log says which unit a request belongs to: the champion's where it does."""
+    slot = task.slot
+    files = list(slot.files["champion"])
+    known = has_column(files, slot.shape.rollout, "champion", slot.shape.bucketed_by)
+    return "champion" if known else "challenger"
 
 
 def _quanta(values: NDArray[np.floating], per_unit: float) -> NDArray[np.int32]:
