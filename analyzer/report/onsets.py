@@ -101,7 +101,7 @@ def _table(diagnosis: Diagnosis, onsets: list[Onset]) -> Table:
         [
             shown(titles.get(o.series, o.series)),
             when(o.at) if o.at else quiet(prose(o.refusal)),
-            Markup("{} to<br>{}").format(when(o.low), when(o.high)) if o.low else DASH,
+            Markup("{}<br>to {}").format(when(o.low), when(o.high)) if o.low else DASH,
             _size(o.shift, o.unit),
             number(o.shift_sd),
             shown(o.deseasoned),

@@ -15,12 +15,13 @@ from analyzer.report.blocks import Page
 TEMPLATES = Path(__file__).parent / "templates"
 
 
-DATE = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d(?::\d\d)?")
+DATE = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d(?::\d\d)?(?: UTC)?")
 
 
 def dates(text: str) -> Markup:
     """Text in which no line breaks inside an instant."""
-    return Markup(DATE.sub(r"<span class=when>\g<0></span>", escape(text)))
+    # as plain text: on Markup, `sub` would escape what it puts in
+    return Markup(DATE.sub(r"<span class=when>\g<0></span>", str(escape(text))))
 
 
 def render(page: Page) -> bytes:

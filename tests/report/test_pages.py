@@ -79,6 +79,13 @@ def test_the_policy_names_the_one_style_sheet(page: tuple[str, str]) -> None:
     assert page[1].index("Content-Security-Policy") < page[1].index("<style>")
 
 
+def test_what_is_ours_is_markup_and_what_is_theirs_is_not(page: tuple[str, str]) -> None:
+    assert not re.search(r"&lt;/?(span|bdi|small|code|br|dd)\b", page[1])
+    assert "<span class=when>2025-03-" in page[1]
+    if "hostile" in page[0]:
+        assert "&lt;script&gt;alert(1)&lt;/script&gt;" in page[1]
+
+
 def test_ids_are_unique_and_every_reference_leads_somewhere(page: tuple[str, str]) -> None:
     tags = Outline(page[1]).tags
     ids = [attributes["id"] for _, attributes in tags if "id" in attributes]
