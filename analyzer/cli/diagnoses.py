@@ -158,7 +158,8 @@ def _features(diagnosis: Diagnosis) -> None:
             )
             for f in found.features[:MOST_FEATURES]
         ],
-        title=f"Features right before the onset ({found.before[0]} to {found.before[1]})",
+        title=f"Features right before the {'onset' if diagnosis.incident.onset else 'window'} "
+        f"({_hour(found.before[0])} to {_hour(found.before[1])})",
         right="PSI q carried",
     )
     for finding in found.findings[:MOST_FEATURES]:

@@ -211,8 +211,11 @@ def _refusals(
     """Everything that could not be answered."""
     found = []
     if not onsets.order:
-        reasons = sorted({f"{o.series}: {o.refusal}" for o in onsets.series if o.refusal})
-        found.append(Refusal(part="onset", reason="onset not located; " + "; ".join(reasons)))
+        named = [
+            f"{', '.join(o.series for o in onsets.series if o.refusal == reason)}: {reason}"
+            for reason in dict.fromkeys(o.refusal for o in onsets.series if o.refusal)
+        ]
+        found.append(Refusal(part="onset", reason="; ".join(named) or "no series was logged"))
     if baseline is None:
         found.append(Refusal(part="baseline", reason=rule))
     for search in drilled.searches:

@@ -170,7 +170,8 @@ def _lines(rows: Rows, before: Rows | None, segments: list[Unmatched]) -> list[s
         lines.append(
             f"{rows.hours_without_challenger} h of the incident hold no row of the challenger."
         )
-    if rows.hours_without_champion:
+    usually_idle = before.hours_without_champion if before else 0
+    if rows.hours_without_champion > usually_idle:
         lines.append(f"{rows.hours_without_champion} h hold no row of the champion.")
     return lines
 

@@ -19,7 +19,9 @@ from analyzer.drilldown.pairs import Part
 from analyzer.drilldown.plan import Column, Files, logged_by, tasks
 from analyzer.drilldown.sample import Cells, related, sample, spread_hours
 from analyzer.drilldown.window import (
+    Cluster,
     Vocabulary,
+    cluster_of,
     read_parts,
     recoded,
     vocabulary,
@@ -34,6 +36,7 @@ MOST_PAIRS = 20_000_000
 """Pairs of a window above which only some are read, chosen by a hash of the request id: two
 windows are held at a time, about 40 bytes a pair."""
 
+CLUSTERS: dict[Cluster, str] = {"rows": "", "units": "unit_id", "hours": "2-hour blocks"}
 Progress = Callable[[int, int], None]
 Margins = Mapping[str, Ints]
 
@@ -83,17 +86,20 @@ def drill(job: Job, incident: Window, baseline: Window | None, null: Window | No
     labels = vocabulary(columns, [part for each in parts.values() for part in each])
     scale = job.shape.frozen.scale
     numeric = [column.name for column in columns if column.bins]
-    seek = Seeker(labels, numeric, job.shape.bucketed_by == "unit_id", job.threads)
+    units = job.shape.bucketed_by == "unit_id"
+    cluster: Cluster = "units" if units else "rows"
     now = recoded(parts[incident], labels, scale)
     sums = [(incident, now.margins)]
-    lines = _lines(seek.clustered, left_out, read)
+    lines: list[str] = []
     nulls: list[Search] = []
     inside: dict[str, list[str]] = {}
     if baseline is None:
-        searches = seek.standing(now)
+        searches = Seeker(labels, numeric, cluster, job.threads).standing(now)
     else:
         before = recoded(parts[baseline], labels, scale)
         sums.append((baseline, before.margins))
+        cluster = cluster_of(before, units)
+        seek = Seeker(labels, numeric, cluster, job.threads)
         searches = [*seek.standing(now, briefly=True), *seek.changed(now, before)]
         lines += seek.drift_lines(now, before)
         inside = drift_inside(labels, numeric, now, before, worst(searches))
@@ -109,22 +115,27 @@ def drill(job: Job, incident: Window, baseline: Window | None, null: Window | No
         read_share=read.share,
         dimensions=[c.name for c in columns],
         left_out=left_out,
-        unit="unit_id" if seek.clustered else "",
+        unit=CLUSTERS[cluster],
         digest=hashlib.sha256(saved).hexdigest()[:16],
-        lines=lines,
+        lines=[*_lines(cluster, left_out, read), *lines],
     )
     then = sums[1][1] if baseline is not None else None
     return Drilled(searches, nulls, labels, sums[0][1], then, inside, cells, record, saved)
 
 
-def _lines(clustered: bool, left_out: Sequence[str], read: _Reader) -> list[str]:
+def _lines(cluster: Cluster, left_out: Sequence[str], read: _Reader) -> list[str]:
     lines = []
     if read.share < 1:
         lines.append(
             f"The windows hold more than {MOST_PAIRS:,} pairs, so {read.share:.1%} of the "
             "requests were read, chosen by a hash of their ids."
         )
-    if not clustered:
+    if cluster == "hours":
+        lines.append(
+            "Requests of the same hours are more alike than those of a unit, so intervals are of "
+            "blocks of two hours."
+        )
+    if cluster == "rows":
         lines.append(
             "No unit ids are logged, so rows count as independent: where users return, intervals "
             "are too narrow and some segments may be named by chance."

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from analyzer.diagnose.findings import Mode, Search
-from analyzer.drilldown.window import Pairs, Vocabulary, outcome_of, table_of
+from analyzer.drilldown.window import Cluster, Pairs, Vocabulary, outcome_of, table_of
 from analyzer.segments.finding import Found
 from analyzer.segments.search import search, search_pairs
 from analyzer.segments.settings import Settings
@@ -36,11 +36,13 @@ TITLES = {
 
 @dataclass(frozen=True, eq=False)
 class Seeker:
-    """Searches the pairs of windows under one vocabulary. numeric: dimensions that are bins."""
+    """Searches the pairs of windows under one vocabulary. numeric: dimensions that are bins;
+    cluster: what hangs together.
+    """
 
     labels: Vocabulary
     numeric: Sequence[str]
-    clustered: bool
+    cluster: Cluster
     threads: int
 
     def standing(self, now: Pairs, briefly: bool = False) -> list[Search]:
@@ -48,7 +50,7 @@ class Seeker:
         latency and errors.
         """
         settings = Settings(threads=self.threads)
-        table = table_of(self.labels, now, None, self.clustered)
+        table = table_of(self.labels, now, None, self.cluster)
         if briefly:
             settings = replace(settings, most=MOST_STANDING)
             table = replace(table, hour=None)
@@ -62,7 +64,7 @@ class Seeker:
         settings = Settings(threads=self.threads)
         drifted = self._drifted(now, before)
         labels = {name: words for name, words in self.labels.items() if name not in drifted}
-        table = table_of(labels, now, before, self.clustered)
+        table = table_of(labels, now, before, self.cluster)
         found = _scores(table, now, before, settings) + _others(table, now, before, settings)
         return _named(found, "change")
 

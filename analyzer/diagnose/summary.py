@@ -168,6 +168,8 @@ def _sure(
     if precursors is not None and precursors.ranking_only:
         parts.append("Too few clean windows for a p of drift: features are ranked only.")
     parts.append(null_run.words)
+    if null_run.segments and picked(searches, "change"):
+        parts.append("So segments like those named above turn up without an incident, too.")
     return " ".join(parts)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,7 +14,10 @@ from analyzer.drilldown.margins import MISSING, SUMS, UNSAID
 from analyzer.drilldown.pairs import RATIO_BITS, SCORE_BITS, Part, read_pairs
 from analyzer.drilldown.plan import Column, Task
 from analyzer.frozen import OTHER, shown
+from analyzer.ids import BUCKETS
 from analyzer.segments.table import Dimension, Outcome, Table, smallest
+from analyzer.stats.dependence import design_effect
+from analyzer.stats.result import Estimate
 
 MOST_VALUES = 1_000
 """Values of a column that are kept apart: no more can hold a thousandth of the rows each."""
@@ -131,7 +134,14 @@ def _joined(
     return np.concatenate(codes), sums
 
 
-def table_of(words: Vocabulary, incident: Pairs, baseline: Pairs | None, clustered: bool) -> Table:
+Cluster = Literal["rows", "units", "hours"]
+"""What hangs together: nothing, the requests of a unit, or those of the same hours."""
+
+BLOCK_HOURS = 2
+LEAST_BLOCKS = 12
+
+
+def table_of(words: Vocabulary, incident: Pairs, baseline: Pairs | None, cluster: Cluster) -> Table:
     """What a segment search wants: the incident's rows, and the baseline's behind them."""
     windows = [incident] if baseline is None else [incident, baseline]
     dimensions = []
@@ -140,13 +150,54 @@ def table_of(words: Vocabulary, incident: Pairs, baseline: Pairs | None, cluster
         dimensions.append(Dimension(name, labels, smallest(codes, len(labels))))
     rows = sum(pairs.rows for pairs in windows)
     within = np.arange(rows) < incident.rows
+    bucket = _each(windows, "bucket") if cluster == "units" else None
     return Table(
         tuple(dimensions),
         rows,
-        bucket=_each(windows, "bucket") if clustered else None,
+        bucket=_blocks(windows) if cluster == "hours" else bucket,
         incident=None if baseline is None else within,
         hour=_each(windows, "hour"),
     )
+
+
+def _blocks(windows: Sequence[Pairs]) -> NDArray[np.uint8]:
+    """Blocks of two hours or more, so that there are at most 256 over all windows."""
+    hours = [int(pairs.arrays["hour"].max(initial=0)) + 1 for pairs in windows]
+    length = max(BLOCK_HOURS, -(-sum(hours) // (BUCKETS - len(hours))))
+    found, first = [], 0
+    for pairs, count in zip(windows, hours, strict=True):
+        found.append((pairs.arrays["hour"] // length + first).astype(np.uint8))
+        first += -(-count // length)
+    return np.concatenate(found)
+
+
+def cluster_of(quiet: Pairs, units: bool) -> Cluster:
+    """Whether units or hours make the rows of a quiet window more alike, by the difference of
+    scores (else by flips).
+
+    Hours only where the design effect of 2-hour blocks (12 at least) is certainly the larger
+    one. Kish (1965); see `stats.dependence.design_effect`.
+    """
+    values = quiet.measure("difference")
+    if not np.isfinite(values).any():
+        values = quiet.measure("flip")
+    known = np.isfinite(values)
+    values = values[known]
+    usual: Cluster = "units" if units else "rows"
+    if len(values) < 2:
+        return usual
+    variance = float(values.var())
+    effects = []
+    for group in (quiet.arrays["bucket"], quiet.arrays["hour"] // BLOCK_HOURS):
+        group = group[known]
+        effects.append(
+            design_effect(np.bincount(group, weights=values), np.bincount(group), variance)
+        )
+    by_unit, by_hour = effects
+    other = by_unit.value if units and isinstance(by_unit, Estimate) else 1.0
+    if isinstance(by_hour, Estimate) and by_hour.n >= LEAST_BLOCKS and by_hour.low > other:
+        return "hours"
+    return usual
 
 
 def _each(windows: Sequence[Pairs], name: str) -> NDArray[Any]:

@@ -15,14 +15,14 @@ from analyzer.errors import ConfigError
 
 
 def test_it_prints_tables_and_writes_files(
-    serving: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    week: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    arguments = ["diagnose", "--config", str(serving / "rollout.toml")]
-    arguments += ["--incident", "2025-03-14T12/2025-03-15T12", "--out", str(tmp_path / "out")]
+    arguments = ["diagnose", "--config", str(week / "rollout.toml")]
+    arguments += ["--incident", "2025-03-07/2025-03-08", "--out", str(tmp_path / "out")]
     assert run(arguments) == 0
     shown = capsys.readouterr()
     assert max(map(len, shown.out.splitlines())) <= 80
-    for words in ("What happened", "Who was hit", "Coverage", "device = desktop", "Series"):
+    for words in ("What happened", "Who was hit", "Coverage", "channel = organic", "Series"):
         assert words in shown.out
     assert "wrote" in shown.err and "wrote" not in shown.out
     names = {path.name for path in (tmp_path / "out").iterdir()}
@@ -31,15 +31,13 @@ def test_it_prints_tables_and_writes_files(
     found = decode((tmp_path / "out" / "diagnosis.json").read_bytes())
     sums = pq.read_table(tmp_path / "out" / "drilldown.parquet")
     rows = [r for r in sums.to_pylist() if r["column"] == "device"]
-    first = min(r["start"] for r in rows if r["start"].isoformat().startswith("2025-03-14"))
+    first = min(r["start"] for r in rows if r["start"].isoformat().startswith("2025-03-07"))
     assert sum(r["n"] for r in rows if r["start"] == first) == found.coverage.incident.pairs
 
 
-def test_json_is_the_file(
-    serving: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    arguments = ["diagnose", "--config", str(serving / "rollout.toml"), "--json"]
-    arguments += ["--from", "2025-03-14T12", "--to", "2025-03-14T18", "--out", str(tmp_path)]
+def test_json_is_the_file(week: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    arguments = ["diagnose", "--config", str(week / "rollout.toml"), "--json"]
+    arguments += ["--from", "2025-03-07T12", "--to", "2025-03-07T18", "--out", str(tmp_path)]
     assert run(arguments) == 0
     printed = capsys.readouterr().out
     assert printed == (tmp_path / "diagnosis.json").read_text(encoding="utf-8")
@@ -61,19 +59,19 @@ def test_what_is_refused(
     arguments: list[str],
     code: int,
     words: str,
-    serving: Path,
+    week: Path,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    assert run(["diagnose", "--config", str(serving / "rollout.toml"), *arguments]) == code
+    assert run(["diagnose", "--config", str(week / "rollout.toml"), *arguments]) == code
     assert words in capsys.readouterr().err
 
 
 def test_a_folder_that_cannot_be_written(
-    serving: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    week: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "file").write_text("")
-    arguments = ["diagnose", "--config", str(serving / "rollout.toml"), "--out"]
-    arguments += [str(tmp_path / "file" / "out"), "--incident", "2025-03-14T12/2025-03-14T14"]
+    arguments = ["diagnose", "--config", str(week / "rollout.toml"), "--out"]
+    arguments += [str(tmp_path / "file" / "out"), "--incident", "2025-03-07T12/2025-03-07T14"]
     assert run(arguments) == 1
     assert "cannot be written" in capsys.readouterr().err
 

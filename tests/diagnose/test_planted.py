@@ -12,8 +12,8 @@ from analyzer.window import parse, show
 
 
 @pytest.fixture(scope="module")
-def found(scores: Path) -> Diagnosis:
-    return diagnosed(scores / "rollout.toml", incident=hours(276, 300)).diagnosis
+def found(fortnight: Path) -> Diagnosis:
+    return diagnosed(fortnight / "rollout.toml", incident=hours(276, 300)).diagnosis
 
 
 def text(diagnosis: Diagnosis, topic: str) -> str:
@@ -75,17 +75,17 @@ def test_the_baseline_is_a_week_earlier(found: Diagnosis) -> None:
     assert found.incident.baseline == (show(week_before.start), show(week_before.end))
 
 
-def test_the_onset_is_found_without_being_told(scores: Path) -> None:
-    found = diagnosed(scores / "rollout.toml", auto=hours(200, 300)).diagnosis
+def test_the_onset_is_found_without_being_told(fortnight: Path) -> None:
+    found = diagnosed(fortnight / "rollout.toml", auto=hours(240, 300)).diagnosis
     assert found.incident.found == "auto"
     assert found.incident.onset is not None
     assert abs(parse(found.incident.window[0]) - hours(270, 300).start) <= 12 * 3_600_000_000
     assert {"country": "US", "device": "ios"} in named(found.searches, "difference")
 
 
-def test_no_incident_at_all(scores: Path) -> None:
-    quiet = hours(200, 224)
-    found = diagnosed(scores / "rollout.toml", incident=quiet, as_of=quiet.end).diagnosis
+def test_no_incident_at_all(fortnight: Path) -> None:
+    quiet = hours(144, 168)
+    found = diagnosed(fortnight / "rollout.toml", incident=quiet, as_of=quiet.end).diagnosis
     assert found.incident.onset is None
     assert "Onset not located" in text(found, "when")
     assert not [s for s in found.searches if s.mode == "change" and s.found and s.found.segments]
@@ -95,12 +95,12 @@ def test_no_incident_at_all(scores: Path) -> None:
 
 
 @pytest.fixture(scope="module")
-def served(serving: Path) -> Diagnosis:
-    return diagnosed(serving / "rollout.toml", incident=hours(276, 300)).diagnosis
+def served(fortnight: Path) -> Diagnosis:
+    return diagnosed(fortnight / "rollout.toml", incident=hours(216, 240)).diagnosis
 
 
 def test_latency_and_errors_have_onsets(served: Diagnosis) -> None:
-    start = hours(276, 300).start
+    start = hours(216, 240).start
     for series in ("latency", "slow", "errors", "unmatched"):
         interval = onset_of(served, series)
         assert interval is not None, series
@@ -127,11 +127,10 @@ def test_nulls_are_said_first(served: Diagnosis) -> None:
     assert "null features" in (served.onsets.order if served.onsets else [])
 
 
-def test_a_day_without_the_shadow_is_no_baseline(serving: Path) -> None:
-    whole_week_later = hours(4 * 24 + 168, 5 * 24 + 168)
-    found = diagnosed(serving / "rollout.toml", incident=whole_week_later).diagnosis
+def test_a_day_without_the_shadow_is_no_baseline(fortnight: Path) -> None:
+    found = diagnosed(fortnight / "rollout.toml", incident=hours(192, 216)).diagnosis
     assert found.incident.baseline_rule.startswith("the same hours of the day")
-    lost = diagnosed(serving / "rollout.toml", incident=hours(96, 120)).diagnosis
+    lost = diagnosed(fortnight / "rollout.toml", incident=hours(24, 48)).diagnosis
     assert lost.coverage.incident.hours_without_challenger == 24
     assert lost.coverage.incident.pairs == 0
     assert any("24 h of the incident hold no row" in line for line in lost.coverage.lines)

@@ -10,22 +10,13 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from planted import MONDAY, describe, diagnosed, hours, logs, named, scanned
+from planted import MONDAY, describe, diagnosed, hours, named, scanned
 
 from analyzer import workers
 from analyzer.diagnose.diagnosis import Diagnosis, encode
 
 DAYS = 5
 INCIDENT = hours(96, 120)
-
-
-@pytest.fixture(scope="module")
-def week(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Five days; on the last one a segment diverges."""
-    plants = ["segment:channel=organic,effect=1.5,from=96"]
-    folder = logs(tmp_path_factory.mktemp("week"), DAYS, plants, pairs=20_000, seed=3)
-    scanned(folder / "rollout.toml")
-    return folder
 
 
 @pytest.fixture(scope="module")
