@@ -20,7 +20,7 @@ TOPICS = {
     "time": "How long",
 }
 WIDTH = 78
-MOST_SEGMENTS, MOST_FEATURES, MOST_VALUES = 8, 10, 8
+MOST_SEGMENTS, MOST_FEATURES, MOST_VALUES, MOST_MIXES = 8, 10, 8, 5
 
 
 def show(diagnosis: Diagnosis) -> None:
@@ -42,6 +42,7 @@ def show(diagnosis: Diagnosis) -> None:
             _segments(search)
     _one_way(diagnosis)
     _features(diagnosis)
+    _mix(diagnosis)
     if diagnosis.refusals:
         common.say("What could not be said:")
         for refusal in diagnosis.refusals:
@@ -165,6 +166,24 @@ def _features(diagnosis: Diagnosis) -> None:
     for finding in found.findings[:MOST_FEATURES]:
         common.say(_wrapped(finding.sentence))
     common.say()
+
+
+def _mix(diagnosis: Diagnosis) -> None:
+    for measure, found in diagnosis.mix.items():
+        told = [m for m in found if m.mix is not None and m.within is not None]
+        told.sort(key=lambda m: (-abs(m.mix or 0.0), m.column))
+        if told:
+            common.show_table(
+                ("dimension", "shift", "other requests", "other answers"),
+                [
+                    (m.column, f"{m.shift:+.4g}", f"{m.mix:+.4g}", f"{m.within:+.4g}")
+                    for m in told[:MOST_MIXES]
+                ],
+                title=f"Mean {measure}, baseline to incident: other requests came, or the same "
+                "were answered otherwise",
+                right="shift",
+            )
+            common.say()
 
 
 def _wrapped(text: str, behind: str = "  ") -> str:

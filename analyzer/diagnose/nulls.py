@@ -39,6 +39,9 @@ def null_run(
     if baseline is None:
         refusal = "no earlier clean window to compare with: its segments were not searched"
         words += " Its segments could not be searched: no clean window lies before it."
+    elif not tested:
+        refusal = "; ".join(sorted({s.refusal for s in drilled.null_searches if s.refusal}))
+        words += " Its segments could not be tested either."
     return NullRun(
         window=(show(window.start), show(window.end)),
         baseline=(show(baseline.start), show(baseline.end)) if baseline else None,

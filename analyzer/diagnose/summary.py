@@ -80,8 +80,10 @@ def _what(coverage: Coverage, onsets: Onsets | None, searches: Sequence[Search])
             text += f" {len(names) - 1} more of {len(onsets.series)} series moved as well."
     elif picked(searches, "change"):
         text = "No series as a whole moved, but some segments differ from their baseline."
-    else:
+    elif _tested(searches):
         text = "No series moved, and no segment differs from its baseline beyond chance."
+    else:
+        text = "No series moved; whether a segment did cannot be said."
     return " ".join([*lost, text])
 
 
@@ -108,6 +110,11 @@ def _who(searches: Sequence[Search]) -> str:
     if changes:
         return "No segment stands out against its baseline: what changed, changed everywhere alike."
     return "Without a baseline it cannot be said whose divergence changed."
+
+
+def _tested(searches: Sequence[Search]) -> int:
+    """Segments compared in all searches."""
+    return sum(s.found.cells_tested for s in searches if s.found is not None)
 
 
 def _said(search: Search, segment: Segment) -> str:
@@ -161,8 +168,10 @@ def _sure(
     precursors: Precursors | None,
     drilldown: DrillDown | None,
 ) -> str:
-    tested = sum(s.found.cells_tested for s in searches if s.found is not None)
+    tested = _tested(searches)
     parts = [f"{tested:,} segments were tested, the false discovery rate is held at 1 %."]
+    if not tested:
+        parts = ["No segment could be tested."]
     if drilldown is not None and not drilldown.unit:
         parts.append("No unit ids: rows count as independent.")
     if precursors is not None and precursors.ranking_only:

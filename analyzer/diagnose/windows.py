@@ -232,7 +232,7 @@ def first_onset(onsets: Onsets) -> FirstOnset | None:
     return None
 
 
-LEAST_PAIRS = 1_000_000
+LEAST_PAIRS, FEW_PAIRS = 1_000_000, 10_000
 SHORTEST, LONGEST = 2 * DAY, 14 * DAY
 
 
@@ -241,22 +241,29 @@ def incident_window(question: Asked, onsets: Onsets, calendar: Calendar) -> tupl
 
     A given one as it is. Else from the onset to where the search ended (the rollback), at most
     two days of it or as many as hold a million pairs, never more than 14; without an onset the
-    last 24 hours searched.
+    last 24 hours searched, or as many days, up to 7, as hold ten thousand pairs.
     """
     if question.window is not None:
         return question.window, "given"
     end = question.search.end
     onset = first_onset(onsets)
     if onset is None:
-        start = max(question.search.start, end - DAY)
-        return Window(start, end), "no onset was located: the last 24 h searched"
+        start = end - DAY
+        while end - start < WEEK and _pairs(calendar, start, end) < FEW_PAIRS:
+            start -= DAY
+        start = max(question.search.start, start)
+        return Window(start, end), f"no onset was located: the last {(end - start) // HOUR} h"
     start = parse(onset.at) // HOUR * HOUR
     last = min(end, start + SHORTEST)
     while last < min(end, start + LONGEST):
-        if calendar.pairs[calendar.place(start) : calendar.place(last)].sum() >= LEAST_PAIRS:
+        if _pairs(calendar, start, last) >= LEAST_PAIRS:
             break
         last = min(end, last + DAY)
     to = "the rollback" if question.found == "rollback" else "the end of what was searched"
     if last < end:
         to = f"{(last - start) // HOUR} h later, which is enough to read"
     return Window(start, last), f"from the onset to {to}"
+
+
+def _pairs(calendar: Calendar, start: int, end: int) -> int:
+    return int(calendar.pairs[calendar.place(start) : calendar.place(end)].sum())
