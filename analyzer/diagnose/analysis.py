@@ -108,6 +108,7 @@ def diagnose(
     differing = {p.feature for p in coverage.parity if p.differing}
     shift = _difference(history, window, baseline)
     precursors = history.precursors(interval, window.end, differing, drilled.cells, shift)
+    split = mixes(drilled, whole.frozen.scale)
     nulls = null_run(history, baseline, null, drilled)
     facts = _incident(question, window, why, baseline, rule, onsets, events)
     return Diagnosed(
@@ -119,7 +120,14 @@ def diagnose(
             score=rollout.score.type,
             incident=facts,
             summary=summary(
-                facts, coverage, onsets, drilled.searches, precursors, nulls, drilled.record
+                facts,
+                coverage,
+                onsets,
+                drilled.searches,
+                precursors,
+                nulls,
+                drilled.record,
+                split,
             ),
             coverage=coverage,
             onsets=onsets,
@@ -129,7 +137,7 @@ def diagnose(
             features=charts.features(
                 history, precursors, window, baseline, differing, drilled.inside
             ),
-            mix=mixes(drilled, whole.frozen.scale),
+            mix=split,
             null_run=nulls,
             densities=charts.densities(whole, window, baseline),
             latency=charts.latency(whole, charts.span(history, window)),

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from analyzer.diagnose.findings import Coverage, DrillDown, Incident, NullRun, Search, Sentence
+from analyzer.mix import Mix
 from analyzer.onset import Onsets
 from analyzer.precursors import Precursors
 from analyzer.segments.finding import Segment, shown
@@ -31,12 +32,13 @@ def summary(
     precursors: Precursors | None,
     null_run: NullRun,
     drilldown: DrillDown | None,
+    mix: Mapping[str, Sequence[Mix]],
 ) -> list[Sentence]:
     """What happened, since when, who was hit, what moved first, how sure, what was done."""
     lines = [
         Sentence(topic="what", text=_what(coverage, onsets, searches)),
         Sentence(topic="when", text=_when(incident, onsets)),
-        Sentence(topic="who", text=_who(searches)),
+        Sentence(topic="who", text=" ".join([_who(searches), *_others(onsets, mix)])),
         Sentence(topic="first", text=_first(onsets, precursors)),
         Sentence(topic="sure", text=_sure(searches, null_run, precursors, drilldown)),
         Sentence(topic="done", text=_done(incident)),
@@ -117,6 +119,24 @@ def _tested(searches: Sequence[Search]) -> int:
     return sum(s.found.cells_tested for s in searches if s.found is not None)
 
 
+def _others(onsets: Onsets | None, mix: Mapping[str, Sequence[Mix]]) -> list[str]:
+    """Where a shift goes with other requests rather than other answers to the same ones."""
+    lines = []
+    for measure, words in (("difference", "mean difference"), ("score", "mean score")):
+        told = [
+            (m.mix, m.shift, m.column)
+            for m in mix.get(measure, ())
+            if m.mix is not None and m.shift and m.mix / m.shift >= 0.5
+        ]
+        if told and measure in moved(onsets):
+            part, shift, column = max(told, key=lambda t: (abs(t[0]), t[2]))
+            lines.append(
+                f"By {column}, {part:+.3g} of the {shift:+.3g} by which the {words} moved goes "
+                "with other requests, the rest with other answers."
+            )
+    return lines
+
+
 def _said(search: Search, segment: Segment) -> str:
     effect = segment.effect.value
     size = f" by {effect:+.3g} {search.unit}" if effect is not None else ""
@@ -142,7 +162,7 @@ def _first(onsets: Onsets | None, precursors: Precursors | None) -> str:
         carrying = [
             f"{f.feature} ({f.carried:.0%})"
             for f in precursors.features
-            if f.label in ("undecided", "unmoved") and abs(f.carried or 0.0) >= CARRYING
+            if f.label in ("undecided", "unmoved") and (f.carried or 0.0) >= CARRYING
         ]
         if carrying and "score" in names:
             parts.append(
