@@ -38,6 +38,9 @@ SCREEN = 0.8
 """Share of the z a candidate needs at which it is weighed on its own units."""
 REMEMBERED = 16
 """How many standings are kept."""
+SEEN = 2.0
+"""z in the outcome as logged that a segment needs, in the same direction: of segments that overlap
+much, one may seem to rise only because the effects fitted to the others make it fall."""
 PATIENCE = 60
 """How many leaders are weighed on their own units before the search gives up."""
 
@@ -66,10 +69,14 @@ Among = Callable[[Standing], NDArray[np.bool_]]
 
 @dataclass(frozen=True)
 class _Own:
-    """What a candidate's own units say about its variance: kept, because it hardly moves."""
+    """What a candidate's own units say about its variance: kept, because it hardly moves.
+
+    logged: its z in the outcome as logged, before any segment's effect was taken off.
+    """
 
     factor: float
     df: float
+    logged: float
 
 
 class Peel:
@@ -260,8 +267,11 @@ class Peel:
             evidence = self._weigh(self._pick(name), self.fit.residual, self.left, 0.0)
             z = abs(evidence.z)
             factor = abs(float(standing.z[at])) / z if z > 0 else math.inf
-            self._own[name] = _Own(factor, evidence.df)
+            logged = self.raw(self._pick(name)).z
+            self._own[name] = _Own(factor, evidence.df, logged)
         own = self._own[name]
+        if own.logged * math.copysign(1.0, float(standing.z[at])) < SEEN:
+            return False
         tries = len(self.clock.tried) if standing.hours is not None and self.clock else 1
         p = float(two_sided_p(float(standing.z[at]) / own.factor, own.df)) if own.df >= 1 else 1.0
         return p * tries <= critical
