@@ -193,7 +193,10 @@ class Feature(Struct, frozen=True, kw_only=True):
 
 
 class NullRun(Struct, frozen=True, kw_only=True):
-    """The same analysis on an earlier clean window of the same length: it should find nothing."""
+    """The same analysis on an earlier clean window of the same length: it should find nothing.
+
+    largest: by measure the largest |z| of a segment found there, what these logs do by themselves.
+    """
 
     window: Span | None
     baseline: Span | None
@@ -201,6 +204,7 @@ class NullRun(Struct, frozen=True, kw_only=True):
     segments: list[str]
     features: list[str]
     tested: int
+    largest: dict[str, float] = {}
     words: str
     refusal: str
 

@@ -22,10 +22,11 @@ def null_run(
     features: list[str] = []
     if precursors is not None and not precursors.refusal and not precursors.ranking_only:
         features = [f.feature for f in precursors.features if f.label in _DRIFTED]
-    segments = [
-        shown(segment.where, segment.hours)
-        for _, segment in picked(drilled.null_searches, "change")
-    ]
+    changed = picked(drilled.null_searches, "change")
+    segments = [shown(segment.where, segment.hours) for _, segment in changed]
+    largest: dict[str, float] = {}
+    for search, segment in changed:
+        largest[search.measure] = max(largest.get(search.measure, 0.0), abs(segment.z))
     tested = sum(s.found.cells_tested for s in drilled.null_searches if s.found)
     found = [
         f"{len(names)} {word}{'' if len(names) == 1 else 's'}"
@@ -49,6 +50,7 @@ def null_run(
         segments=segments,
         features=features,
         tested=tested,
+        largest=largest,
         words=words,
         refusal=refusal,
     )

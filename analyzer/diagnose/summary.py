@@ -36,9 +36,9 @@ def summary(
 ) -> list[Sentence]:
     """What happened, since when, who was hit, what moved first, how sure, what was done."""
     lines = [
-        Sentence(topic="what", text=_what(coverage, onsets, searches)),
+        Sentence(topic="what", text=_what(coverage, onsets, searches, null_run)),
         Sentence(topic="when", text=_when(incident, onsets)),
-        Sentence(topic="who", text=" ".join([_who(searches), *_others(onsets, mix)])),
+        Sentence(topic="who", text=" ".join([_who(searches, null_run), *_others(onsets, mix)])),
         Sentence(topic="first", text=_first(onsets, precursors)),
         Sentence(topic="sure", text=_sure(searches, null_run, precursors, drilldown)),
         Sentence(topic="done", text=_done(incident)),
@@ -71,7 +71,22 @@ def picked(searches: Sequence[Search], mode: str) -> list[tuple[Search, Segment]
     return found
 
 
-def _what(coverage: Coverage, onsets: Onsets | None, searches: Sequence[Search]) -> str:
+def unusual(
+    searches: Sequence[Search], null_run: NullRun
+) -> tuple[list[tuple[Search, Segment]], int]:
+    """Segments that changed more, by their z, than any of the clean window did; and how many less.
+
+    Rows of real logs depend on each other in more ways than through their units (weather, a
+    campaign), so the clean window says what these logs do by themselves.
+    """
+    found = picked(searches, "change")
+    beyond = [(s, x) for s, x in found if abs(x.z) > null_run.largest.get(s.measure, 0.0)]
+    return beyond, len(found) - len(beyond)
+
+
+def _what(
+    coverage: Coverage, onsets: Onsets | None, searches: Sequence[Search], null_run: NullRun
+) -> str:
     lost = [line for line in coverage.lines if line.startswith("The challenger never answered")]
     names = moved(onsets)
     if names:
@@ -80,8 +95,13 @@ def _what(coverage: Coverage, onsets: Onsets | None, searches: Sequence[Search])
         text = first.sentence[:1].upper() + first.sentence[1:] + "."
         if len(names) > 1:
             text += f" {len(names) - 1} more of {len(onsets.series)} series moved as well."
-    elif picked(searches, "change"):
+    elif unusual(searches, null_run)[0]:
         text = "No series as a whole moved, but some segments differ from their baseline."
+    elif picked(searches, "change"):
+        text = (
+            "No series moved. Segments differ from their baseline, though no more than in a clean "
+            "window."
+        )
     elif _tested(searches):
         text = "No series moved, and no segment differs from its baseline beyond chance."
     else:
@@ -99,12 +119,19 @@ def _when(incident: Incident, onsets: Onsets | None) -> str:
     return f"Since {incident.onset}, somewhere in {low} to {high}. {window}"
 
 
-def _who(searches: Sequence[Search]) -> str:
-    found = picked(searches, "change")
+def _who(searches: Sequence[Search], null_run: NullRun) -> str:
+    found, usual = unusual(searches, null_run)
     if found:
         listed = "; ".join(_said(search, segment) for search, segment in found[:MOST])
-        more = f" {len(found) - MOST} more are listed below." if len(found) > MOST else ""
-        return f"Over-represented against the baseline: {listed}.{more}"
+        more = len(found) - MOST + usual if len(found) > MOST else usual
+        rest = f" {more} more {'is' if more == 1 else 'are'} listed below" if more else ""
+        rest += f", {usual} of them no clearer than what a clean window shows" if usual else ""
+        return f"Over-represented against the baseline: {listed}.{rest}{'.' if rest else ''}"
+    if usual:
+        return (
+            f"Nobody beyond what is usual here: {usual} segments differ from the baseline, none "
+            "more clearly than segments of a clean window do."
+        )
     changes = [s for s in searches if s.mode == "change"]
     reasons = sorted({s.refusal for s in changes if s.refusal})
     if reasons:
