@@ -15,12 +15,12 @@ from analyzer.errors import ConfigError, StoreError
 from analyzer.histogram import bin_edges
 from analyzer.logs import LogFile
 from analyzer.measure import fine_bins, hourly, rate
-from analyzer.measures import over
 from analyzer.phases.data import unwatched_minutes
 from analyzer.phases.gate import Material, percent
 from analyzer.phases.halves import half_psi
 from analyzer.phases.shadow import shadow_checks
 from analyzer.policy import Policy
+from analyzer.profile import over
 from analyzer.profiles import Profiles, open_profiles
 from analyzer.rehearsal import rehearse
 from analyzer.roles import refuse_swapped

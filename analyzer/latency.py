@@ -16,7 +16,7 @@ from analyzer.measure import (
     quantile_of_bins,
     rate,
 )
-from analyzer.measures import over
+from analyzer.profile import over
 from analyzer.profiles import Profiles
 from analyzer.stats.result import Result
 from analyzer.window import HOUR, show

@@ -24,7 +24,7 @@ from analyzer.latency import latency
 from analyzer.overview import Answers, Overview, overview
 from analyzer.policy import Policy
 from analyzer.profiles import Profiles, open_profiles
-from analyzer.scan import Progress, Scan, scan
+from analyzer.scan.run import Progress, Scan, scan
 from analyzer.store import Store
 from analyzer.verdict import Verdict
 from analyzer.window import HOUR, Window

@@ -25,6 +25,10 @@ WORST_PAIRS = 50
 NEWCOMERS = 100
 
 
+ERROR_UNKNOWN = "error unknown"
+"""Reason in `rejects`: whether the request failed was not logged. No faulty value, but a rate
+must allow for it."""
+
 PAIR_SUMS = (
     "nulls",
     "decided",
@@ -108,6 +112,11 @@ TABLES: dict[str, TableKind] = {
 }
 
 Tables = dict[str, pa.Table]
+
+
+def over(threshold: float) -> str:
+    """Column that counts requests which took at least `threshold` milliseconds."""
+    return f"over_{threshold:g}ms"
 
 
 def table_kind(name: str) -> TableKind:

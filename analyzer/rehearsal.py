@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 
 from analyzer.ids import BUCKETS
 from analyzer.measure import Hourly, hourly, in_buckets
-from analyzer.measures import over
 from analyzer.phases.gate import Material, percent
+from analyzer.profile import over
 from analyzer.stats.dependence import (
     combined_design_effect,
     design_effect,

@@ -265,3 +265,8 @@ def _write(path: Path, content: bytes) -> None:
         file.write(content)
         file.flush()
         os.fsync(file.fileno())
+
+
+def known_problems(store: Store) -> list[LogFile]:
+    """Log files that the last scan could not use, as its footers said."""
+    return [file for files in store.footers().values() for file in files if file.problem]

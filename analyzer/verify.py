@@ -20,15 +20,15 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from analyzer import engine, sql
-from analyzer.agreement import LARGEST, PARITY_TOLERANCE
 from analyzer.config import Log, Rollout
 from analyzer.engine import literal, quote
 from analyzer.errors import LogError, StoreError
 from analyzer.frozen import Frozen
 from analyzer.logs import NOTHING, SIDES, LogFile, Side, has_column, kind_of, survey
-from analyzer.narrow import LARGEST_LATENCY, SCORE_REACH
 from analyzer.policy import Policy
 from analyzer.reader import PARTITION_DAYS
+from analyzer.scan.agreement import LARGEST, PARITY_TOLERANCE
+from analyzer.scan.narrow import LARGEST_LATENCY, SCORE_REACH
 from analyzer.store import Store
 from analyzer.verdict import Verdict
 from analyzer.window import HOUR, MINUTE, Window, parse

@@ -5,7 +5,7 @@ import json
 import time
 
 from analyzer import config, policy
-from analyzer.scan import scan
+from analyzer.scan.run import scan
 
 
 def main() -> None:

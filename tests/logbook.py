@@ -25,7 +25,7 @@ import pyarrow.parquet as pq
 from analyzer import config, policy
 from analyzer.config import Rollout
 from analyzer.profiles import Profiles, open_profiles
-from analyzer.scan import Scan, scan
+from analyzer.scan.run import Scan, scan
 from analyzer.store import Store
 from analyzer.window import HOUR, parse
 

@@ -9,7 +9,7 @@ import pytest
 
 from analyzer import config, init, policy
 from analyzer.errors import LogError
-from analyzer.scan import scan
+from analyzer.scan.run import scan
 
 START = datetime(2025, 3, 3, tzinfo=UTC)
 ROWS = 200

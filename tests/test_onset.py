@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from analyzer.onset import Onset, Onsets, Series, Timeline, find_onsets
+from analyzer.onset.search import Onset, Onsets, Series, Timeline, find_onsets
 from analyzer.window import HOUR, parse
 
 WEEK = 168

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from analyzer.precursors import (
+from analyzer.onset.precursors import (
     FeatureCounts,
     Finding,
     Hours,

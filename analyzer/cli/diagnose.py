@@ -47,7 +47,7 @@ def command(job: Job, incident: str | None, auto: bool, out: Path | None, jobs: 
     from analyzer.cli import diagnoses
     from analyzer.diagnose.analysis import diagnose
     from analyzer.diagnose.diagnosis import encode
-    from analyzer.diagnose.saved import folder_of, save
+    from analyzer.postmortem import folder_of, save
 
     window = _window(job, incident, auto)
     with common.progress_bar("drill-down") as progress:

@@ -27,7 +27,7 @@ def command(job: Job, phase: str, out: Path | None, exit_zero: bool) -> int:
     from analyzer import diary, verdict
     from analyzer.errors import StoreError
     from analyzer.gate import gate
-    from analyzer.scan import known_problems
+    from analyzer.store import known_problems
 
     found = gate(
         job.rollout,

@@ -60,7 +60,7 @@ def _night(job: Job, content: bytes, file: Path) -> bytes:
     from analyzer.nightly import answers, report
     from analyzer.overview import overview
     from analyzer.profiles import open_profiles
-    from analyzer.scan import known_problems
+    from analyzer.store import known_problems
     from analyzer.window import parse_window
 
     verdict = _verdict(content, file)

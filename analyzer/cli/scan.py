@@ -22,7 +22,7 @@ def command(job: Job, jobs: int) -> None:
     A window limits the scan to the slots that it touches. Interrupt it whenever you like: slots
     that are done stay done, and the next scan makes the rest.
     """
-    from analyzer.scan import scan
+    from analyzer.scan.run import scan
 
     began = time.monotonic()
     with common.progress_bar("scan") as progress:

@@ -35,13 +35,13 @@ from analyzer.diagnose.windows import (
 from analyzer.diary import Event
 from analyzer.drilldown.plan import shape_of
 from analyzer.logs import SIDES, survey
-from analyzer.onset import Onsets
+from analyzer.onset.precursors import Precursors
+from analyzer.onset.search import Onsets
 from analyzer.policy import Policy
-from analyzer.precursors import Precursors
 from analyzer.profiles import open_profiles
+from analyzer.scan.workers import team
 from analyzer.store import Store
 from analyzer.window import Window, parse, show
-from analyzer.workers import team
 
 OBJECTIVE_MINUTES = 5.0
 """The champion is restored within five minutes of the decision to roll back."""

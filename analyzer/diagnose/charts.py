@@ -17,7 +17,7 @@ from analyzer.diagnose.series import TITLES, usual
 from analyzer.diagnose.windows import DAY, WEEK
 from analyzer.drift import Counts
 from analyzer.measure import fine_bins
-from analyzer.precursors import Precursors
+from analyzer.onset.precursors import Precursors
 from analyzer.profiles import Profiles
 from analyzer.shapes import density, distribution, reference_distribution
 from analyzer.window import Window, parse, show

@@ -24,8 +24,8 @@ from analyzer.diagnose.findings import (
 )
 from analyzer.errors import ConfigError
 from analyzer.mix import Mix
-from analyzer.onset import Onsets
-from analyzer.precursors import Precursors
+from analyzer.onset.precursors import Precursors
+from analyzer.onset.search import Onsets
 
 DIAGNOSIS_SCHEMA = 1
 

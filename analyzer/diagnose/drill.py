@@ -27,8 +27,8 @@ from analyzer.drilldown.window import (
     vocabulary,
 )
 from analyzer.ids import BUCKETS
-from analyzer.narrow import Shape
 from analyzer.profiles import Profiles
+from analyzer.scan.narrow import Shape
 from analyzer.window import HOUR, Window, show
 
 MOST_DIMENSIONS = 12

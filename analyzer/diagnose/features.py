@@ -26,7 +26,7 @@ from analyzer.histogram import (
     SPECIAL_CELLS,
     bin_edges,
 )
-from analyzer.precursors import FeatureCounts
+from analyzer.onset.precursors import FeatureCounts
 from analyzer.profiles import Profiles
 from analyzer.window import HOUR
 

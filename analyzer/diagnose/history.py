@@ -15,9 +15,9 @@ from analyzer.diagnose.windows import Calendar
 from analyzer.diary import Event
 from analyzer.drilldown.pairs import SCORE_BITS
 from analyzer.drilldown.sample import Cells
-from analyzer.onset import Onsets, Timeline, find_onsets
-from analyzer.onset import Series as Measured
-from analyzer.precursors import FeatureCounts, Hours, Precursors, find_precursors
+from analyzer.onset.precursors import FeatureCounts, Hours, Precursors, find_precursors
+from analyzer.onset.search import Onsets, Timeline, find_onsets
+from analyzer.onset.search import Series as Measured
 from analyzer.profiles import Profiles
 from analyzer.window import HOUR, Window
 

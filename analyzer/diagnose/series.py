@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from analyzer.logs import SIDES
 from analyzer.measure import quantile_of_bins
-from analyzer.onset import Series
+from analyzer.onset.search import Series
 from analyzer.profiles import Profiles
 from analyzer.stats.result import Estimate
 from analyzer.window import HOUR, MINUTE

@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 
 from analyzer.diagnose.findings import Coverage, DrillDown, Incident, NullRun, Search, Sentence
 from analyzer.mix import Mix
-from analyzer.onset import Onsets
-from analyzer.precursors import Precursors
+from analyzer.onset.precursors import Precursors
+from analyzer.onset.search import Onsets
 from analyzer.segments.finding import Segment, shown
 
 MOST = 3

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from analyzer.diagnose.findings import FoundBy
 from analyzer.diary import Event, incidents
 from analyzer.errors import ConfigError
-from analyzer.onset import Onsets
+from analyzer.onset.search import Onsets
 from analyzer.profiles import Profiles
 from analyzer.store import Manifest
 from analyzer.window import HOUR, Window, parse, show

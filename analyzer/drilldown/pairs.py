@@ -18,9 +18,9 @@ from analyzer.drilldown.plan import Task, slack_of
 from analyzer.errors import StoreError
 from analyzer.ids import BUCKETS, buckets, plain
 from analyzer.logs import SIDES, Side, has_column
-from analyzer.narrow import ERROR, HAS_LATENCY, UNKNOWN, UNKNOWN_ERROR, Spool, narrow
-from analyzer.pairing import Identity, pair
 from analyzer.reader import Batch, read
+from analyzer.scan.narrow import ERROR, HAS_LATENCY, UNKNOWN, UNKNOWN_ERROR, Spool, narrow
+from analyzer.scan.pairing import Identity, pair
 from analyzer.window import HOUR
 
 PART_ROWS = 2_000_000

@@ -14,8 +14,8 @@ from analyzer.frozen import Frozen
 from analyzer.histogram import Kind
 from analyzer.ids import BUCKETS
 from analyzer.logs import NOTHING, SIDES, LogFile, Side, has_column
-from analyzer.narrow import Shape
-from analyzer.slot import Slot
+from analyzer.scan.narrow import Shape
+from analyzer.scan.slot import Slot
 from analyzer.window import HOUR, MINUTE, Window
 
 Files = Mapping[Side, list[LogFile]]

@@ -17,7 +17,7 @@ from analyzer.drilldown.bins import cell_bins
 from analyzer.drilldown.margins import MISSING, SUMS
 from analyzer.drilldown.plan import Column, Files, Task, logged_by, slot_of
 from analyzer.drilldown.window import read_parts
-from analyzer.narrow import Shape
+from analyzer.scan.narrow import Shape
 from analyzer.window import HOUR, Window
 
 SAMPLE_ROWS = 200_000

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from analyzer.logs import SIDES
 from analyzer.measure import by_hour, feature_nulls, hourly, realised
 from analyzer.phases.gate import Material, check, percent, share_with_interval
-from analyzer.rejects import ERROR_UNKNOWN
+from analyzer.profile import ERROR_UNKNOWN
 from analyzer.stats.proportion import bernoulli_sequence
 from analyzer.stats.result import Result, Undefined, point
 from analyzer.verdict import Check, judge

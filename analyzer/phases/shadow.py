@@ -23,7 +23,6 @@ from analyzer.measure import (
     rate,
     rate_of,
 )
-from analyzer.measures import over
 from analyzer.phases.data import data_checks, watched_hours
 from analyzer.phases.gate import (
     Material,
@@ -33,7 +32,7 @@ from analyzer.phases.gate import (
     share_with_interval,
 )
 from analyzer.phases.halves import DAY_HOURS, half_psi
-from analyzer.rejects import ERROR_UNKNOWN
+from analyzer.profile import ERROR_UNKNOWN, over
 from analyzer.stats.dependence import combined_design_effect, design_effect
 from analyzer.stats.laws import norm_isf
 from analyzer.stats.result import Estimate, Result, Undefined, estimate, point

@@ -8,7 +8,7 @@ from markupsafe import Markup
 
 from analyzer.diagnose.diagnosis import Diagnosis
 from analyzer.diagnose.findings import Feature
-from analyzer.precursors import Finding, Precursor
+from analyzer.onset.precursors import Finding, Precursor
 from analyzer.report.blocks import Block, Figure, Gallery, Head, Lines, Section, Table, Text
 from analyzer.report.columns import cells_figure
 from analyzer.report.marks import chip, sparkline, swatch

@@ -6,7 +6,7 @@ from markupsafe import Markup
 
 from analyzer.diagnose.diagnosis import Diagnosis
 from analyzer.diagnose.findings import Series
-from analyzer.onset import Onset
+from analyzer.onset.search import Onset
 from analyzer.report.blocks import Block, Facts, Figure, Gallery, Head, Lines, Section, Table, Text
 from analyzer.report.marks import swatch
 from analyzer.report.plots import SMALL, Mark

@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from scipy.signal import lfilter
 
 from analyzer import __version__
-from analyzer.onset import Onset, Onsets, Series, Timeline, find_onsets
+from analyzer.onset.search import Onset, Onsets, Series, Timeline, find_onsets
 from analyzer.stats.proportion import clopper_pearson
 from analyzer.stats.result import Estimate
 from analyzer.window import HOUR, parse

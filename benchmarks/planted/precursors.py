@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from scipy.special import ndtr, ndtri
 
 from analyzer import __version__
-from analyzer.precursors import FeatureCounts, Hours, Precursors, find_precursors
+from analyzer.onset.precursors import FeatureCounts, Hours, Precursors, find_precursors
 from analyzer.stats.proportion import clopper_pearson
 from analyzer.stats.result import Estimate
 from analyzer.window import HOUR, parse

@@ -21,7 +21,7 @@ from analyzer.config import Rollout
 from analyzer.phases.gate import Material
 from analyzer.phases.shadow import shadow_checks
 from analyzer.profiles import Profiles, open_profiles
-from analyzer.scan import scan
+from analyzer.scan.run import scan
 from analyzer.store import Store
 from analyzer.window import Window
 from benchmarks.planted.process import HARMS, LAG, Phase, Rows, draw, rows

@@ -17,11 +17,11 @@ from analyzer.config import Features, Log, Rollout
 from analyzer.errors import StoreError
 from analyzer.frozen import REFERENCE_ROWS, Bins, Frozen
 from analyzer.histogram import CELLS, NULL, codes_of, raw_bins, reference_cells
-from analyzer.measures import exact_weights, over
 from analyzer.policy import Policy
-from analyzer.profile import SCHEMA, TABLES, Tables, empty, merge, table
+from analyzer.profile import SCHEMA, TABLES, Tables, empty, merge, over, table
 from analyzer.profiles import Profiles
-from analyzer.scan import SPARSE
+from analyzer.scan.measures import exact_weights
+from analyzer.scan.run import SPARSE
 from analyzer.store import Manifest, slot_name
 from analyzer.window import HOUR, Window
 from benchmarks.planted.process import LAG, MINUTE, Ints, Phase, Rows, rows

@@ -9,9 +9,9 @@ import time
 from concurrent.futures import Executor, Future
 
 from analyzer import config, policy
-from analyzer.features import feature_tables
-from analyzer.scan import scan
-from analyzer.slot import Slot
+from analyzer.scan.features import feature_tables
+from analyzer.scan.run import scan
+from analyzer.scan.slot import Slot
 
 
 class Catcher(Executor):

@@ -12,7 +12,7 @@ from analyzer import config, diary, policy
 from analyzer.config import Rollout
 from analyzer.diagnose.analysis import Diagnosed, diagnose
 from analyzer.diagnose.findings import Search
-from analyzer.scan import scan
+from analyzer.scan.run import scan
 from analyzer.window import HOUR, Window, parse
 from sample_data.generate import generate
 

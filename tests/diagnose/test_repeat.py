@@ -12,8 +12,8 @@ import pyarrow.parquet as pq
 import pytest
 from planted import MONDAY, describe, diagnosed, hours, named, scanned
 
-from analyzer import workers
 from analyzer.diagnose.diagnosis import Diagnosis, encode
+from analyzer.scan import workers
 
 DAYS = 5
 INCIDENT = hours(96, 120)

@@ -18,7 +18,7 @@ from analyzer.diagnose.windows import (
 )
 from analyzer.diary import Event
 from analyzer.errors import ConfigError
-from analyzer.onset import Onset, Onsets
+from analyzer.onset.search import Onset, Onsets
 from analyzer.window import HOUR, Window, parse, show
 
 DAY, WEEK = 24, 168

@@ -32,8 +32,8 @@ from analyzer.diagnose.findings import (
     Unmatched,
 )
 from analyzer.mix import Mix, Part
-from analyzer.onset import Onset, Onsets
-from analyzer.precursors import Finding, Precursor, Precursors
+from analyzer.onset.precursors import Finding, Precursor, Precursors
+from analyzer.onset.search import Onset, Onsets
 from analyzer.report import incident
 from analyzer.verdict import Observed
 

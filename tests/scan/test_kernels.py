@@ -25,9 +25,9 @@ from analyzer.histogram import (
     raw_bins,
     reference_cells,
 )
-from analyzer.pairing import Identity, pair
 from analyzer.reader import null_positions, numbers
-from analyzer.tallies import _exact, cover
+from analyzer.scan.pairing import Identity, pair
+from analyzer.scan.tallies import _exact, cover
 
 FLOATS = st.floats(allow_nan=False, allow_infinity=False, width=32)
 NONE = np.zeros(0, dtype=np.int64)

@@ -13,11 +13,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from logbook import MESSY, START, Book, messy, write_messy
 
-from analyzer import halves, pairs, policy, scan
+from analyzer import policy
 from analyzer.errors import StoreError
 from analyzer.logs import SIDES
 from analyzer.profile import TABLES, encode, merge
 from analyzer.profile import table as made
+from analyzer.scan import halves, pairs
+from analyzer.scan import run as scan
 from analyzer.window import HOUR
 
 HOURS = {"slot_hours": 3}

@@ -7,7 +7,7 @@ import pyarrow as pa
 import pytest
 from logbook import Book, plain, times
 
-from analyzer.narrow import UNKNOWN_ERROR, _errors, coded
+from analyzer.scan.narrow import UNKNOWN_ERROR, _errors, coded
 
 U = UNKNOWN_ERROR
 

@@ -28,7 +28,8 @@ def content(book: Book) -> dict[str, bytes]:
 
 KILLED = """
 import os, signal, sys
-from analyzer import config, policy, scan, store
+from analyzer import config, policy, store
+from analyzer.scan import run as scan
 
 left = [int(sys.argv[2])]
 write, replace = store._write, os.replace

@@ -22,8 +22,8 @@ from numpy.typing import NDArray
 from analyzer.errors import LogError
 from analyzer.frozen import OTHER, shown
 from analyzer.ids import BUCKETS
-from analyzer.measures import Flag, Floats, Ints, Measures
-from analyzer.narrow import Shape
+from analyzer.scan.measures import Flag, Floats, Ints, Measures
+from analyzer.scan.narrow import Shape
 from analyzer.window import MINUTE
 
 CHUNK = 65_536

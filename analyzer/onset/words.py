@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from analyzer.comparison import Plan
-from analyzer.precursor_records import Hours, Label, Precursor, Precursors
+from analyzer.onset.comparison import Plan
+from analyzer.onset.records import Hours, Label, Precursor, Precursors
 from analyzer.stats.psi import MINIMUM_NULL_WINDOWS
 from analyzer.window import show
 

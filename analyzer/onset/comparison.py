@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from analyzer.onset import Timeline
-from analyzer.precursor_records import FeatureCounts, Hours, Label
-from analyzer.same_hours import SameHours, past_starts, same_hours
+from analyzer.onset.records import FeatureCounts, Hours, Label
+from analyzer.onset.same_hours import SameHours, past_starts, same_hours
+from analyzer.onset.search import Timeline
 from analyzer.stats.psi import MINIMUM_NULL_WINDOWS
 from analyzer.window import HOUR
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from analyzer.logs import LogFile, Side
-from analyzer.narrow import Shape
+from analyzer.scan.narrow import Shape
 from analyzer.window import HOUR
 
 

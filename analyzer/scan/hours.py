@@ -12,16 +12,16 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from analyzer.fine import FineHours, MinuteLatency
 from analyzer.histogram import Binning, raw_bins
 from analyzer.ids import BUCKETS
 from analyzer.logs import SIDES, Side
-from analyzer.measures import Measures, pair_measures, side_measures
-from analyzer.pairing import Pairing
 from analyzer.profile import Tables, empty, merge, repeat, table
-from analyzer.rows import Rows
-from analyzer.slot import Slot
-from analyzer.tallies import (
+from analyzer.scan.fine import FineHours, MinuteLatency
+from analyzer.scan.measures import Measures, pair_measures, side_measures
+from analyzer.scan.pairing import Pairing
+from analyzer.scan.rows import Rows
+from analyzer.scan.slot import Slot
+from analyzer.scan.tallies import (
     CHUNK,
     Grouping,
     MinuteSums,

@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 from analyzer.frozen import OTHER, TRACKED, shown
 from analyzer.histogram import HourlyCounts, raw_bins
 from analyzer.logs import Side
-from analyzer.narrow import places
 from analyzer.profile import NEWCOMERS, Tables, empty, merge, repeat, table
 from analyzer.reader import Batch, numbers, read, text
-from analyzer.slot import Slot
+from analyzer.scan.narrow import places
+from analyzer.scan.slot import Slot
 from analyzer.window import HOUR
 
 Ints = NDArray[np.int64]

@@ -15,18 +15,18 @@ import numpy as np
 from analyzer import __version__, sql
 from analyzer.config import Rollout
 from analyzer.errors import LogError, StoreError
-from analyzer.freshness import Fingerprint, fingerprint, is_fresh
 from analyzer.frozen import TRACKED, Frozen, freeze, rows_by_hour
 from analyzer.logs import NOTHING, SIDES, LogFile, Side, has_column, survey
-from analyzer.narrow import MAX_THRESHOLDS, Shape
 from analyzer.policy import Policy
 from analyzer.profile import SCHEMA
 from analyzer.reader import read
 from analyzer.roles import refuse_swapped, roles_of
-from analyzer.slot import Slot
+from analyzer.scan.freshness import Fingerprint, fingerprint, is_fresh
+from analyzer.scan.narrow import MAX_THRESHOLDS, Shape
+from analyzer.scan.slot import Slot
+from analyzer.scan.workers import ordered, team, work
 from analyzer.store import Store, slot_name
 from analyzer.window import HOUR, MINUTE
-from analyzer.workers import ordered, team, work
 
 Files = Mapping[Side, list[LogFile]]
 Progress = Callable[[int, int], None]
@@ -96,11 +96,6 @@ def scan(
         rows,
         tuple(file for side in SIDES for file in files[side] if file.problem),
     )
-
-
-def known_problems(store: Store) -> list[LogFile]:
-    """Log files that the last scan could not use, as its footers said."""
-    return [file for files in store.footers().values() for file in files if file.problem]
 
 
 def _survey(rollout: Rollout, store: Store) -> dict[Side, list[LogFile]]:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Literal
 
-from analyzer.features import feature_tables
 from analyzer.logs import SIDES
-from analyzer.pairs import pair_tables
 from analyzer.profile import encode, merge
-from analyzer.slot import Slot
+from analyzer.scan.features import feature_tables
+from analyzer.scan.pairs import pair_tables
+from analyzer.scan.slot import Slot
 
 Half = Literal["features", "pairs"]
 

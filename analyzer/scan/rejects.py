@@ -9,15 +9,12 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from analyzer.logs import SIDES, Side
-from analyzer.narrow import BAD_LATENCY, NO_SCORE, OK, SCORE_STATES, STRAYED, UNKNOWN_ERROR
-from analyzer.profile import add_up, empty, merge, repeat, table
+from analyzer.profile import ERROR_UNKNOWN, add_up, empty, merge, repeat, table
 from analyzer.reader import null_times
-from analyzer.rows import Rows
-from analyzer.slot import Slot
+from analyzer.scan.narrow import BAD_LATENCY, NO_SCORE, OK, SCORE_STATES, STRAYED, UNKNOWN_ERROR
+from analyzer.scan.rows import Rows
+from analyzer.scan.slot import Slot
 from analyzer.window import HOUR
-
-ERROR_UNKNOWN = "error unknown"
-"""Whether the request failed was not logged: no faulty value, but a rate must allow for it."""
 
 Ints = NDArray[np.int64]
 

@@ -13,10 +13,9 @@ from dataclasses import dataclass
 import numpy as np
 from msgspec import structs
 
-from analyzer.comparison import Plan, make_plan, when
-from analyzer.hidden import find_hidden
-from analyzer.onset import Series, first_shift
-from analyzer.precursor_records import (
+from analyzer.onset.comparison import Plan, make_plan, when
+from analyzer.onset.hidden import find_hidden
+from analyzer.onset.records import (
     FeatureCounts,
     Finding,
     Floats,
@@ -26,8 +25,9 @@ from analyzer.precursor_records import (
     Precursor,
     Precursors,
 )
-from analyzer.precursor_words import precursor_sentence, refused, summary_sentences
-from analyzer.same_hours import coarse_cells, overlapping, window_sums
+from analyzer.onset.same_hours import coarse_cells, overlapping, window_sums
+from analyzer.onset.search import Series, first_shift
+from analyzer.onset.words import precursor_sentence, refused, summary_sentences
 from analyzer.stats.mix import carried
 from analyzer.stats.multiplicity import benjamini_hochberg
 from analyzer.stats.psi import MINIMUM_NULL_WINDOWS

@@ -9,17 +9,17 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from analyzer.agreement import confusion_table, parity_table, worst_pairs
 from analyzer.errors import StoreError
-from analyzer.hours import Tally
 from analyzer.logs import SIDES, Side
-from analyzer.narrow import Spool, narrow
-from analyzer.pairing import Pairing, pair
 from analyzer.profile import Tables, merge
 from analyzer.reader import Batch, read
-from analyzer.rejects import rejected_rows, timeless_rows
-from analyzer.rows import Rows
-from analyzer.slot import Slot
+from analyzer.scan.agreement import confusion_table, parity_table, worst_pairs
+from analyzer.scan.hours import Tally
+from analyzer.scan.narrow import Spool, narrow
+from analyzer.scan.pairing import Pairing, pair
+from analyzer.scan.rejects import rejected_rows, timeless_rows
+from analyzer.scan.rows import Rows
+from analyzer.scan.slot import Slot
 from analyzer.window import MINUTE
 
 PIECE = 32_768

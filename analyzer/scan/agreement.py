@@ -7,10 +7,10 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from analyzer.frozen import OTHER, shown
-from analyzer.narrow import UNKNOWN
 from analyzer.profile import WORST_PAIRS, empty, merge, repeat, table
-from analyzer.rows import Rows
-from analyzer.slot import Slot
+from analyzer.scan.narrow import UNKNOWN
+from analyzer.scan.rows import Rows
+from analyzer.scan.slot import Slot
 from analyzer.window import HOUR
 
 PARITY_TOLERANCE = 1e-6

@@ -13,8 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from analyzer.frozen import QUANTUM_BITS
-from analyzer.narrow import ERROR, FIRST_THRESHOLD_BIT, HAS_LATENCY, OK, UNKNOWN, Shape
-from analyzer.rows import Rows
+from analyzer.profile import over
+from analyzer.scan.narrow import ERROR, FIRST_THRESHOLD_BIT, HAS_LATENCY, OK, UNKNOWN, Shape
+from analyzer.scan.rows import Rows
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
@@ -64,11 +65,6 @@ def exact_weights(values: Floats, scale: float) -> Floats:
     """Values as whole multiples of scale * 2**-36."""
     weights = values * (2.0**QUANTUM_BITS / scale)
     return np.rint(weights, out=weights)
-
-
-def over(threshold: float) -> str:
-    """Column that counts requests which took at least `threshold` milliseconds."""
-    return f"over_{threshold:g}ms"
 
 
 def side_measures(shape: Shape, rows: Rows, keep: slice, alone: Bools) -> Measures:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from analyzer.ids import pairing_keys
 from analyzer.logs import SIDES, LogFile, Side
 from analyzer.reader import read
-from analyzer.slot import Slot
+from analyzer.scan.slot import Slot
 from analyzer.store import Manifest, Store
 from analyzer.window import MINUTE
 

@@ -8,9 +8,9 @@ from concurrent.futures import BrokenExecutor, Executor, Future, ProcessPoolExec
 from contextlib import contextmanager
 
 from analyzer.errors import StoreError
-from analyzer.halves import Half, half_of
-from analyzer.memory import keep_freed_memory
-from analyzer.slot import Slot
+from analyzer.scan.halves import Half, half_of
+from analyzer.scan.memory import keep_freed_memory
+from analyzer.scan.slot import Slot
 
 SMALL = 200_000
 """Rows below which starting processes costs more than they save."""
@@ -29,7 +29,7 @@ def team(jobs: int, executor: Executor | None, rows: int) -> Iterator[Executor |
         return
     # the server imports the kernels once; forking this process, with Arrow's threads, is unsafe
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["analyzer.halves", "polars"])
+    context.set_forkserver_preload(["analyzer.scan.halves", "polars"])
     pool = ProcessPoolExecutor(jobs, mp_context=context, initializer=keep_freed_memory)
     try:
         for _ in range(jobs):

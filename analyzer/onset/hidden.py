@@ -10,10 +10,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from analyzer.comparison import Plan, when
-from analyzer.onset import Series, first_shift
-from analyzer.precursor_records import FeatureCounts, Finding, Floats, Hours, Ints, Special
-from analyzer.same_hours import NULLS, OUTSIDE, window_sums
+from analyzer.onset.comparison import Plan, when
+from analyzer.onset.records import FeatureCounts, Finding, Floats, Hours, Ints, Special
+from analyzer.onset.same_hours import NULLS, OUTSIDE, window_sums
+from analyzer.onset.search import Series, first_shift
 from analyzer.stats.multiplicity import benjamini_hochberg
 from analyzer.stats.psi import MINIMUM_NULL_WINDOWS
 from analyzer.stats.shifted import medians_of_others, pooled_p

@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from analyzer.pairing import Identity
+from analyzer.scan.pairing import Identity
 
 Ints = NDArray[np.int64]
 

@@ -1,0 +1,1 @@
+"""When an incident began, and which features had drifted by then."""
