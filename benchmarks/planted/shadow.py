@@ -242,8 +242,10 @@ def main() -> None:
         "--hourly", type=int, default=0, help="healthy phases read hourly, and as many harmful"
     )
     parser.add_argument("--jobs", type=int, default=1)
-    parser.add_argument("--out", type=Path, default=RESULTS / "shadow.json")
+    parser.add_argument("--out", type=Path, default=RESULTS / "shadow.json", help="a .json file")
     given = parser.parse_args()
+    if given.out.suffix != ".json" or given.out.is_dir():
+        parser.error(f"--out {given.out}: name a .json file")
     hours, traffic = tuple(given.hours), tuple(given.traffic)
     cases = {}
     with multiprocessing.get_context("spawn").Pool(given.jobs) as pool:
