@@ -38,7 +38,9 @@ def command(job: Job, jobs: int, out: Path | None, exit_zero: bool) -> int:
     """
     from analyzer import verdict
     from analyzer.nightly import nightly
+    from analyzer.scan.memory import keep_freed_memory
 
+    keep_freed_memory()
     with common.progress_bar("scan") as progress:
         found = nightly(
             job.rollout,

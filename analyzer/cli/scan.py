@@ -22,8 +22,10 @@ def command(job: Job, jobs: int) -> None:
     A window limits the scan to the slots that it touches. Interrupt it whenever you like: slots
     that are done stay done, and the next scan makes the rest.
     """
-    from analyzer.scan.run import scan
+    from analyzer.scan import scan
+    from analyzer.scan.memory import keep_freed_memory
 
+    keep_freed_memory()
     began = time.monotonic()
     with common.progress_bar("scan") as progress:
         done = scan(job.rollout, job.policy, jobs=jobs, progress=progress, window=job.bounds)

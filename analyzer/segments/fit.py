@@ -39,6 +39,8 @@ class Fit:
         self.sets: list[Ints] = []
         self.effects: dict[Member, float] = {}
         self._fitted = np.zeros(1)
+        self._masks: dict[int, NDArray[np.bool_]] = {}
+        self._first = np.zeros(0, dtype=np.int64)
         everything = rows.sums(None, rows.whole)
         self._n, self._total = everything.n[None, :], everything.total[None, :]
         self._scale = float(np.sqrt(everything.moments.squares.sum() / rows.table.rows))
@@ -72,24 +74,54 @@ class Fit:
         return n.astype(np.float64), total.astype(np.float64).reshape(-1, size)
 
     def refit(self) -> tuple[Ints, Floats]:
-        """Fit all effects together; returns the rows whose residual moved, and what it was."""
-        n = self._n
+        """Fit all effects together; returns the rows whose residual moved, and what it was.
+
+        Sweep by sweep, each effect takes up the signed difference of means that is left inside
+        against outside (Gauss and Seidel), on sums per segment: a step of one changes the sums
+        of another by the rows they share. Only the treated group moves.
+        """
+        if not self.effects:
+            return self._apply({})
         inside = {m: self._inside(m.bit) for m in self.effects}
-        scope = {m: self._inside(m.scope) for m in self.effects}
-        treated, signs = self.rows.groups.treated, self.rows.groups.signs
-        left = self._total.copy()
+        treated = self.rows.groups.treated
+        n, left = self._n[:, treated], self._total[:, treated].copy()
         for m, effect in self.effects.items():
-            left[inside[m], treated] -= effect * n[inside[m], treated]
+            left -= effect * n * inside[m]
+        acts = np.stack(list(inside.values()))
+        scope = np.stack([self._inside(m.scope) for m in self.effects])
+        within = acts & scope
+        ours, ours_n = _sums(within, left), _sums(within, n)
+        theirs, theirs_n = _sums(scope & ~within, left), _sums(scope & ~within, n)
+        shared = np.stack([_sums(within, n * other) for other in acts], axis=1)
+        foreign = np.stack([_sums(scope & ~within, n * other) for other in acts], axis=1)
+        sign, others = self.rows.groups.signs[treated], self._elsewhere(acts)
+        effects = np.array(list(self.effects.values()))
         for _ in range(SWEEPS):
             moved = 0.0
-            for m in self.effects:
-                step = _contrast(n, left, inside[m], scope[m], signs, treated)
-                self.effects[m] += step
-                left[inside[m], treated] -= step * n[inside[m], treated]
+            for at in range(len(effects)):
+                means = ours[at] / max(ours_n[at], 1.0) - theirs[at] / max(theirs_n[at], 1.0)
+                step = sign * float(means) + others[at]
+                effects[at] += step
+                ours -= step * shared[:, at]
+                theirs -= step * foreign[:, at]
                 moved = max(moved, abs(step))
             if moved * self.rows.unit <= 1e-9 * self._scale:
                 break
+        self.effects = dict(zip(self.effects, effects.tolist(), strict=True))
         return self._apply(inside)
+
+    def _elsewhere(self, inside: NDArray[np.bool_]) -> list[float]:
+        """Signed difference of means in the groups that effects do not act on."""
+        found = np.zeros(len(inside))
+        for group, sign in enumerate(self.rows.groups.signs):
+            if group != self.rows.groups.treated:
+                sums, n = self._total[:, group], self._n[:, group]
+                means = [
+                    _sums(rows, sums) / np.maximum(_sums(rows, n), 1.0)
+                    for rows in (inside, ~inside)
+                ]
+                found += sign * (means[0] - means[1])
+        return [float(x) for x in found]
 
     def _apply(self, inside: dict[Member, NDArray[np.bool_]]) -> tuple[Ints, Floats]:
         fitted = np.zeros(len(self.bits))
@@ -105,7 +137,9 @@ class Fit:
 
     def _rows_in(self, atoms: NDArray[np.bool_]) -> Ints:
         """Rows of some atoms that effects act on; each is taken from the first set it lies in."""
-        first = np.array([(bits & -bits).bit_length() - 1 for bits in self.bits])
+        known = len(self._first)
+        new = [(bits & -bits).bit_length() - 1 for bits in self.bits[known:]]
+        first = self._first = np.concatenate([self._first, np.array(new, dtype=np.int64)])
         acted_on = self.rows.acted_on
         found = [np.empty(0, dtype=np.int64)]
         for bit in np.unique(first[atoms]).tolist():
@@ -115,25 +149,16 @@ class Fit:
         return np.concatenate(found)
 
     def _inside(self, bit: int | None) -> NDArray[np.bool_]:
+        """Which atoms lie in a set; known ones are remembered, as atoms are only ever added."""
         if bit is None:
             return np.ones(len(self.bits), dtype=bool)
-        return np.array([bits >> bit & 1 == 1 for bits in self.bits])
+        known = self._masks.get(bit, np.zeros(0, dtype=bool))
+        if len(known) < len(self.bits):
+            new = [bits >> bit & 1 == 1 for bits in self.bits[len(known) :]]
+            known = self._masks[bit] = np.concatenate([known, np.array(new, dtype=bool)])
+        return known
 
 
-def _contrast(
-    n: Floats,
-    total: Floats,
-    inside: NDArray[np.bool_],
-    scope: NDArray[np.bool_],
-    signs: tuple[int, ...],
-    treated: int,
-) -> float:
-    """Signed difference of means inside and outside; the scope limits the treated group only."""
-    effect = 0.0
-    for group, sign in enumerate(signs):
-        within = scope if group == treated else np.ones_like(scope)
-        a, b = inside & within, ~inside & within
-        mean_a = total[a, group].sum() / max(n[a, group].sum(), 1.0)
-        mean_b = total[b, group].sum() / max(n[b, group].sum(), 1.0)
-        effect += sign * float(mean_a - mean_b)
-    return effect
+def _sums(chosen: NDArray[np.bool_], values: Floats) -> Floats:
+    """Sum of the values that each row of `chosen` picks; its order of adding is always the same."""
+    return np.asarray(np.where(chosen, values, 0.0).sum(axis=-1))

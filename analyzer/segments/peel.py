@@ -30,6 +30,9 @@ from analyzer.stats.multiplicity import benjamini_yekutieli
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 ROUNDS = 2
+QUESTIONED = 8
+"""How many picks, the clearest, are questioned: where there are many, each is one of a web of
+overlapping differences and a fit of all of them costs as much again."""
 CHILDREN = 3
 """How many segments inside one may take its place."""
 WEAK = 400.0
@@ -102,7 +105,7 @@ class Peel:
         """Name segments until nothing passes or there are as many as the settings allow."""
         self._forward()
         for _ in range(ROUNDS):
-            if not sum(self._question(pick) for pick in list(self.picks)):
+            if not sum(self._question(pick) for pick in self.picks[:QUESTIONED]):
                 break
             self._forward()
 
