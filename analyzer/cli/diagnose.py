@@ -28,13 +28,7 @@ if TYPE_CHECKING:
     metavar="FOLDER",
     help="Where the diagnosis goes; default: diagnoses/START--END in the store.",
 )
-@click.option(
-    "--jobs",
-    type=click.IntRange(1, 256),
-    default=1,
-    show_default=True,
-    help="Worker processes of the drill-down.",
-)
+@common.jobs_option
 def command(job: Job, incident: str | None, auto: bool, out: Path | None, jobs: int) -> int:
     """What happened, since when, who was hit, what moved first, how sure.
 
