@@ -30,6 +30,8 @@ from analyzer.stats.multiplicity import benjamini_yekutieli
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 ROUNDS = 2
+MOVES = 60_000_000
+"""Changed residuals after which no more picks are questioned: half a minute of summing again."""
 QUESTIONED = 8
 """How many picks, the clearest, are questioned: where there are many, each is one of a web of
 overlapping differences and a fit of all of them costs as much again."""
@@ -98,6 +100,7 @@ class Peel:
         self.picks: list[Pick] = []
         self._own: dict[Name, _Own] = {}
         self._members: dict[Name, Pick] = {}
+        self.moved = 0
         self._known: dict[tuple[frozenset[Name], bool], Standing | None] = {}
         self.candidates = len(ledger.deff) + (0 if clock is None else len(clock.ledger.deff))
 
@@ -105,7 +108,10 @@ class Peel:
         """Name segments until nothing passes or there are as many as the settings allow."""
         self._forward()
         for _ in range(ROUNDS):
-            if not sum(self._question(pick) for pick in self.picks[:QUESTIONED]):
+            questioned = 0
+            for pick in self.picks[:QUESTIONED]:
+                questioned += self.moved < MOVES and self._question(pick)
+            if not questioned:
                 break
             self._forward()
 
@@ -306,6 +312,7 @@ class Peel:
 
     def _refit(self) -> None:
         moved, old = self.fit.refit()
+        self.moved += len(moved)
         new = self.fit.residual[moved]
         self.left = self.left.moved(self.rows.sums(moved, old), self.rows.sums(moved, new))
         self.ledger.update(moved, old)
