@@ -108,8 +108,14 @@ class History:
         )
         return features.missing_lines(self.counted, now or slice(None), before)
 
-    def mean_score(self, window: Window) -> float | None:
-        """Mean score of the challenger in a window."""
+    def score_shift(self, window: Window, baseline: Window | None) -> float | None:
+        """How far the challenger's mean score moved from the baseline to the incident."""
+        if baseline is None:
+            return None
+        after, before = self._mean_score(window), self._mean_score(baseline)
+        return None if after is None or before is None else after - before
+
+    def _mean_score(self, window: Window) -> float | None:
         table = self.profiles.within(window).table("minutes")
         rows = table.filter(pc.equal(table["model"], "challenger"))
         if "score_sum" not in rows.schema.names:

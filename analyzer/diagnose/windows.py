@@ -28,6 +28,9 @@ SEARCH_HOURS = 72
 """How long before a rollback or a given window an onset is looked for."""
 
 HISTORY_WEEKS = 4
+SHORTEST_BASELINE = 6
+"""Hours; and a quarter of the incident's window."""
+
 LEAST_PAIRED = 0.5
 Bools = NDArray[np.bool_]
 
@@ -184,8 +187,8 @@ def hours_of_week(start: int, step: int, points: int, zone: ZoneInfo) -> NDArray
 def baseline_of(window: Window, before: int, calendar: Calendar) -> tuple[Window | None, str]:
     """A clean window of the same length that ends by `before`, and how it was chosen.
 
-    The same hours of the week, up to four weeks back; else of the same hours of the day; else
-    the time right before.
+    The same hours of the week, up to four weeks back; else the same hours of the day; else the
+    time right before, of which a quarter of the length is enough.
     """
     length = window.end - window.start
     for step, limit, rule in (
@@ -201,6 +204,10 @@ def baseline_of(window: Window, before: int, calendar: Calendar) -> tuple[Window
     right_before = Window(before - length, before)
     if calendar.usable(right_before):
         return right_before, "the time right before"
+    for hours in range(length // HOUR, max(SHORTEST_BASELINE, length // HOUR // 4) - 1, -1):
+        shorter = Window(before - hours * HOUR, before)
+        if calendar.usable(shorter):
+            return shorter, f"the {hours} h right before: no more were profiled and clean"
     return None, (
         f"no clean time of {length // HOUR:,} h was profiled before {show(before)}: "
         "the store begins at " + show(calendar.held.start)
