@@ -148,7 +148,6 @@ def _tested(searches: Sequence[Search]) -> int:
 
 def _others(onsets: Onsets | None, mix: Mapping[str, Sequence[Mix]]) -> list[str]:
     """Where a shift goes with other requests rather than other answers to the same ones."""
-    lines = []
     for measure, words in (("difference", "mean difference"), ("score", "mean score")):
         told = [
             (m.mix, m.shift, m.column)
@@ -157,11 +156,11 @@ def _others(onsets: Onsets | None, mix: Mapping[str, Sequence[Mix]]) -> list[str
         ]
         if told and measure in moved(onsets):
             part, shift, column = max(told, key=lambda t: (abs(t[0]), t[2]))
-            lines.append(
+            return [
                 f"By {column}, {part:+.3g} of the {shift:+.3g} by which the {words} moved goes "
                 "with other requests, the rest with other answers."
-            )
-    return lines
+            ]
+    return []
 
 
 def _said(search: Search, segment: Segment) -> str:
