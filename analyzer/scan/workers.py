@@ -12,8 +12,8 @@ from analyzer.scan.halves import Half, half_of
 from analyzer.scan.memory import keep_freed_memory
 from analyzer.scan.slot import Slot
 
-SMALL = 1_000_000
-"""Rows below which starting processes costs more than they save: about a second of work."""
+SMALL = 3_000_000
+"""Rows below which starting processes costs more than they save: some three seconds of work."""
 
 Task = tuple[Slot, Half]
 
