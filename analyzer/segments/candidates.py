@@ -16,7 +16,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from analyzer.segments.fit import Fit
 from analyzer.segments.lattice import Lattice
+from analyzer.segments.left import CellSums, Left
 from analyzer.segments.rows import Rows
 from analyzer.stats.contrast import Moments, contrast, two_sided_p
 
@@ -81,10 +83,10 @@ class Standing:
 
 
 class Ledger:
-    """Sums of the residual per candidate, kept up to date row by row.
+    """Sums per candidate of what a fit leaves of the outcome.
 
-    deff: of each candidate, for screening; shared: of the score. residual: the fit's own array,
-    which changes in place. dense: its sums and squares per block, where they are known.
+    deff: of each candidate, for screening; shared: of the score; sums: of the outcome and its
+    squares per candidate and slot, where they are known.
     """
 
     def __init__(
@@ -93,46 +95,33 @@ class Ledger:
         rows: Rows,
         deff: Floats,
         shared: float,
-        residual: Floats,
-        dense: list[list[Floats]] | None = None,
+        fit: Fit,
+        sums: list[Floats] | None = None,
     ) -> None:
-        self.lattice, self.rows, self.deff, self.residual = lattice, rows, deff, residual
-        self.shared = shared
-        self.dense = lattice.sums(residual, rows.squares(residual)) if dense is None else dense
+        self.lattice, self.rows, self.deff, self.shared = lattice, rows, deff, shared
+        self._fit, self._left = fit, Left(lattice, fit, sums)
+        self._known = (-1, self._left.logged)
         counts = np.bincount(lattice.orders, minlength=lattice.order + 1)
         # a longer name never costs less, however few candidates have as many conditions
         self.cost = 2 * np.log(np.maximum.accumulate(np.maximum(counts, 1)))[lattice.orders]
 
-    def update(self, moved: Ints, old: Floats) -> None:
-        """Take over the new residuals of the rows that moved; `old` is what they were."""
-        if not len(moved):
-            return
-        new = self.residual[moved]
-        squares = self.rows.squares(new) - self.rows.squares(old)
-        for dense, change in zip(
-            self.dense, self.lattice.sums(new - old, squares, rows=moved), strict=True
-        ):
-            for total, part in zip(dense, change, strict=True):
-                total += part
-
-    def margins(self) -> tuple[Floats, Floats]:
-        """Sum and sum of squares per candidate and slot."""
-        total, squares = zip(*self.dense, strict=True) if self.dense else ((), ())
-        return self.lattice.margins(total), self.lattice.margins(squares)
-
-    def by_slot(self) -> list[Floats]:
-        """Sum and sum of squares of all rows by slot: every block holds each row once."""
-        width = self.lattice.slots.width
-        return [block.reshape(-1, width).sum(axis=0) for block in self.dense[0]]
+    def sums(self) -> CellSums:
+        """Sum and sum of squares per candidate and slot, and of all rows."""
+        if self._known[0] != self._fit.revision:
+            self._known = (self._fit.revision, self._left.sums())
+        return self._known[1]
 
     def whole(self) -> Moments:
         """Moments of all rows per group."""
-        total, squares = (self.lattice.slots.groups(sums) for sums in self.by_slot())
+        groups = self.lattice.slots.groups
+        total, squares = (groups(x[-1]) for x in self.sums())
         return self.rows.moments(self.rows.n, total, squares)
 
     def standing(self) -> Standing:
         """Every candidate against its complement."""
-        cells = self.rows.moments(self.lattice.n, *self.margins())
+        groups = self.lattice.slots.groups
+        total, squares = (groups(x[:-1]) for x in self.sums())
+        cells = self.rows.moments(self.lattice.n, total, squares)
         effect, variance = contrast(cells, self.whole(), self.rows.groups.signs)
         z = z_of(effect, variance * self.deff)
         return Standing(self.lattice, effect, z, two_sided_p(z), self.score(z), None, cells)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from itertools import combinations
 from typing import Any
@@ -58,19 +59,34 @@ def dense_sums(code: NDArray[Any], cells: int, *weights: Floats) -> list[Floats]
     return totals
 
 
-def margins_of(dense: NDArray[Any], axes: int, order: int) -> dict[tuple[int, ...], NDArray[Any]]:
-    """Margins of `dense` (axes..., slots) over every combination of at most `order` axes.
+def margins_of(dense: Floats, order: int) -> dict[tuple[int, ...], Floats]:
+    """Margins of `dense` (slots, axes...) over every combination of at most `order` axes.
 
     Each is summed from the smallest margin that has one axis more.
 
-    >>> {k: v.tolist() for k, v in margins_of(np.array([[[1], [2]], [[3], [4]]]), 2, 1).items()}
-    {(0,): [[3], [7]], (1,): [[4], [6]]}
+    >>> sums = margins_of(np.array([[[1.0, 2.0], [3.0, 4.0]]]), 1)
+    >>> {kept: margin.tolist() for kept, margin in sums.items()}
+    {(0,): [[3.0, 7.0]], (1,): [[4.0, 6.0]]}
     """
+    axes = dense.ndim - 1
     found = {tuple(range(axes)): dense}
     for size in range(axes - 1, 0, -1):
         for kept in combinations(range(axes), size):
             wider = [tuple(sorted((*kept, k))) for k in range(axes) if k not in kept]
             source = min(wider, key=lambda w: found[w].size)
             (dropped,) = set(source) - set(kept)
-            found[kept] = found[source].sum(axis=source.index(dropped))
+            found[kept] = _summed(found[source], 1 + source.index(dropped))
     return {kept: margin for kept, margin in found.items() if len(kept) <= order}
+
+
+def _summed(dense: Floats, axis: int) -> Floats:
+    """Sum over one axis as a product with ones: thrice as fast where axes are as short as these.
+
+    Sums of whole numbers below 2**53 are exact in any order.
+    """
+    before, length, after = dense.shape[:axis], dense.shape[axis], dense.shape[axis + 1 :]
+    flat = dense.reshape(math.prod(before), length, math.prod(after))
+    ones = np.ones(length)
+    product = flat[:, :, 0] @ ones if not after else ones @ flat
+    summed: Floats = product.reshape(*before, *after)
+    return summed

@@ -43,7 +43,7 @@ def describe(
     offsets = writer.offsets([picks[i] for i in kept], [evidence[i] for i in kept])
     mean = overall(peel.logged)
     treated = rows.groups.treated
-    total, left = (float(sums.moments.variance[treated]) for sums in (peel.outcome, peel.left))
+    total, left = (float(sums.moments.variance[treated]) for sums in (peel.outcome, peel.left()))
     return Found(
         outcome=outcome.name,
         mode=rows.groups.mode,

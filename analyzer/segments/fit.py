@@ -29,18 +29,22 @@ class Member:
 
 
 class Fit:
-    """Effects, residuals and atoms of one outcome; effects act on one group of rows only."""
+    """Effects and atoms of one outcome; effects act on one group of rows only.
+
+    sets: rows of each set by its bit; bucket_n: how many of each that effects act on, by bucket;
+    revision: how often effects were fitted.
+    """
 
     def __init__(self, rows: Rows) -> None:
         self.rows = rows
-        self.residual = rows.whole.copy()
+        self.revision = 0
         self.atom = np.zeros(rows.table.rows, dtype=np.uint16)
         self.bits = [0]  # per atom: the sets it lies in
         self.sets: list[Ints] = []
+        self.bucket_n: list[Floats] = []
         self.effects: dict[Member, float] = {}
         self._fitted = np.zeros(1)
         self._masks: dict[int, NDArray[np.bool_]] = {}
-        self._first = np.zeros(0, dtype=np.int64)
         everything = rows.sums(None, rows.whole)
         self._n, self._total = everything.n[None, :], everything.total[None, :]
         self._scale = float(np.sqrt(everything.moments.squares.sum() / rows.table.rows))
@@ -49,6 +53,7 @@ class Fit:
         """Split the atoms by a new set of rows; returns its bit."""
         bit = len(self.sets)
         self.sets.append(rows)
+        self.bucket_n.append(self.rows.by_bucket(rows)[self.rows.groups.treated])
         before, inside = len(self.bits), self.atom[rows]
         touched = np.flatnonzero(np.bincount(inside, minlength=before))
         table = np.zeros(before, dtype=np.uint16)
@@ -73,15 +78,39 @@ class Fit:
         total = np.bincount(code, weights=self.rows.whole[rows], minlength=cells)
         return n.astype(np.float64), total.astype(np.float64).reshape(-1, size)
 
-    def refit(self) -> tuple[Ints, Floats]:
-        """Fit all effects together; returns the rows whose residual moved, and what it was.
+    def steps(self) -> dict[Member, float]:
+        """The effects in whole numbers, those that are not 0."""
+        rounded = {member: float(round(effect)) for member, effect in self.effects.items()}
+        return {member: step for member, step in rounded.items() if step}
+
+    def left(self, rows: Ints | None = None) -> Floats:
+        """What is left of the outcome, in whole numbers, of some rows or of all."""
+        keep = slice(None) if rows is None else rows
+        fitted = self._fitted[self.atom[keep]]
+        acted_on = self.rows.acted_on
+        if acted_on is not None:
+            fitted *= acted_on[keep]
+        return np.subtract(self.rows.whole[keep], fitted, out=fitted)
+
+    def acted_on(self, bit: int, other: int | None = None) -> Ints:
+        """The rows of a set, or of two sets together, that effects act on."""
+        rows = self.sets[bit]
+        if other is not None:
+            rows = rows[self._inside(other)[self.atom[rows]]]
+        acted_on = self.rows.acted_on
+        return rows if acted_on is None else rows[acted_on[rows]]
+
+    def refit(self) -> None:
+        """Fit all effects together.
 
         Sweep by sweep, each effect takes up the signed difference of means that is left inside
         against outside (Gauss and Seidel), on sums per segment: a step of one changes the sums
         of another by the rows they share. Only the treated group moves.
         """
+        self.revision += 1
         if not self.effects:
-            return self._apply({})
+            self._fitted = np.zeros(len(self.bits))
+            return
         inside = {m: self._inside(m.bit) for m in self.effects}
         treated = self.rows.groups.treated
         n, left = self._n[:, treated], self._total[:, treated].copy()
@@ -108,7 +137,9 @@ class Fit:
             if moved * self.rows.unit <= 1e-9 * self._scale:
                 break
         self.effects = dict(zip(self.effects, effects.tolist(), strict=True))
-        return self._apply(inside)
+        self._fitted = np.zeros(len(self.bits))
+        for member, step in self.steps().items():
+            self._fitted[inside[member]] += step
 
     def _elsewhere(self, inside: NDArray[np.bool_]) -> list[float]:
         """Signed difference of means in the groups that effects do not act on."""
@@ -122,31 +153,6 @@ class Fit:
                 ]
                 found += sign * (means[0] - means[1])
         return [float(x) for x in found]
-
-    def _apply(self, inside: dict[Member, NDArray[np.bool_]]) -> tuple[Ints, Floats]:
-        fitted = np.zeros(len(self.bits))
-        for m, effect in self.effects.items():
-            fitted[inside[m]] += effect
-        fitted = np.rint(fitted)
-        change = fitted - self._fitted
-        self._fitted = fitted
-        rows = self._rows_in(change != 0)
-        old = self.residual[rows]
-        self.residual[rows] = old - change[self.atom[rows]]
-        return rows, old
-
-    def _rows_in(self, atoms: NDArray[np.bool_]) -> Ints:
-        """Rows of some atoms that effects act on; each is taken from the first set it lies in."""
-        known = len(self._first)
-        new = [(bits & -bits).bit_length() - 1 for bits in self.bits[known:]]
-        first = self._first = np.concatenate([self._first, np.array(new, dtype=np.int64)])
-        acted_on = self.rows.acted_on
-        found = [np.empty(0, dtype=np.int64)]
-        for bit in np.unique(first[atoms]).tolist():
-            rows = self.sets[bit]
-            kept = (atoms & (first == bit))[self.atom[rows]]
-            found.append(rows[kept] if acted_on is None else rows[kept & acted_on[rows]])
-        return np.concatenate(found)
 
     def _inside(self, bit: int | None) -> NDArray[np.bool_]:
         """Which atoms lie in a set; known ones are remembered, as atoms are only ever added."""

@@ -30,6 +30,7 @@ WIDE_CELLS = 1 << 24
 BATCH = 16
 
 Supported = Callable[[Ints], NDArray[np.bool_]]
+B = TypeVar("B")
 T = TypeVar("T")
 
 
@@ -63,18 +64,24 @@ class Slots:
     width: int
     groups: Callable[[NDArray[Any]], NDArray[Any]]
 
+    def sums(self, weight: Floats | None, rows: Ints | None = None) -> Floats:
+        """Sum of the weights (None: the rows) by slot, over `rows` or over all."""
+        codes = self.codes if rows is None or self.codes is None else self.codes[rows]
+        if codes is None:
+            assert weight is not None or rows is not None
+            return np.array([float(len(rows) if weight is None else weight.sum())])  # type: ignore[arg-type]
+        return np.bincount(codes, weights=weight, minlength=self.width).astype(np.float64)
+
 
 @dataclass(frozen=True, eq=False)
 class Part:
     """The candidates of one combination inside a block: `at` are positions in its margin.
 
-    kept: the block's axes that make the margin; first: whether the block has no earlier part.
+    kept: the block's axes that make the margin.
     """
 
-    block: int
     kept: tuple[int, ...]
     at: Ints
-    first: bool
 
 
 class Lattice:
@@ -83,7 +90,7 @@ class Lattice:
     columns, values: (candidates, order) folded columns and codes of each, -1 beyond its order;
     n: (candidates, groups) rows, by_slot: (candidates, slots); orders: how many conditions each
     has; skipped: combinations of columns with too many values to count together; initial: what
-    `sums(*weights)` would give, for the weights it was built with.
+    `sums(*weights)` gives, for the weights it was built with.
     """
 
     def __init__(
@@ -99,18 +106,19 @@ class Lattice:
         self.widths = [column.width for column in folded]
         self.arrays = [column.codes for column in folded]
         self.rows = len(self.arrays[0]) if self.arrays else 0
-        self.initial: list[list[Floats]] = []
         self._weights = weights
         self.blocks: list[tuple[Axis, ...]] = []
-        self.parts: list[Part] = []
+        self.parts: list[list[Part]] = []  # of each block
         self.skipped: list[Columns] = []
         self._done: set[Columns] = set()
         self._found: list[tuple[Ints, Ints, Ints]] = []
+        self._initial: list[list[Floats]] = []
         single = [self._column(i) for i in range(len(folded))]
         self._take([tuple(single[i] for i in block) for block in self._cover()], supported)
         for size in range(1, order + 1):
             self._take(self._wide(single, size), supported)
         self.columns, self.values, self.by_slot = self._stacked()
+        self.initial = self._joined(self._initial, len(weights))
         self.n = slots.groups(self.by_slot)
         self.orders = np.count_nonzero(self.columns >= 0, axis=1)
 
@@ -161,14 +169,16 @@ class Lattice:
         for start in range(0, len(blocks), BATCH):
             batch = blocks[start : start + BATCH]
             sums = self._each(
-                lambda axes: self._sum(axes, self.arrays, self.slots.codes, self._weights), batch
+                lambda axes: self._sum(axes, self.arrays, self.slots.codes, (None, *self._weights)),
+                batch,
             )
             for axes, (count, *weighted) in zip(batch, sums, strict=True):
                 self.blocks.append(axes)
-                self.initial.append(weighted)
-                dense = count.astype(np.int64).reshape(*(a.width for a in axes), self.slots.width)
-                for kept, margin in margins_of(dense, len(axes), self.order).items():
-                    self._candidates(axes, margin, kept, supported)
+                self.parts.append([])
+                for kept, margin in self._margins(axes, count).items():
+                    by_slot = np.moveaxis(margin, 0, -1).astype(np.int64)
+                    self._candidates(axes, by_slot, kept, supported)
+                self._initial.append([self._of_parts(len(self.blocks) - 1, w) for w in weighted])
 
     def _candidates(
         self, axes: tuple[Axis, ...], margin: Ints, kept: tuple[int, ...], supported: Supported
@@ -197,9 +207,7 @@ class Lattice:
                 margin.reshape(-1, margin.shape[-1])[at],
             )
         )
-        block = len(self.blocks) - 1
-        first = not self.parts or self.parts[-1].block != block
-        self.parts.append(Part(block, kept, at, first))
+        self.parts[-1].append(Part(kept, at))
 
     def _stacked(self) -> tuple[Ints, Ints, Ints]:
         if not self._found:
@@ -208,46 +216,52 @@ class Lattice:
         columns, values, n = (np.concatenate(parts) for parts in zip(*self._found, strict=True))
         return columns, values, n
 
-    def sums(self, *weights: Floats, rows: Ints | None = None) -> list[list[Floats]]:
-        """Per block, the sums of each weight; `rows`: the rows that the weights belong to."""
+    def sums(self, *weights: Floats | None, rows: Ints | None = None) -> list[Floats]:
+        """Sum of each weight (None: of the rows) per candidate and slot, (candidates, slots).
+
+        rows: the rows that the weights belong to, all if None.
+        """
         arrays = self.arrays if rows is None else [a[rows] for a in self.arrays]
         slots = self.slots.codes
         if rows is not None and slots is not None:
             slots = slots[rows]
-        return self._each(
-            lambda axes: self._sum(axes, arrays, slots, weights, count=False), self.blocks
-        )
 
-    def margins(self, dense: Sequence[Floats]) -> Floats:
-        """Sums per block made into sums per candidate, (candidates, slots)."""
-        width = self.slots.width
-        found = [np.empty((0, width))]
-        margins: dict[tuple[int, ...], Floats] = {}
-        for part in self.parts:
-            axes = self.blocks[part.block]
-            if part.first:
-                shaped = dense[part.block].reshape(*(a.width for a in axes), width)
-                margins = margins_of(shaped, len(axes), self.order)
-            found.append(margins[part.kept].reshape(-1, width)[part.at])
-        return np.concatenate(found)
+        def of_block(block: int) -> list[Floats]:
+            dense = self._sum(self.blocks[block], arrays, slots, weights)
+            return [self._of_parts(block, one) for one in dense]
+
+        return self._joined(self._each(of_block, range(len(self.blocks))), len(weights))
+
+    def _margins(self, axes: tuple[Axis, ...], dense: Floats) -> dict[tuple[int, ...], Floats]:
+        """Margins of a block's sums, (slots, axes...)."""
+        return margins_of(dense.reshape(self.slots.width, *(a.width for a in axes)), self.order)
+
+    def _of_parts(self, block: int, dense: Floats) -> Floats:
+        """Sums of a block made into sums of its candidates."""
+        width, parts = self.slots.width, self.parts[block]
+        margins = self._margins(self.blocks[block], dense) if parts else {}
+        found = [margins[part.kept].reshape(width, -1)[:, part.at].T for part in parts]
+        return np.concatenate([np.empty((0, width)), *found])
+
+    def _joined(self, blocks: Sequence[Sequence[Floats]], weights: int) -> list[Floats]:
+        empty = np.empty((0, self.slots.width))
+        return [np.concatenate([empty, *(one[w] for one in blocks)]) for w in range(weights)]
 
     def _sum(
         self,
         axes: tuple[Axis, ...],
         arrays: Sequence[NDArray[Any]],
         slots: NDArray[Any] | None,
-        weights: Sequence[Floats],
-        count: bool = True,
+        weights: Sequence[Floats | None],
     ) -> list[Floats]:
-        """Rows (if asked for) and sums of each weight in one block, flat."""
+        """Sums of each weight (None: of the rows) in one block, flat."""
         cells = math.prod(axis.width for axis in axes) * self.slots.width
-        each: list[Floats | None] = [*([None] if count else []), *weights]
-        totals = [np.zeros(cells) for _ in each]
+        totals = [np.zeros(cells) for _ in weights]
         for start in range(0, len(arrays[0]), counting.CHUNK):
             keep = slice(start, start + counting.CHUNK)
             chunk = [array[keep] for array in arrays]
             code = self._code(axes, chunk, None if slots is None else slots[keep])
-            for total, weight in zip(totals, each, strict=True):
+            for total, weight in zip(totals, weights, strict=True):
                 total += np.bincount(
                     code, weights=None if weight is None else weight[keep], minlength=cells
                 )
@@ -257,19 +271,18 @@ class Lattice:
         self, axes: tuple[Axis, ...], arrays: Sequence[NDArray[Any]], slots: NDArray[Any] | None
     ) -> Ints:
         code = axes[0].codes(arrays, self.widths).astype(np.uint32)
+        if slots is not None:
+            code += slots * np.uint32(axes[0].width)
         for axis in axes[1:]:
             code *= np.uint32(axis.width)
             code += axis.codes(arrays, self.widths)
-        if slots is not None:
-            code *= np.uint32(self.slots.width)
-            code += slots
         return code.astype(np.int64)
 
     def _each(
-        self, count: Callable[[tuple[Axis, ...]], T], blocks: Sequence[tuple[Axis, ...]]
+        self, count: Callable[[B], T], blocks: Sequence[B]
     ) -> list[T]:
         if self.threads <= 1 or self.rows < counting.CHUNK:
-            return [count(axes) for axes in blocks]
+            return [count(block) for block in blocks]
         with ThreadPoolExecutor(self.threads) as pool:
             return list(pool.map(count, blocks))
 

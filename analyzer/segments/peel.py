@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 
 import numpy as np
@@ -30,8 +30,6 @@ from analyzer.stats.multiplicity import benjamini_yekutieli
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 ROUNDS = 2
-MOVES = 60_000_000
-"""Changed residuals after which no more picks are questioned: half a minute of summing again."""
 QUESTIONED = 8
 """How many picks, the clearest, are questioned: where there are many, each is one of a web of
 overlapping differences and a fit of all of them costs as much again."""
@@ -94,13 +92,11 @@ class Peel:
         self.settings = settings
         self.sd = float(np.sqrt(ledger.whole().variance[rows.groups.treated]))
         self.outcome = rows.sums(None, rows.whole)
-        self.left = self.outcome
         logged = rows.logged
         self.logged = self.outcome if logged is rows else logged.sums(None, logged.whole)
         self.picks: list[Pick] = []
         self._own: dict[Name, _Own] = {}
         self._members: dict[Name, Pick] = {}
-        self.moved = 0
         self._known: dict[tuple[frozenset[Name], bool], Standing | None] = {}
         self.candidates = len(ledger.deff) + (0 if clock is None else len(clock.ledger.deff))
 
@@ -110,7 +106,7 @@ class Peel:
         for _ in range(ROUNDS):
             questioned = 0
             for pick in self.picks[:QUESTIONED]:
-                questioned += self.moved < MOVES and self._question(pick)
+                questioned += self._question(pick)
             if not questioned:
                 break
             self._forward()
@@ -167,14 +163,21 @@ class Peel:
 
     def alone(self, pick: Pick) -> Evidence:
         """Evidence for a segment after the other segments' effects are taken off."""
-        effect = float(round(self.fit.effects[pick.member]))
-        return self._weigh(pick, self.fit.residual, self.left, effect)
+        return self._weigh(pick, float(round(self.fit.effects[pick.member])))
 
-    def _weigh(self, pick: Pick, values: Floats, whole: Sums, effect: float) -> Evidence:
-        """Evidence for a segment in some values after `effect` is added to its rows."""
-        if pick.scope is not None:
-            whole = self.rows.sums(pick.scope, values[pick.scope])
-        inside = values[pick.rows]
+    def left(self) -> Sums:
+        """Sums over all rows of what the effects fitted leave."""
+        total, squares = (self.ledger.lattice.slots.groups(x[-1]) for x in self.ledger.sums())
+        by_bucket = self.outcome.bucket_total.copy()
+        for member, step in self.fit.steps().items():
+            by_bucket[self.rows.groups.treated] -= step * self.fit.bucket_n[member.bit]
+        return replace(self.outcome, total=total, squares=squares, bucket_total=by_bucket)
+
+    def _weigh(self, pick: Pick, effect: float = 0.0) -> Evidence:
+        """Evidence for a segment in what is left, after `effect` is added to its rows again."""
+        scope = pick.scope
+        whole = self.left() if scope is None else self.rows.sums(scope, self.fit.left(scope))
+        inside = self.fit.left(pick.rows)
         part = self.rows.sums(pick.rows, inside)
         if effect:
             acted_on = self.rows.acted_on
@@ -273,7 +276,7 @@ class Peel:
         """Whether a candidate passes on its own units' variance as well."""
         name = standing.name(at)
         if name not in self._own:
-            evidence = self._weigh(self._pick(name), self.fit.residual, self.left, 0.0)
+            evidence = self._weigh(self._pick(name))
             z = abs(evidence.z)
             factor = abs(float(standing.z[at])) / z if z > 0 else math.inf
             logged = self.raw(self._pick(name)).z
@@ -303,21 +306,12 @@ class Peel:
             self._members[name] = pick
         self.picks.append(pick)
         self.fit.effects[pick.member] = 0.0
-        self._refit()
+        self.fit.refit()
 
     def _drop(self, pick: Pick) -> None:
         self.picks.remove(pick)
         del self.fit.effects[pick.member]
-        self._refit()
-
-    def _refit(self) -> None:
-        moved, old = self.fit.refit()
-        self.moved += len(moved)
-        new = self.fit.residual[moved]
-        self.left = self.left.moved(self.rows.sums(moved, old), self.rows.sums(moved, new))
-        self.ledger.update(moved, old)
-        if self.clock is not None:
-            self.clock.ledger.update(moved, old)
+        self.fit.refit()
 
 
 def rows_of(lattice: Lattice, name: Name) -> Ints:

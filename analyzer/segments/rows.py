@@ -59,13 +59,11 @@ class Sums:
 
     def moved(self, old: Sums, new: Sums) -> Sums:
         """The sums after some of the rows took new values."""
-        return Sums(
-            self.rows,
-            self.n,
-            self.total + (new.total - old.total),
-            self.squares + (new.squares - old.squares),
-            self.bucket_n,
-            self.bucket_total + (new.bucket_total - old.bucket_total),
+        return replace(
+            self,
+            total=self.total + (new.total - old.total),
+            squares=self.squares + (new.squares - old.squares),
+            bucket_total=self.bucket_total + (new.bucket_total - old.bucket_total),
         )
 
     @property
@@ -100,9 +98,14 @@ class Rows:
 
     def squares(self, whole: Floats) -> Floats:
         """Whole numbers that stand for the squares of values in units of `unit`."""
-        scaled = whole * (self.unit / math.sqrt(self.square_unit))
+        scaled = whole * math.sqrt(self.square_ratio)
         scaled *= scaled
         return np.rint(scaled, out=scaled)
+
+    @property
+    def square_ratio(self) -> float:
+        """A square of `unit` in units of `square_unit`: a power of two."""
+        return self.unit**2 / self.square_unit
 
     @cached_property
     def size(self) -> Floats:
@@ -142,6 +145,16 @@ class Rows:
         by_total = np.bincount(code, weights=values, minlength=cells).astype(np.float64)
         by_total = by_total.reshape(size, BUCKETS)
         return Sums(self, by_n.sum(axis=1), by_total.sum(axis=1), squares, by_n, by_total)
+
+    def by_bucket(self, kept: Ints) -> Floats:
+        """The chosen rows by group and bucket, (groups, buckets), one bucket without units."""
+        size, bucket = len(self.groups.signs), self.table.bucket
+        code = np.zeros(len(kept), dtype=np.uint16) if self.group is None else self.group[kept]
+        if bucket is None:
+            return np.bincount(code, minlength=size).astype(np.float64)[:, None]
+        code = bucket[kept] + code.astype(np.uint16) * np.uint16(BUCKETS)
+        dense = np.bincount(code, minlength=size * BUCKETS).astype(np.float64)
+        return dense.reshape(size, BUCKETS)
 
     def _by_group(
         self, group: NDArray[np.uint8] | None, values: Floats | None, rows: int = 0

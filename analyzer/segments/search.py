@@ -82,7 +82,7 @@ def _search(
     peel, margins = start(space, rows, settings)
     apart = peel.apart()
     peel.run()
-    return describe(peel, space, margins, table, outcome, apart), peel.fit.residual * rows.unit
+    return describe(peel, space, margins, table, outcome, apart), peel.fit.left() * rows.unit
 
 
 def _refusal(rows: Rows, settings: Settings) -> Refusal | None:

@@ -68,12 +68,12 @@ def start(space: Space, rows: Rows, settings: Settings) -> tuple[Peel, list[Marg
     one_way = margins(rows.logged, space.folded)
     shared = _shared(one_way)
     ledger = Ledger(
-        space.lattice, rows, _screening(space.lattice, one_way), shared, fit.residual, known[0]
+        space.lattice, rows, _screening(space.lattice, one_way), shared, fit, known[0]
     )
     clock = None
     if space.hourly is not None:
         hourly = Ledger(
-            space.hourly, rows, _screening(space.hourly, one_way), shared, fit.residual, known[1]
+            space.hourly, rows, _screening(space.hourly, one_way), shared, fit, known[1]
         )
         clock = Clock(hourly, space.hours, space.least)
     return Peel(rows, ledger, clock, fit, settings), one_way

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from itertools import groupby
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +18,7 @@ from analyzer.stats.contrast import Moments, contrast, two_sided_p
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
+Bools = NDArray[np.bool_]
 BLOCK = 500_000
 """Cells times intervals that are compared at once."""
 
@@ -44,51 +46,82 @@ class Clock:
         self.ledger, self.hours, self.least = ledger, hours, least
         self.tried = intervals(hours)
         lattice = ledger.lattice
-        self._n = self._running(lattice.by_slot)
-        codes = lattice.slots.codes
-        assert codes is not None
-        self._whole_n = self._running(np.bincount(codes, minlength=lattice.slots.width)[None, :])
+        every = lattice.slots.sums(None, np.arange(lattice.rows))
+        self._n = np.vstack([lattice.by_slot, every])
+        self._running_n = _running(self._n[:, :hours])
 
     def standing(self) -> Standing | None:
         """Every candidate in its best interval; p is corrected for the intervals tried."""
         if not self.tried or not len(self.ledger.lattice.n):
             return None
-        rows, ledger = self.ledger.rows, self.ledger
-        total, squares = (self._running(x) for x in ledger.margins())
-        whole_total, whole_squares = (self._running(x[None, :]) for x in ledger.by_slot())
-        size = len(ledger.lattice.n)
-        every = np.arange(size)
-        best = np.full(size, -1.0)
+        ledger, size = self.ledger, len(self.ledger.lattice.n)
+        total, squares = ledger.sums()
+        elsewhere = self._elsewhere(total, squares)
+        running = [self._running_n, *(_running(x[:, : self.hours]) for x in (total, squares))]
+        best, effects = np.full(size, -1.0), np.zeros(size)
         hours = np.zeros((size, 2), dtype=np.int64)
-        effects, kept = np.zeros(size), [np.zeros(ledger.lattice.n.shape) for _ in range(3)]
         for starts, length in self._blocks(size):
-            cells = self._within(starts, length, self._n, total, squares)
-            whole = self._within(starts, length, self._whole_n, whole_total, whole_squares)
-            fewest = np.minimum(cells.n, whole.n - cells.n).min(axis=-1)
-            enough = fewest >= self.least
-            with np.errstate(divide="ignore", invalid="ignore"):
-                effect, variance = contrast(cells, whole, rows.groups.signs)
-                z = np.where(enough, z_of(effect, variance * ledger.deff), 0.0)
+            effect, z = self._compared(running, starts, length, *elsewhere)
             first = np.argmax(np.abs(z), axis=0)
+            every = np.arange(size)
             top = np.abs(z[first, every])
-            at = np.flatnonzero((top > best) & enough[first, every])
+            at = np.flatnonzero(top > np.maximum(best, 0.0))
             first = first[at]
             best[at], effects[at] = top[at], effect[first, at]
             hours[at] = np.stack([starts[first], starts[first] + length], axis=1)
-            for store, moment in zip(kept, (cells.n, cells.total, cells.squares), strict=True):
-                store[at] = moment[first, at]
         z = np.maximum(best, 0.0)
         p = np.minimum(two_sided_p(z) * len(self.tried), 1.0)
         score = ledger.score(z) - 2 * np.log(len(self.tried))
-        return Standing(
-            ledger.lattice, effects, z * np.sign(effects), p, score, hours, Moments(*kept)
-        )
+        sums = self._moments(running, hours, total, squares)
+        return Standing(ledger.lattice, effects, z * np.sign(effects), p, score, hours, sums)
 
-    def _running(self, slots: Floats | NDArray[np.int64]) -> Floats:
-        """Sums up to each hour, (cells, hours + 1), then the other groups' sums as they are."""
-        by_hour, others = slots[:, : self.hours], slots[:, self.hours :]
-        zero = np.zeros((len(slots), 1))
-        return np.hstack([zero, np.cumsum(by_hour, axis=1, dtype=np.float64), others])
+    def _elsewhere(self, total: Floats, squares: Floats) -> tuple[Floats, Floats, Bools]:
+        """What the groups that no interval is cut from add to each effect and its variance, and
+        which candidates have rows enough there.
+        """
+        groups, rows = self.ledger.rows.groups, self.ledger.rows
+        others = [x[:, self.hours :] for x in (self._n, total, squares)]
+        signs = [sign for group, sign in enumerate(groups.signs) if group != groups.treated]
+        cells, whole = (rows.moments(*(x[part] for x in others)) for part in (slice(-1), -1))
+        effect, variance = contrast(cells, whole, signs)
+        fewest = np.minimum(cells.n, whole.n - cells.n)
+        return effect, variance, (fewest >= self.least).all(axis=-1)
+
+    def _compared(
+        self,
+        running: list[Floats],
+        starts: Ints,
+        length: int,
+        other_effect: Floats,
+        other_variance: Floats,
+        possible: Bools,
+    ) -> tuple[Floats, Floats]:
+        """Effect and z of every candidate in intervals of one length, (starts, candidates); 0
+        where rows are too few.
+        """
+        rows = self.ledger.rows
+        within = [(x[:, starts + length] - x[:, starts]).T for x in running]
+        cells, whole = [x[:, :-1] for x in within], [x[:, -1:] for x in within]
+        enough = (cells[0] >= self.least) & (whole[0] - cells[0] >= self.least) & possible
+        start, cell = np.nonzero(enough)
+        effect, variance = contrast(
+            rows.moments(*(x[start, cell][:, None] for x in cells)),
+            rows.moments(*(x[start] for x in whole)),
+            [rows.groups.signs[rows.groups.treated]],
+        )
+        effects, z = np.zeros(enough.shape), np.zeros(enough.shape)
+        effects[start, cell] = effect = effect + other_effect[cell]
+        z[start, cell] = z_of(effect, (variance + other_variance[cell]) * self.ledger.deff[cell])
+        return effects, z
+
+    def _moments(self, running: list[Floats], hours: Ints, *others: Floats) -> Moments:
+        """Moments of every candidate in its own interval, (candidates, groups)."""
+        every, treated = np.arange(len(hours)), self.ledger.rows.groups.treated
+        found = []
+        for sums, slots in zip(running, (self._n, *others), strict=True):
+            within = sums[every, hours[:, 1]] - sums[every, hours[:, 0]]
+            found.append(np.insert(slots[:-1, self.hours :], treated, within, axis=1))
+        return self.ledger.rows.moments(*found)
 
     def _blocks(self, size: int) -> Iterator[tuple[Ints, int]]:
         """Intervals of one length by their starts, as many as may be held for all cells."""
@@ -96,19 +129,11 @@ class Clock:
             starts = np.array([start for start, _ in group])
             yield from ((block, length) for block in _split(starts, max(1, BLOCK // size)))
 
-    def _within(self, starts: Ints, length: int, *running: Floats) -> Moments:
-        """Moments of shape (starts, cells, groups), the group acted on in the interval only."""
-        rows = self.ledger.rows
-        treated = rows.groups.treated
-        found = []
-        for sums in running:
-            others = sums[:, self.hours + 1 :]
-            moments = np.empty((len(starts), len(sums), others.shape[1] + 1))
-            moments[:, :, treated] = (sums[:, starts + length] - sums[:, starts]).T
-            moments[:, :, :treated] = others[:, :treated]
-            moments[:, :, treated + 1 :] = others[:, treated:]
-            found.append(moments)
-        return rows.moments(found[0], found[1], found[2])
+
+def _running(by_hour: NDArray[Any]) -> Floats:
+    """Sums up to each hour, (cells, hours + 1)."""
+    zero = np.zeros((len(by_hour), 1))
+    return np.hstack([zero, np.cumsum(by_hour, axis=1, dtype=np.float64)])
 
 
 def _split(starts: Ints, most: int) -> Iterator[Ints]:
