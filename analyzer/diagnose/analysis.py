@@ -73,7 +73,7 @@ def diagnose(
         history.missing_lines(found.window, found.baseline),
     )
     with team(jobs, executor, coverage.incident.pairs * 4) as pool:
-        job = _job(rollout, profiles, found, pool, jobs, progress)
+        job = _job(rollout, profiles, found, pool, progress)
         drilled = drill(job, found.window, found.baseline, found.null)
     diagnosis = _composed(rollout, policy, history, found, coverage, drilled, events)
     return Diagnosed(diagnosis, drilled.saved)
@@ -84,7 +84,6 @@ def _job(
     profiles: Profiles,
     found: Located,
     pool: Executor | None,
-    jobs: int,
     progress: Progress | None,
 ) -> Job:
     """What the drill-down needs: the logs, and the week that tells where the bins' edges lie."""
@@ -92,7 +91,7 @@ def _job(
     shape = shape_of(rollout, profiles.frozen, files)
     first = min(m.start for m in profiles.manifests)
     quiet = Window(max(found.quiet_until - WEEK, first), max(found.quiet_until, first + DAY))
-    return Job(rollout, shape, files, profiles, profiles.within(quiet), pool, jobs, progress)
+    return Job(rollout, shape, files, profiles, profiles.within(quiet), pool, progress)
 
 
 def _footers(

@@ -226,11 +226,14 @@ class Latency(Struct, frozen=True, kw_only=True):
 
 
 class DrillDown(Struct, frozen=True, kw_only=True):
-    """The raw logs that were read again: which windows, which dimensions, what was left out."""
+    """The raw logs that were read again: which windows, which dimensions, what was left out.
+
+    pairs: of all windows; searched: those of them in which segments were searched.
+    """
 
     windows: list[Span]
     pairs: int
-    read_share: float
+    searched: int
     dimensions: list[str]
     left_out: list[str]
     unit: str

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from concurrent.futures import Executor
 from dataclasses import dataclass, replace
+from typing import Literal, get_args
 
 import numpy as np
 
 from analyzer.diagnose.findings import Mode, Search
 from analyzer.drilldown.window import Cluster, Pairs, Vocabulary, outcome_of, table_of
+from analyzer.scan.workers import mapped
 from analyzer.segments.finding import Found
-from analyzer.segments.search import search, search_pairs
+from analyzer.segments.search import search, search_flips, search_scores
 from analyzer.segments.settings import Settings
 from analyzer.segments.table import Table
 from analyzer.stats.psi import Psi, psi
@@ -34,6 +37,25 @@ TITLES = {
 }
 
 
+Windows = tuple[Pairs, Pairs | None]
+"""The window that is asked about, and what it is compared with."""
+Outcomes = Literal["scores", "flips", "others"]
+"""What is searched in one go: the difference of scores with its spread; flips; latency, errors."""
+
+
+@dataclass(frozen=True, eq=False)
+class Question:
+    """One search: what stands apart within a window, or what changed between two.
+
+    briefly: the clearest alone, whatever the time of the day.
+    """
+
+    seeker: Seeker
+    outcomes: Outcomes
+    windows: Windows
+    briefly: bool = False
+
+
 @dataclass(frozen=True, eq=False)
 class Seeker:
     """Searches the pairs of windows under one vocabulary. numeric: dimensions that are bins;
@@ -43,34 +65,18 @@ class Seeker:
     labels: Vocabulary
     numeric: Sequence[str]
     cluster: Cluster
-    threads: int
 
-    def standing(self, now: Pairs, briefly: bool = False) -> list[Search]:
-        """What stands apart within one window; briefly: the clearest, without times of the day,
-        latency and errors.
-        """
-        settings = Settings(threads=self.threads)
-        table = table_of(self.labels, now, None, self.cluster)
-        if briefly:
-            settings = replace(settings, most=MOST_STANDING)
-            table = replace(table, hour=None)
-        found = _scores(table, now, None, settings)
-        if not briefly:
-            found += _others(table, now, None, settings)
-        return _named(found, "level")
+    def standing(self, now: Pairs) -> list[Question]:
+        """What stands apart within one window."""
+        return [Question(self, outcomes, (now, None)) for outcomes in get_args(Outcomes)]
 
-    def changed(self, now: Pairs, before: Pairs) -> list[Search]:
+    def changed(self, now: Pairs, before: Pairs) -> list[Question]:
         """What changed between two windows, without the features that drifted in between."""
-        settings = Settings(threads=self.threads)
-        drifted = self._drifted(now, before)
-        labels = {name: words for name, words in self.labels.items() if name not in drifted}
-        table = table_of(labels, now, before, self.cluster)
-        found = _scores(table, now, before, settings) + _others(table, now, before, settings)
-        return _named(found, "change")
+        return [Question(self, outcomes, (now, before)) for outcomes in get_args(Outcomes)]
 
     def drift_lines(self, now: Pairs, before: Pairs) -> list[str]:
         """In words which dimensions were not searched for what changed."""
-        drifted = self._drifted(now, before)
+        drifted = self.drifted(now, before)
         if not drifted:
             return []
         names = ", ".join(f"{name} (PSI {size:.2f})" for name, size in drifted.items())
@@ -79,7 +85,7 @@ class Seeker:
             f"other requests than before: {names}."
         ]
 
-    def _drifted(self, now: Pairs, before: Pairs) -> dict[str, float]:
+    def drifted(self, now: Pairs, before: Pairs) -> dict[str, float]:
         found = {}
         for name in self.numeric:
             size = psi(before.margins[name][:, 0], now.margins[name][:, 0])
@@ -88,11 +94,37 @@ class Seeker:
         return found
 
 
+def answered(questions: Sequence[Question], executor: Executor | None) -> list[list[Search]]:
+    """The answers in the order of the questions. Raises StoreError when a worker was killed."""
+    return list(mapped(answer, questions, executor))
+
+
+def answer(question: Question) -> list[Search]:
+    """The searches of one question."""
+    now, before = question.windows
+    labels, settings = question.seeker.labels, Settings()
+    if before is not None:
+        drifted = question.seeker.drifted(now, before)
+        labels = {name: words for name, words in labels.items() if name not in drifted}
+    table = table_of(labels, now, before, question.seeker.cluster)
+    if question.briefly:
+        settings = replace(settings, most=MOST_STANDING)
+        table = replace(table, hour=None)
+    found = _SEARCHES[question.outcomes](table, now, before, settings)
+    return _named(found, "level" if before is None else "change")
+
+
 def _scores(table: Table, now: Pairs, before: Pairs | None, settings: Settings) -> list[Found]:
     difference = outcome_of("difference", "difference", now, before)
+    if not np.isfinite(difference.values).any():  # models that log classes
+        return []
+    return list(search_scores(table, difference, settings))
+
+
+def _flips(table: Table, now: Pairs, before: Pairs | None, settings: Settings) -> list[Found]:
+    difference = outcome_of("difference", "difference", now, before)
     if np.isfinite(difference.values).any():
-        return list(search_pairs(table, difference, settings))
-    # models that log classes have no difference, only decisions
+        return [search_flips(table, difference, settings)]
     return [search(table, outcome_of("flip", "flips", now, before), settings)]
 
 
@@ -105,6 +137,9 @@ def _others(table: Table, now: Pairs, before: Pairs | None, settings: Settings) 
         if told >= LEAST_TOLD:
             found.append(search(table, outcome, settings))
     return found
+
+
+_SEARCHES = {"scores": _scores, "flips": _flips, "others": _others}
 
 
 def _named(found: Sequence[Found], mode: Mode) -> list[Search]:

@@ -16,7 +16,6 @@ from analyzer.drilldown.coders import Coder, Codes, coder_of
 from analyzer.drilldown.margins import MISSING, UNSAID, margins
 from analyzer.drilldown.plan import Task, slack_of
 from analyzer.errors import StoreError
-from analyzer.ids import BUCKETS, buckets, plain
 from analyzer.logs import SIDES, Side, has_column
 from analyzer.reader import Batch, read
 from analyzer.scan.narrow import ERROR, HAS_LATENCY, UNKNOWN, UNKNOWN_ERROR, Spool, narrow
@@ -44,20 +43,16 @@ class Part:
     challenger's; score and difference in quanta of scale * 2**-24, ratio the logarithm of
     challenger over champion latency in quanta of 2**-20; MISSING where there is none. flip: 1
     where decisions differ; error: challenger minus champion; UNSAID where unknown. hour: whole
-    hours since the window's start. margins: sums per label of each column. alone: champion rows
-    without a partner.
+    hours since the window's start. margins: sums per label of each column over all pairs, of
+    which the arrays hold one in `Task.every`. alone: champion rows without a partner.
     """
 
     labels: dict[str, tuple[str | None, ...]]
     codes: dict[str, Codes]
     arrays: Arrays
     margins: dict[str, NDArray[np.int64]]
+    pairs: int
     alone: int
-
-    @property
-    def rows(self) -> int:
-        """Pairs in the part."""
-        return len(self.arrays["difference"])
 
 
 def read_pairs(task: Task) -> Part:
@@ -78,7 +73,8 @@ def read_pairs(task: Task) -> Part:
             "make room there or point TMPDIR elsewhere"
         ) from None
     whole = {name: np.concatenate([p[0][name] for p in pieces]) for name in pieces[0][0]}
-    order = _order(whole.pop("ts"), whole.pop("key"))
+    ts, key = whole.pop("ts"), whole.pop("key")
+    order = _order(ts, key)
     if order is not None:
         whole = {name: values[order] for name, values in whole.items()}
     both = [*coders["champion"], *coders["challenger"]]
@@ -86,9 +82,12 @@ def read_pairs(task: Task) -> Part:
     labels = {c.column.name: c.labels for c in both}
     codes = {name: whole.pop(f"column {name}") for name in names}
     widths = {name: len(words) for name, words in labels.items()}
-    return Part(
-        labels, codes, whole, margins(codes, whole, widths), sum(alone for _, alone in pieces)
-    )
+    sums, alone = margins(codes, whole, widths), sum(alone for _, alone in pieces)
+    if task.every > 1:
+        kept = (key if order is None else key[order]) % np.uint64(task.every) == 0
+        codes = {name: values[kept] for name, values in codes.items()}
+        whole = {name: values[kept] for name, values in whole.items()}
+    return Part(labels, codes, whole, sums, len(key), alone)
 
 
 def _order(ts: NDArray[np.int64], key: NDArray[np.uint64]) -> NDArray[np.int64] | None:
@@ -115,20 +114,8 @@ def _spool(task: Task, side: Side, coders: list[Coder], parts: int, folder: Path
     for batch in read(
         shape.rollout, side, slot.files[side], columns, slot.start - slack, slot.end + slack
     ):
-        spool.add(_narrowed(task, _thinned(task, batch), coders))
+        spool.add(_narrowed(task, batch, coders))
     return spool
-
-
-def _thinned(task: Task, batch: Batch) -> Batch:
-    """The requests that are read: all, or those whose id falls into the first buckets."""
-    if task.buckets >= BUCKETS:
-        return batch
-    request = plain(batch.columns["request_id"])
-    if task.slot.shape.as_text:
-        request = request.cast(pa.string())
-    keep = buckets(request) < task.buckets
-    mask = pa.array(keep)
-    return Batch(batch.ts[keep], {name: v.filter(mask) for name, v in batch.columns.items()})
 
 
 def _narrowed(task: Task, batch: Batch, coders: list[Coder]) -> pa.RecordBatch:

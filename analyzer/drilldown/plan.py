@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 from analyzer.config import Rollout, Segments
 from analyzer.frozen import Frozen
 from analyzer.histogram import Kind
-from analyzer.ids import BUCKETS
 from analyzer.logs import NOTHING, SIDES, LogFile, Side, has_column
 from analyzer.scan.narrow import Shape
 from analyzer.scan.slot import Slot
@@ -49,15 +48,15 @@ class Column:
 class Task:
     """A piece of the logs to be paired by itself: a slot, of which rows inside `keep` count.
 
-    origin: instant from which hours are counted, microseconds UTC. buckets: of 256 buckets of a
-    hash of the request id, how many are read.
+    origin: instant from which hours are counted, microseconds UTC. every: of so many pairs one is
+    kept, chosen by a hash of the request id; margins are of all pairs.
     """
 
     slot: Slot
     keep: Window
     columns: tuple[Column, ...]
     origin: int
-    buckets: int = BUCKETS
+    every: int = 1
 
 
 def shape_of(rollout: Rollout, frozen: Frozen, files: Files) -> Shape:
@@ -99,7 +98,7 @@ def logged_by(rollout: Rollout, files: Files, column: str) -> Side | None:
 
 
 def tasks(
-    shape: Shape, files: Files, window: Window, columns: Sequence[Column], buckets: int = BUCKETS
+    shape: Shape, files: Files, window: Window, columns: Sequence[Column], every: int = 1
 ) -> list[Task]:
     """The slots of a window, in order of time."""
     length = shape.rollout.time.slot_hours * HOUR
@@ -110,7 +109,7 @@ def tasks(
             Window(max(start, window.start), min(start + length, window.end)),
             tuple(columns),
             window.start,
-            buckets,
+            every,
         )
         for start in range(first, window.end, length)
     ]

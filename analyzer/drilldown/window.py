@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -15,6 +15,7 @@ from analyzer.drilldown.pairs import RATIO_BITS, SCORE_BITS, Part, read_pairs
 from analyzer.drilldown.plan import Column, Task
 from analyzer.frozen import OTHER, shown
 from analyzer.ids import BUCKETS
+from analyzer.scan.workers import mapped
 from analyzer.segments.table import Dimension, Outcome, Table, smallest
 from analyzer.stats.dependence import design_effect
 from analyzer.stats.result import Estimate
@@ -29,21 +30,22 @@ Vocabulary = Mapping[str, tuple[str | None, ...]]
 
 @dataclass(frozen=True, eq=False)
 class Pairs:
-    """All pairs of a window, slot after slot; codes are places in a vocabulary.
+    """The pairs of a window, slot after slot, or a sample; codes are places in a vocabulary.
 
-    arrays as in `Part`; margins: per column an array (labels x SUMS); alone: champion rows
-    without a partner; scale: of the frozen score.
+    arrays as in `Part`; margins: per column an array (labels x SUMS) over all pairs; pairs: how
+    many there are; alone: champion rows without a partner; scale: of the frozen score.
     """
 
     codes: dict[str, NDArray[Any]]
     arrays: dict[str, NDArray[Any]]
     margins: dict[str, Ints]
+    pairs: int
     alone: int
     scale: float
 
     @property
     def rows(self) -> int:
-        """Pairs in the window."""
+        """Pairs of the window that the arrays hold."""
         return len(self.arrays["difference"])
 
     def measure(self, name: str) -> Floats:
@@ -69,13 +71,10 @@ def read_parts(
     Raises what `read_pairs` raises.
     """
     found: list[Part] = []
-    results: Iterator[Part] = map(read_pairs, tasks)
-    if executor is not None:
-        results = executor.map(read_pairs, tasks)
-    for part in results:
+    for part in mapped(read_pairs, tasks, executor):
         found.append(part)
         if done:
-            done(part.rows)
+            done(part.pairs)
     return found
 
 
@@ -102,7 +101,7 @@ def recoded(parts: list[Part], words: Vocabulary, scale: float) -> Pairs:
     """The pairs of a window under one vocabulary. Empties `parts`, so that memory holds only
     one copy of a window.
     """
-    alone = sum(part.alone for part in parts)
+    pairs, alone = sum(part.pairs for part in parts), sum(part.alone for part in parts)
     names = list(parts[0].arrays) if parts else []
     codes, sums = {}, {}
     for name, labels in words.items():
@@ -111,7 +110,7 @@ def recoded(parts: list[Part], words: Vocabulary, scale: float) -> Pairs:
     for name in names:
         arrays[name] = np.concatenate([part.arrays.pop(name) for part in parts])
     parts.clear()
-    return Pairs(codes, arrays, sums, alone, scale)
+    return Pairs(codes, arrays, sums, pairs, alone, scale)
 
 
 def _joined(

@@ -19,7 +19,7 @@ from analyzer.report.page import render
 from analyzer.report.parts import density_figure
 from analyzer.report.predicates import segments_section
 from analyzer.report.timeline import course
-from analyzer.report.words import code, count, moment, name, percent, prose, shown, span
+from analyzer.report.words import code, count, moment, name, prose, shown, span
 
 QUESTIONS = {
     "when": "Since when",
@@ -188,7 +188,7 @@ def _source_section(diagnosis: Diagnosis) -> Section:
         facts: list[tuple[Words, Words]] = [
             ("Windows read again", Markup("<br>").join(span(*w) for w in drill.windows)),
             ("Pairs", count(drill.pairs)),
-            ("Share of the raw rows read", percent(drill.read_share)),
+            ("Pairs searched for segments", count(drill.searched)),
             ("Dimensions", Markup(", ").join(name(d) for d in drill.dimensions) or "none"),
             ("Left out", Markup(", ").join(name(d) for d in drill.left_out) or "nothing"),
             ("Unit", name(drill.unit) if drill.unit else chip("rows as if independent", "open")),

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import multiprocessing
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import BrokenExecutor, Executor, Future, ProcessPoolExecutor, as_completed
 from contextlib import contextmanager
+from typing import TypeVar
 
 from analyzer.errors import StoreError
 from analyzer.scan.halves import Half, half_of
@@ -16,6 +17,14 @@ SMALL = 3_000_000
 """Rows below which starting processes costs more than they save: some three seconds of work."""
 
 Task = tuple[Slot, Half]
+A = TypeVar("A")
+B = TypeVar("B")
+
+KILLED = (
+    "a worker process ended before its work was done, most likely for want of memory: run again "
+    "with fewer jobs or a smaller [time] slot_hours (what is done is kept). From a script of your "
+    "own, call it under `if __name__ == '__main__':`"
+)
 
 
 @contextmanager
@@ -69,11 +78,20 @@ def work(
             slot, half = waiting.pop(future)
             yield slot, half, future.result()
     except BrokenExecutor:
-        raise StoreError(
-            "a worker process ended before its work was done, most likely for want of memory: run "
-            "again with fewer jobs or a smaller [time] slot_hours (what is done is kept). From a "
-            "script of your own, call scan under `if __name__ == '__main__':`"
-        ) from None
+        raise StoreError(KILLED) from None
     finally:
         for future in waiting:
             future.cancel()
+
+
+def mapped(
+    function: Callable[[A], B], tasks: Sequence[A], executor: Executor | None
+) -> Iterator[B]:
+    """Results in the tasks' order. Raises StoreError when a worker was killed."""
+    if executor is None:
+        yield from map(function, tasks)
+        return
+    try:
+        yield from executor.map(function, tasks)
+    except BrokenExecutor:
+        raise StoreError(KILLED) from None

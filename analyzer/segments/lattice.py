@@ -278,9 +278,7 @@ class Lattice:
             code += axis.codes(arrays, self.widths)
         return code.astype(np.int64)
 
-    def _each(
-        self, count: Callable[[B], T], blocks: Sequence[B]
-    ) -> list[T]:
+    def _each(self, count: Callable[[B], T], blocks: Sequence[B]) -> list[T]:
         if self.threads <= 1 or self.rows < counting.CHUNK:
             return [count(block) for block in blocks]
         with ThreadPoolExecutor(self.threads) as pool:

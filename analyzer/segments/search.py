@@ -40,7 +40,17 @@ def search(table: Table, outcome: Outcome, settings: Settings = DEFAULT) -> Foun
 def search_pairs(
     table: Table, difference: Outcome, settings: Settings = DEFAULT
 ) -> tuple[Found, ...]:
-    """The search over a paired difference, over its spread, and over flips where they are known.
+    """The searches over a paired difference, over its spread, and over flips where known."""
+    found = search_scores(table, difference, settings)
+    if difference.flips is None or len(found) == 1:
+        return found
+    return (*found, search_flips(table, difference, settings))
+
+
+def search_scores(
+    table: Table, difference: Outcome, settings: Settings = DEFAULT
+) -> tuple[Found, ...]:
+    """The search over a paired difference, and over its spread.
 
     Spread: the absolute value of what is left of the difference when the effects of the segments
     found are taken off (Levene, 1960; Brown and Forsythe, 1974), so that a segment whose mean
@@ -52,21 +62,16 @@ def search_pairs(
         return (refused(rows, table, difference, refusal),)
     space = space_of(rows, settings)
     found, left = _search(space, rows, table, difference, settings)
-    size = np.abs(left)
-    spread = Outcome("spread", size)
-    flips = difference.flips
-    answers = [found, _again(space, rows.table, spread, settings)]
-    if flips is not None:
-        measured = np.isfinite(difference.values)
-        flips = flips if measured.all() else flips[measured]
-        outcome = Outcome("flips", flips.astype(np.float64), flips)
-        answers.append(_again(space, rows.table, outcome, settings))
-    return tuple(answers)
+    spread = Outcome("spread", np.abs(left))
+    return found, _search(space, prepare(rows.table, spread), rows.table, spread, settings)[0]
 
 
-def _again(space: Space, table: Table, outcome: Outcome, settings: Settings) -> Found:
-    """Search another outcome of rows that are counted already."""
-    return _search(space, prepare(table, outcome), table, outcome, settings)[0]
+def search_flips(table: Table, difference: Outcome, settings: Settings = DEFAULT) -> Found:
+    """The search over the flips of a paired difference, in the rows where it was measured."""
+    assert difference.flips is not None
+    measured = np.isfinite(difference.values)
+    flips = difference.flips[measured]
+    return search(table.keep(measured), Outcome("flips", flips.astype(np.float64), flips), settings)
 
 
 def _search(

@@ -67,9 +67,7 @@ def start(space: Space, rows: Rows, settings: Settings) -> tuple[Peel, list[Marg
         known = [None, None]
     one_way = margins(rows.logged, space.folded)
     shared = _shared(one_way)
-    ledger = Ledger(
-        space.lattice, rows, _screening(space.lattice, one_way), shared, fit, known[0]
-    )
+    ledger = Ledger(space.lattice, rows, _screening(space.lattice, one_way), shared, fit, known[0])
     clock = None
     if space.hourly is not None:
         hourly = Ledger(

@@ -21,7 +21,9 @@ from analyzer.window import HOUR, Window
 WINDOW = Window(START, START + 6 * HOUR)
 
 
-def read(book: Book, window: Window = WINDOW) -> tuple[Pairs, dict[str, tuple[str | None, ...]]]:
+def read(
+    book: Book, window: Window = WINDOW, every: int = 1
+) -> tuple[Pairs, dict[str, tuple[str | None, ...]]]:
     rollout = book.rollout
     frozen = book.store.frozen()
     assert frozen is not None
@@ -32,7 +34,7 @@ def read(book: Book, window: Window = WINDOW) -> tuple[Pairs, dict[str, tuple[st
         for name in rollout.segments.columns
         if (side := logged_by(rollout, files, name)) is not None
     ]
-    parts = read_parts(tasks(shape, files, window, columns), None)
+    parts = read_parts(tasks(shape, files, window, columns, every), None)
     words = vocabulary(columns, parts)
     return recoded(parts, words, frozen.scale), dict(words)
 
@@ -151,6 +153,21 @@ def test_a_window_cuts_slots(book: Book) -> None:
     assert sum(half.rows for half in halves) == whole.rows
     assert sum(h.margins["country"][:, 0].sum() for h in halves) == whole.rows
     assert halves[1].arrays["hour"].min() == 0
+
+
+def test_a_sample_is_drawn_by_request_and_counts_all(book: Book) -> None:
+    write(book, *messy())
+    whole, words = read(book)
+    sampled, again = read(book, every=3)
+    assert again == words and sampled.pairs == whole.pairs == whole.rows
+    assert 0.2 * whole.rows < sampled.rows < 0.5 * whole.rows
+    for name, sums in whole.margins.items():
+        assert np.array_equal(sums, sampled.margins[name])
+    halves = [
+        read(book, Window(START + a * HOUR, START + b * HOUR), 3)[0] for a, b in ((0, 2), (2, 6))
+    ]
+    cut = np.concatenate([half.arrays["difference"] for half in halves])
+    assert np.array_equal(cut, sampled.arrays["difference"]), "the same requests of any window"
 
 
 def test_a_column_of_thousands_of_values_is_folded(book: Book) -> None:

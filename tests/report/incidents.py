@@ -132,7 +132,7 @@ def diagnosis(
         drilldown=DrillDown(
             windows=[window, before],
             pairs=80_000,
-            read_share=1.0,
+            searched=1,
             dimensions=names[:8],
             left_out=names[8:9],
             unit="",

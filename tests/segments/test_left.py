@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from analyzer.segments import left as module
 from analyzer.segments.fit import Fit, Member
 from analyzer.segments.left import Left
 from analyzer.segments.rows import prepare
@@ -16,7 +17,10 @@ ROWS = 20_000
 
 
 @pytest.mark.parametrize("change", [False, True])
-def test_sums_of_what_is_left_are_those_of_its_rows(change: bool) -> None:
+def test_sums_of_what_is_left_are_those_of_its_rows(
+    change: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "SMALL", 0.0)
     rng = np.random.default_rng(5)
     columns = [rng.integers(0, k, ROWS).astype(np.uint8) for k in (3, 4, 6)]
     table = Table(
