@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
 import pyarrow as pa
@@ -14,6 +15,8 @@ from analyzer.store import Manifest, Store
 from analyzer.window import Window, show
 
 T = TypeVar("T")
+READERS = 2
+"""Threads that decode tables of slots."""
 
 
 class Profiles:
@@ -57,10 +60,13 @@ class Profiles:
                 raise StoreError(f"the store holds no slot of {self.window}; run `analyzer scan`")
             return self._join(name, self.manifests[:1]).slice(0, 0)
         whole = self._join(name, slots)
+        if all(self.window.holds(m.start, m.end) for m in slots):
+            return whole
         return hours_between(whole, instant, self.window.start, self.window.end)
 
     def _join(self, name: str, manifests: Sequence[Manifest]) -> pa.Table:
-        parts = [self.store.read(m, name) for m in manifests]
+        with ThreadPoolExecutor(READERS) as pool:
+            parts = list(pool.map(lambda m: self.store.read(m, name), manifests))
         return complete(name, pa.concat_tables(parts, promote_options="default"))
 
     @property

@@ -85,7 +85,7 @@ class Clock:
         cells, whole = (rows.moments(*(x[part] for x in others)) for part in (slice(-1), -1))
         effect, variance = contrast(cells, whole, signs)
         fewest = np.minimum(cells.n, whole.n - cells.n)
-        return effect, variance, (fewest >= self.least).all(axis=-1)
+        return effect, variance, np.asarray((fewest >= self.least).all(axis=-1))
 
     def _compared(
         self,
