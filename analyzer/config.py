@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import tomllib
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Literal
 from zoneinfo import ZoneInfo, available_timezones
@@ -26,6 +27,9 @@ CANONICAL = (
     "version",
 )
 """Names the product gives to a log's columns; `[champion.columns]` maps other names to them."""
+
+LABEL_COLUMNS = ("request_id", "label", "label_ts", "prediction_ts")
+"""Names that `[labels.columns]` maps."""
 
 Share = Annotated[float, Meta(gt=0, le=1)]
 
@@ -96,10 +100,20 @@ class PolicyAt(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
 
 
 class Labels(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """Where the truth arrives. Described here; read by the commands that need labels."""
+    """Where the truth arrives, and how.
+
+    kind: two classes, several, or values; by default what fits the score. positive: the label
+    that means yes, where it is not 1 or true. arrival: both classes come late; only positives
+    come (no news means not yet); only where the champion's action let them (selective); or a
+    sample by design. open_days: labels of older predictions are not waited for any more.
+    """
 
     paths: list[str] = []
     columns: dict[str, str] = {}
+    kind: Literal["binary", "classes", "values"] | None = None
+    arrival: Literal["both", "positives", "selective", "sampled"] = "both"
+    open_days: Annotated[int, Meta(ge=1, le=1000)] = 30
+    positive: str | int | float | None = None
 
 
 class Rollout(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -119,8 +133,21 @@ class Rollout(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     root: str = "."
 
     def log(self, side: str) -> Log:
-        """The log of `champion` or `challenger`."""
+        """The log of `champion` or `challenger`, or that of `labels`, whose `ts` is `label_ts`."""
+        if side == "labels":
+            ts = {"ts": self.labels.columns.get("label_ts", "label_ts")}
+            return Log(paths=self.labels.paths, columns={**self.labels.columns, **ts})
         return self.champion if side == "champion" else self.challenger
+
+    @property
+    def label_kind(self) -> Literal["binary", "classes", "values"]:
+        """What a label is: as declared, else what fits the score."""
+        usual: dict[str, Literal["binary", "classes", "values"]] = {
+            "probability": "binary",
+            "class": "classes",
+            "regression": "values",
+        }
+        return self.labels.kind or usual[self.score.type]
 
     def model(self, side: str) -> str:
         """Display name of a side's model."""
@@ -212,9 +239,29 @@ def _check(rollout: Rollout, file: Path) -> None:
             "[champion] and [challenger] describe the same rows and columns; "
             "give each its own paths, `where` or [columns]"
         )
+    _check_labels(rollout, refuse)
     threshold = rollout.score.threshold
     if threshold is not None and not (-1e300 < threshold < 1e300):
         refuse("[score] threshold must be a finite number")
+
+
+def _check_labels(rollout: Rollout, refuse: Callable[[str], None]) -> None:
+    unknown = sorted(set(rollout.labels.columns) - set(LABEL_COLUMNS))
+    if unknown:
+        refuse(
+            f"[labels.columns] {unknown[0]!r} is no column of labels; "
+            f"map {', '.join(LABEL_COLUMNS)} to names in the log"
+        )
+    kind, score = rollout.label_kind, rollout.score.type
+    if kind == "binary" and score != "probability":
+        refuse(f'[labels] kind = "binary" needs a probability, and [score] type is "{score}"')
+    if kind == "values" and score == "class":
+        refuse('[labels] kind = "values" needs a score, and [score] type is "class"')
+    positive = rollout.labels.positive
+    if positive is not None and kind != "binary":
+        refuse(f"[labels] positive = {positive!r} means nothing where labels are {kind}")
+    if rollout.labels.arrival == "positives" and kind != "binary":
+        refuse(f'[labels] arrival = "positives" means nothing where labels are {kind}')
 
 
 def calendar(rollout: Rollout) -> ZoneInfo:

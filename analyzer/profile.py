@@ -111,6 +111,36 @@ TABLES: dict[str, TableKind] = {
     ),
 }
 
+_LABELLED = {"prediction_day": pa.int32(), "label_day": pa.int32()}
+LABEL_TABLES: dict[str, TableKind] = {
+    "labelled": TableKind(
+        {
+            **_LABELLED,
+            **_MODEL,
+            "column": pa.string(),
+            "value": pa.string(),
+            "bin": pa.int32(),
+            "called": pa.string(),
+            "label": pa.string(),
+        }
+    ),
+    "labelled_pairs": TableKind(
+        {
+            **_LABELLED,
+            "bucket": pa.int16(),
+            "champion_bin": pa.int16(),
+            "challenger_bin": pa.int16(),
+            "champion_called": pa.string(),
+            "challenger_called": pa.string(),
+            "label": pa.string(),
+        }
+    ),
+    "label_faults": TableKind({"label_day": pa.int32(), "reason": pa.string()}),
+}
+"""Tables of a label day, in the store of fragments (see `labels`). Days are counted since 1970."""
+
+KINDS = TABLES | LABEL_TABLES
+
 Tables = dict[str, pa.Table]
 
 
@@ -121,14 +151,14 @@ def over(threshold: float) -> str:
 
 def table_kind(name: str) -> TableKind:
     """The kind of table called `name`. Raises StoreError that lists the names there are."""
-    if name not in TABLES:
-        raise StoreError(f"there is no table {name!r}; there are: {', '.join(TABLES)}")
-    return TABLES[name]
+    if name not in KINDS:
+        raise StoreError(f"there is no table {name!r}; there are: {', '.join(KINDS)}")
+    return KINDS[name]
 
 
 def table(name: str, columns: Mapping[str, object]) -> pa.Table:
     """A table of kind `name` with its key types; all other columns become int64."""
-    keys = TABLES[name].keys
+    keys = KINDS[name].keys
     arrays, names = [], []
     for column, values in columns.items():
         wanted = keys.get(column, pa.int64())
@@ -156,7 +186,7 @@ def merge(name: str, parts: Sequence[pa.Table]) -> pa.Table:
 
     Raises StoreError when a sum would not fit into 64 bits.
     """
-    kind = TABLES[name]
+    kind = KINDS[name]
     parts = [part for part in parts if part.num_rows] or list(parts[:1])
     whole = pa.concat_tables(parts, promote_options="default")
     if kind.most:
@@ -166,7 +196,7 @@ def merge(name: str, parts: Sequence[pa.Table]) -> pa.Table:
 
 def add_up(name: str, whole: pa.Table) -> pa.Table:
     """Sum rows with equal keys, then sort. Raises StoreError beyond 64 bits."""
-    kind = TABLES[name]
+    kind = KINDS[name]
     sums = [c for c in whole.schema.names if c not in kind.keys]
     _check_fits(name, whole, sums)
     grouped = whole.group_by(list(kind.keys), use_threads=False)
@@ -181,11 +211,11 @@ def sort(name: str, whole: pa.Table) -> pa.Table:
     whole = whole.combine_chunks()
     place = np.zeros(whole.num_rows, dtype=np.int64)
     wide = 1
-    for key in TABLES[name].keys:
+    for key in KINDS[name].keys:
         codes, width = _ranks(whole[key])
         wide *= width
         if wide >= 1 << 62:  # the places would not fit: let Arrow compare key by key
-            return whole.sort_by([(k, "ascending") for k in TABLES[name].keys]).combine_chunks()
+            return whole.sort_by([(k, "ascending") for k in KINDS[name].keys]).combine_chunks()
         place *= width
         place += codes
     if bool(np.all(place[1:] >= place[:-1])):
@@ -213,8 +243,8 @@ def _check_fits(name: str, whole: pa.Table, sums: Iterable[str]) -> None:
         values = whole[column].to_numpy().astype(np.float64)
         if float(np.abs(values).sum()) < 2.0**62:
             continue
-        rough = whole.select(list(TABLES[name].keys)).append_column("rough", pa.array(values))
-        grouped = rough.group_by(list(TABLES[name].keys), use_threads=False)
+        rough = whole.select(list(KINDS[name].keys)).append_column("rough", pa.array(values))
+        grouped = rough.group_by(list(KINDS[name].keys), use_threads=False)
         largest = pc.max(pc.abs(grouped.aggregate([("rough", "sum")])["rough_sum"])).as_py()
         if largest >= 2.0**62:
             raise StoreError(
@@ -225,14 +255,14 @@ def _check_fits(name: str, whole: pa.Table, sums: Iterable[str]) -> None:
 
 def empty(name: str, sums: Sequence[str] = ()) -> pa.Table:
     """A table of kind `name` without rows."""
-    keys = TABLES[name].keys
+    keys = KINDS[name].keys
     fields = [*keys.items(), *((s, pa.int64()) for s in sums)]
     return pa.schema(fields).empty_table()
 
 
 def complete(name: str, whole: pa.Table) -> pa.Table:
     """The table with a column of NULLs for each sum that is expected of it and not there."""
-    for column in TABLES[name].expected:
+    for column in KINDS[name].expected:
         if column not in whole.schema.names:
             whole = whole.append_column(column, pa.nulls(whole.num_rows, pa.int64()))
     return whole

@@ -45,6 +45,7 @@ LAYERS = [
     ("store",),
     ("roles", "profiles"),
     ("scan",),
+    ("labels",),
     ("measure", "diary", "references"),
     ("verdict",),
     ("phases",),

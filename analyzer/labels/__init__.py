@@ -1,0 +1,1 @@
+"""Labels: the truth as it becomes known, joined to what both models said."""

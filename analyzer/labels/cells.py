@@ -1,0 +1,114 @@
+"""Sums over labelled requests as numpy columns: what all that is said about labels is made of.
+
+They hold one row per cell and label day, so that a revision shows as a negative `n` at a later
+age: summed over ages up to any age they say exactly what was known then, and such a sum is
+never negative.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+Ints = NDArray[np.int64]
+Floats = NDArray[np.float64]
+Codes = NDArray[np.int16]
+Kind = Literal["binary", "classes", "values"]
+
+CHAMPION, CHALLENGER, BOTH = 0, 1, 2
+"""Codes of `model`; BOTH are requests that both models answered (in `Predicted` only)."""
+MODELS = {"champion": CHAMPION, "challenger": CHALLENGER, "pair": BOTH}
+ALL_ROWS = 0
+"""Code of `segment` that means every row."""
+NONE = -1
+"""Code of `label` where labels are values, and of `called` where nothing was called."""
+
+
+@dataclass(frozen=True, eq=False)
+class SideCells:
+    """Labelled requests of each model by itself: one row a cell, all arrays of one length.
+
+    model: CHAMPION or CHALLENGER. prediction_day: days since 1970, UTC. age: label day minus
+    prediction day, >= 0. segment: place in `Known.segments` (every request counts once under
+    ALL_ROWS and once under each segment column). bin: of the score, any whole numbers that grow
+    with it: under ALL_ROWS bins narrower than 1 % of min(p, 1 - p) (AUC exact to 1e-4), in a
+    segment 16 of those in one; 0 where labels are not binary. called: binary: 1 where the score
+    reached the decision threshold, else 0; classes: predicted class, a place in
+    `Known.classes`; values: NONE. label: 0 or 1, a place in `Known.classes`, or NONE.
+    n: rows, negative where labels were revised away. sums: float64 in natural units;
+    binary: "score", "score_squares"; values, of e = label - score: "error", "error_absolute",
+    "error_squares", "error_fourths", "error_squares_above" (e^2 where e > 0), as
+    `stats.regression.ErrorSums` wants them.
+    """
+
+    model: Codes
+    prediction_day: NDArray[np.int32]
+    age: Codes
+    segment: NDArray[np.int32]
+    bin: NDArray[np.int32]
+    called: Codes
+    label: Codes
+    n: Ints
+    sums: Mapping[str, Floats]
+
+
+@dataclass(frozen=True, eq=False)
+class PairCells:
+    """Labelled requests that both models answered with a usable score or class.
+
+    bucket: 0 .. PAIR_BUCKETS - 1, of the unit (of the request where units are not logged).
+    champion_bin, challenger_bin: 0 .. 31, cells of nearly equal weight of the champion's frozen
+    reference scores, the same edges for both (0 where labels are not binary). The rest as in
+    `SideCells`. sums: "champion_squares", "challenger_squares" (squared errors; for binary labels
+    the Brier loss), "difference_squares" (of challenger's minus champion's squared error);
+    values also "champion_absolute", "challenger_absolute", "absolute_difference_squares";
+    none for classes.
+    """
+
+    prediction_day: NDArray[np.int32]
+    age: Codes
+    bucket: Codes
+    champion_bin: Codes
+    challenger_bin: Codes
+    champion_called: Codes
+    challenger_called: Codes
+    label: Codes
+    n: Ints
+    sums: Mapping[str, Floats]
+
+
+@dataclass(frozen=True, eq=False)
+class Predicted:
+    """Requests predicted, labelled or not: one row per day, model and segment with any.
+
+    Rows as logged (a duplicate counts), but for ALL_ROWS, where each request counts once.
+    """
+
+    model: Codes
+    prediction_day: NDArray[np.int32]
+    segment: NDArray[np.int32]
+    n: Ints
+
+
+@dataclass(frozen=True, eq=False)
+class Known:
+    """What was known when day `as_of` (days since 1970, UTC) began: labels of earlier days.
+
+    classes: text of `label` and `called` codes ("0", "1" for binary labels). segments: (column,
+    value) of `segment` codes; the first is ("", "") for all rows, a value None is NULL.
+    faults: what was left out by reason. label_days: days with a fragment, ascending.
+    """
+
+    kind: Kind
+    as_of: int
+    classes: tuple[str, ...]
+    segments: tuple[tuple[str, str | None], ...]
+    sides: SideCells
+    pairs: PairCells
+    predicted: Predicted
+    faults: Mapping[str, int]
+    label_days: tuple[int, ...]

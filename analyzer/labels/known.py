@@ -1,0 +1,211 @@
+"""What was known on a date: the fragments of all label days before it, and what was predicted."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from analyzer.config import Rollout
+from analyzer.errors import StoreError
+from analyzer.frozen import OTHER, Frozen
+from analyzer.labels.cells import (
+    ALL_ROWS,
+    CHALLENGER,
+    CHAMPION,
+    MODELS,
+    NONE,
+    Codes,
+    Floats,
+    Ints,
+    Kind,
+    Known,
+    PairCells,
+    Predicted,
+    SideCells,
+)
+from analyzer.labels.tables import DAY, QUANTA, fragments
+from analyzer.profiles import Profiles, open_profiles
+from analyzer.store import Manifest, Store
+from analyzer.window import Window
+
+
+def known(rollout: Rollout, as_of: int | None = None, window: Window | None = None) -> Known:
+    """What was known at `as_of` of the predictions made in `window`, both microseconds UTC.
+
+    as_of is floored to midnight, by default the end of the last label day; window: its whole
+    days, by default all that the store holds. Exact for any past date, as fragments never change.
+    Raises StoreError where nothing was scanned, or labels were never joined.
+    """
+    store = Store(rollout.store_path)
+    frozen = store.frozen()
+    made = fragments(store)
+    held = made.manifests()
+    if frozen is None or not held:
+        raise StoreError(
+            f"{store.path}: holds no labels yet; run `analyzer scan`, then `analyzer labels`"
+        )
+    today = as_of // DAY if as_of is not None else max(held) // DAY + 1
+    first, last = (window.start // DAY, -(-window.end // DAY)) if window else (0, today)
+    last = min(last, today)
+    chosen = [held[start] for start in sorted(held) if first <= start // DAY < today]
+    coder = _Coder(rollout.label_kind, frozen)
+    sides = _sides(_joined(made, chosen, "labelled", first, last), coder, frozen)
+    pairs = _pairs(_joined(made, chosen, "labelled_pairs", first, last), coder, frozen)
+    predicted = _predicted(store, coder, first, last)
+    faults = _joined(made, chosen, "label_faults")
+    counts: dict[str, int] = {}
+    for reason, n in zip(faults["reason"].to_pylist(), faults["n"].to_pylist(), strict=True):
+        counts[reason] = counts.get(reason, 0) + n
+    return Known(
+        rollout.label_kind,
+        today,
+        coder.classes,
+        tuple(coder.segments),
+        sides,
+        pairs,
+        predicted,
+        {reason: n for reason, n in sorted(counts.items()) if n},
+        tuple(m.start // DAY for m in chosen),
+    )
+
+
+class _Coder:
+    """Texts to codes: classes are frozen, segments numbered as they come, which is sorted."""
+
+    def __init__(self, kind: Kind, frozen: Frozen) -> None:
+        self.classes = ("0", "1") if kind == "binary" else (*frozen.classes, OTHER)
+        if kind == "values":
+            self.classes = ()
+        self.segments: dict[tuple[str, str | None], int] = {("", ""): ALL_ROWS}
+
+    def words(self, values: pa.ChunkedArray) -> Codes:
+        """Places in `classes`; NONE for NULL."""
+        return _places(values, self.classes)
+
+    def segment(self, column: pa.ChunkedArray, value: pa.ChunkedArray) -> NDArray[np.int32]:
+        """Places in `segments`; new ones are added."""
+        names = column.combine_chunks().dictionary_encode()
+        words = value.combine_chunks().dictionary_encode()
+        width = len(words.dictionary) + 1
+        place = words.indices.fill_null(width - 1).to_numpy(zero_copy_only=False)
+        code = names.indices.to_numpy(zero_copy_only=False).astype(np.int64) * width + place
+        texts = [*words.dictionary.to_pylist(), None]
+        columns = names.dictionary.to_pylist()
+        seen = {int(c): (columns[c // width], texts[c % width]) for c in np.unique(code)}
+        table = np.zeros(max(seen, default=0) + 1, dtype=np.int32)
+        for at, segment in sorted(seen.items(), key=lambda item: _order(item[1])):
+            table[at] = self.segments.setdefault(segment, len(self.segments))
+        found: NDArray[np.int32] = table[code]
+        return found
+
+
+def _order(segment: tuple[str, str | None]) -> tuple[str, bool, str]:
+    return segment[0], segment[1] is None, segment[1] or ""
+
+
+def _places(values: pa.ChunkedArray, words: Sequence[str]) -> Codes:
+    found = pc.index_in(values, value_set=pa.array(words, pa.string()))
+    return np.asarray(found.fill_null(NONE).combine_chunks()).astype(np.int16)
+
+
+def _joined(
+    store: Store, manifests: Sequence[Manifest], name: str, first: int = 0, last: int = 0
+) -> pa.Table:
+    """A table of some fragments; predictions of days [first, last) where it has such a column."""
+    parts = []
+    for manifest in manifests:
+        part = store.read(manifest, name)
+        if "prediction_day" in part.schema.names:
+            day = part["prediction_day"]
+            part = part.filter(pc.and_(pc.greater_equal(day, first), pc.less(day, last)))
+        parts.append(part)
+    if not parts:
+        held = list(store.manifests().values())[:1]
+        parts = [store.read(m, name).slice(0, 0) for m in held]
+    return pa.concat_tables(parts, promote_options="default")
+
+
+def _numbers(table: pa.Table, name: str) -> Ints:
+    values: Ints = table[name].to_numpy()
+    return values
+
+
+def _sums(table: pa.Table, frozen: Frozen) -> dict[str, Floats]:
+    found: dict[str, Floats] = {}
+    for name, quantum in QUANTA.items():
+        if name in table.schema.names:
+            found[name] = _numbers(table, name).astype(np.float64) * quantum(frozen.scale)
+    return found
+
+
+def _age(table: pa.Table) -> Codes:
+    return (_numbers(table, "label_day") - _numbers(table, "prediction_day")).astype(np.int16)
+
+
+def _sides(table: pa.Table, coder: _Coder, frozen: Frozen) -> SideCells:
+    return SideCells(
+        _places(table["model"], list(MODELS)),
+        _numbers(table, "prediction_day").astype(np.int32),
+        _age(table),
+        coder.segment(table["column"], table["value"]),
+        _numbers(table, "bin").astype(np.int32),
+        coder.words(table["called"]),
+        coder.words(table["label"]),
+        _numbers(table, "n"),
+        _sums(table, frozen),
+    )
+
+
+def _pairs(table: pa.Table, coder: _Coder, frozen: Frozen) -> PairCells:
+    return PairCells(
+        _numbers(table, "prediction_day").astype(np.int32),
+        _age(table),
+        _numbers(table, "bucket").astype(np.int16),
+        _numbers(table, "champion_bin").astype(np.int16),
+        _numbers(table, "challenger_bin").astype(np.int16),
+        coder.words(table["champion_called"]),
+        coder.words(table["challenger_called"]),
+        coder.words(table["label"]),
+        _numbers(table, "n"),
+        _sums(table, frozen),
+    )
+
+
+def _predicted(store: Store, coder: _Coder, first: int, last: int) -> Predicted:
+    """Rows per day, model and one-way segment from the scan's cells, duplicates taken off."""
+    try:
+        profiles = open_profiles(store, Window(first * DAY, max(last, first + 1) * DAY))
+    except StoreError:  # nothing was scanned of these days
+        none = np.zeros(0, dtype=np.int64)
+        short = none.astype(np.int16)
+        return Predicted(short, none.astype(np.int32), none.astype(np.int32), none)
+    cells = profiles.table("cells")
+    cells = cells.filter(pc.is_null(cells["b"]))
+    day = cells["hour"].cast(pa.int64()).to_numpy() // DAY
+    overall = cells["a"].is_null()
+    segment = coder.segment(pc.fill_null(cells["a"], ""), pc.if_else(overall, "", cells["a_value"]))
+    model = _places(cells["model"], list(MODELS))
+    n = _numbers(cells, "n")
+    twice = _duplicates(profiles)
+    model, day, segment, n = (
+        np.concatenate((a, b)) for a, b in zip((model, day, segment, n), twice, strict=True)
+    )
+    key, back = np.unique(np.stack((model, day, segment)), axis=1, return_inverse=True)
+    total = np.bincount(back.reshape(-1), weights=n, minlength=key.shape[1]).astype(np.int64)
+    return Predicted(
+        key[0].astype(np.int16), key[1].astype(np.int32), key[2].astype(np.int32), total
+    )
+
+
+def _duplicates(profiles: Profiles) -> tuple[Ints, Ints, Ints, Ints]:
+    """Minus the duplicates of each model and hour, under ALL_ROWS."""
+    coverage = profiles.table("coverage")
+    day = coverage["hour"].cast(pa.int64()).to_numpy() // DAY
+    counts = [-_numbers(coverage, f"{side}_duplicates") for side in ("champion", "challenger")]
+    model = np.repeat([CHAMPION, CHALLENGER], len(day))
+    none = np.zeros(2 * len(day), dtype=np.int64)
+    return model, np.concatenate((day, day)), none + ALL_ROWS, np.concatenate(counts)
