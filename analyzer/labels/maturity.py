@@ -1,0 +1,226 @@
+"""How complete the labels of a prediction day are by now, and when they will be."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from analyzer.stats.arrivals import arrival_shortfall, batched, ladder_shift
+from analyzer.stats.maturity import (
+    READY,
+    Ladder,
+    age_reaching,
+    chain_ladder,
+    completeness,
+    cumulate,
+)
+from analyzer.stats.result import Estimate, Result, Significance, Undefined
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+Bools = NDArray[np.bool_]
+
+WEEK = 7
+_SCATTER, _EXPLAINED = 2.0, 0.5
+"""A ladder per weekday where labels scatter twice as much as chance and weekdays explain half."""
+
+_FEWEST_OF_A_WEEKDAY = 4
+RECENT = (4, 14)
+"""Cohorts held against the earlier ones: the last four by their counts, the last two weeks by
+their ages."""
+
+_ALARM = 0.99
+
+
+@dataclass(frozen=True)
+class Arrivals:
+    """Labels of one class by prediction day (rows, without gaps) and age (columns).
+
+    `first` is the first prediction day, `as_of` the day (exclusive) up to which labels are in;
+    days are counted since 1970, UTC. `rows` are the predictions of each day.
+    """
+
+    first: int
+    as_of: int
+    counts: Floats
+    rows: Floats
+
+    @property
+    def days(self) -> Ints:
+        """Prediction days."""
+        return np.arange(self.first, self.first + len(self.counts))
+
+    @property
+    def observed(self) -> Ints:
+        """Whole ages each day has lived."""
+        return np.maximum(self.as_of - self.days, 0)
+
+
+def arrivals(
+    prediction_day: Ints, age: Ints, n: Floats, rows: Mapping[int, float], as_of: int
+) -> Arrivals:
+    """Sum labels known by `as_of` into `Arrivals`. Days without a prediction are rows of 0.
+
+    `rows`: predictions by prediction day; they say which days there are.
+    """
+    days = [day for day in rows if day < as_of]
+    first, last = min(days, default=as_of), max(days, default=as_of - 1) + 1
+    length, width = max(last - first, 0), max(as_of - first, 1)
+    known = (prediction_day >= first) & (prediction_day < last) & (prediction_day + age < as_of)
+    cell = (prediction_day[known] - first) * width + np.maximum(age[known], 0)
+    counts = np.bincount(cell, n[known], length * width).astype(np.float64)
+    sizes = np.array([rows.get(day, 0.0) for day in range(first, last)], dtype=np.float64)
+    return Arrivals(first, as_of, counts.reshape(length, width), sizes)
+
+
+@dataclass(frozen=True)
+class Completeness:
+    """The ladder of one class of labels: one for all days, or one per weekday (Monday is 0).
+
+    `left_out`: prediction days whose labels came in one upload; they say nothing of delays.
+    `slower`: do the last two weeks' labels arrive later? `fewer`: labels of the last four days
+    over what earlier days had at that age.
+    """
+
+    label: int
+    arrivals: Arrivals
+    ladders: tuple[Ladder | Undefined, ...]
+    left_out: Ints
+    slower: Significance | Undefined
+    fewer: Result
+
+    @property
+    def by_weekday(self) -> bool:
+        """Whether weekdays have ladders of their own."""
+        return len(self.ladders) == WEEK
+
+    def ladder(self, day: int) -> Ladder | Undefined:
+        """The ladder that a prediction day follows."""
+        return self.ladders[weekday(day)] if self.by_weekday else self.ladders[0]
+
+    def groups(self, days: Ints) -> Iterable[tuple[Ladder | Undefined, Ints]]:
+        """The days that follow each ladder."""
+        if not self.by_weekday:
+            return [(self.ladders[0], days)]
+        found = weekday(days)
+        return [(ladder, days[found == i]) for i, ladder in enumerate(self.ladders)]
+
+    def at(self, day: int, confidence: float = 0.95) -> Result:
+        """Share of a prediction day's labels that have arrived by the as-of."""
+        ladder = self.ladder(day)
+        if isinstance(ladder, Undefined):
+            return ladder
+        return completeness(ladder, self.arrivals.as_of - 1 - day, confidence)
+
+    def value(self, day: int) -> float:
+        """F of a prediction day by the as-of; 0 where it is unknown."""
+        found = self.at(day)
+        return found.value if isinstance(found, Estimate) else 0.0
+
+    def ready(self, day: int, level: float = READY) -> Result:
+        """First as-of day by which a prediction day's completeness reaches `level`.
+
+        The as-of is exclusive: labels of the day before it are in. Undefined as
+        `analyzer.stats.maturity.age_reaching`.
+        """
+        ladder = self.ladder(day)
+        if isinstance(ladder, Undefined):
+            return ladder
+        age = age_reaching(ladder, level)
+        if isinstance(age, Undefined):
+            return age
+        start = day + 1
+        return Estimate(start + age.value, start + age.low, start + age.high, age.n, age.method)
+
+    @property
+    def alarm(self) -> str:
+        """Why completeness may be overstated: labels have become slower or fewer; else empty."""
+        slower = self.slower
+        if isinstance(slower, Significance) and slower.statistic > 0 and slower.p < 1 - _ALARM:
+            return f"labels of class {self.label} have become slower in the last two weeks"
+        if isinstance(self.fewer, Estimate) and self.fewer.high < 1:
+            return (
+                f"labels of class {self.label} are {self.fewer.value:.0%} of what earlier days "
+                "had by the same age: slower, or fewer"
+            )
+        return ""
+
+
+def weekday(day: Ints | int) -> Ints:
+    """Day of the week of days since 1970-01-01, Monday 0.
+
+    >>> weekday(0).item()  # a Thursday
+    3
+    """
+    return (np.asarray(day) + 3) % WEEK
+
+
+def fit(label: int, found: Arrivals) -> Completeness:
+    """Fit completeness by age to one class of labels.
+
+    Days whose labels came in one upload are left out. Weekdays get ladders of their own where
+    the labels scatter about the common one twice as much as independent labels would and
+    weekday ladders take at least half of that away (weekly uploads do that).
+    Mack (1993), ASTIN Bulletin 23.
+    """
+    observed = found.observed
+    upload = batched(found.counts, observed, found.days)
+    used = ~upload & (found.rows > 0)
+    triangle = cumulate(found.counts, observed)
+    ladders: tuple[Ladder | Undefined, ...] = (chain_ladder(triangle[used]),)
+    ladders = _of_weekdays(triangle, used, found.days, ladders[0]) or ladders
+    slower, fewer = _stability(found, used, len(ladders) == WEEK)
+    return Completeness(label, found, ladders, found.days[upload], slower, fewer)
+
+
+def _of_weekdays(
+    triangle: Floats, used: Bools, days: Ints, common: Ladder | Undefined
+) -> tuple[Ladder | Undefined, ...]:
+    """A ladder per weekday where they are worth it, else none."""
+    if isinstance(common, Undefined) or common.scatter < _SCATTER:
+        return ()
+    found = weekday(days)
+    chosen = [used & (found == i) for i in range(WEEK)]
+    if min(int(rows.sum()) for rows in chosen) < _FEWEST_OF_A_WEEKDAY:
+        return ()
+    own = tuple(chain_ladder(triangle[rows]) for rows in chosen)
+    scatter = [ladder.scatter for ladder in own if isinstance(ladder, Ladder)]
+    if len(scatter) < WEEK or float(np.median(scatter)) > _EXPLAINED * common.scatter:
+        return ()
+    return own
+
+
+def _stability(
+    found: Arrivals, used: Bools, by_weekday: bool
+) -> tuple[Significance | Undefined, Result]:
+    """Have labels become slower (ages of the last two weeks) or fewer (counts of the last days)?
+
+    Where uploads follow the week, whole weeks are compared, so that a weekday is no slowdown.
+    """
+    if by_weekday:
+        reason = Undefined("labels come in weekly uploads: their ages say little within a week")
+        return reason, reason
+    counts, observed = found.counts[used], found.observed[used]
+    recent, long = RECENT
+    slower = ladder_shift(counts, observed, long)
+    fewer = arrival_shortfall(counts, observed, found.rows[used], recent, _ALARM)
+    return slower, fewer
+
+
+@dataclass(frozen=True)
+class Age:
+    """One age of a completeness curve."""
+
+    age: int
+    complete: Result
+
+
+def curve(found: Completeness, ages: Sequence[int], confidence: float = 0.95) -> tuple[Age, ...]:
+    """Completeness by age; of weekday ladders, that of Mondays."""
+    ladder = found.ladders[0]
+    if isinstance(ladder, Undefined):
+        return tuple(Age(age, ladder) for age in ages)
+    return tuple(Age(age, completeness(ladder, age, confidence)) for age in ages)

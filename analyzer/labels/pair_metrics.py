@@ -1,0 +1,150 @@
+"""What two models are compared by on the same rows: each a functional of sums over pairs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from analyzer.labels.cells import PairCells
+from analyzer.stats.classification import accuracy_functional, class_functional, macro_functional
+from analyzer.stats.influence import (
+    DIFFERENCE,
+    POSITIVE,
+    REAL,
+    SHARE,
+    Functional,
+    Linearised,
+    minus,
+    ratio,
+)
+from analyzer.stats.precision_recall import average_precision_functional
+from analyzer.stats.ranking import margin, paired, roc_auc_functional
+from analyzer.stats.regression import rmse_functional
+from analyzer.stats.result import Undefined
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+Better = Literal["lower", "higher"]
+BINS = 32
+
+
+@dataclass(frozen=True)
+class PairMetric:
+    """One metric of both models.
+
+    `shape` of its cells; `cells` yields (cell of each row of a `PairCells`, what it adds there);
+    the functionals turn summed cells into the champion's value, the challenger's and challenger
+    minus champion. `support` is where one model's value lies, `spread` where the difference does.
+    """
+
+    name: str
+    better: Better
+    shape: tuple[int, ...]
+    cells: Callable[[PairCells], Iterator[tuple[Ints, Floats]]]
+    champion: Functional
+    challenger: Functional
+    difference: Functional
+    support: tuple[float, float]
+    spread: tuple[float, float]
+
+
+def _sums(pairs: PairCells, what: str) -> Iterator[tuple[Ints, Floats]]:
+    """Cells (champion's loss, challenger's loss, rows)."""
+    place = np.zeros(len(pairs.n), np.int64)
+    yield place, pairs.sums[f"champion_{what}"]
+    yield place + 1, pairs.sums[f"challenger_{what}"]
+    yield place + 2, pairs.n.astype(np.float64)
+
+
+def _mean_loss(name: str, what: str, of: Functional = ratio) -> PairMetric:
+    def side(place: int) -> Functional:
+        def of_side(cells: Floats) -> Linearised | Undefined:
+            found = of(cells[[place, 2]])
+            if isinstance(found, Undefined):
+                return found
+            gradient = np.zeros(3)
+            gradient[[place, 2]] = found.gradient
+            return Linearised(found.value, gradient)
+
+        return of_side
+
+    champion, challenger = side(0), side(1)
+    return PairMetric(
+        name,
+        "lower",
+        (3,),
+        partial(_sums, what=what),
+        champion,
+        challenger,
+        minus(challenger, champion),
+        POSITIVE,
+        REAL,
+    )
+
+
+def _grid(pairs: PairCells) -> Iterator[tuple[Ints, Floats]]:
+    """Cells (label, champion's bin, challenger's bin)."""
+    label = pairs.label.astype(np.int64)
+    yield (
+        (label * BINS + pairs.champion_bin) * BINS + pairs.challenger_bin,
+        pairs.n.astype(np.float64),
+    )
+
+
+def _calls(pairs: PairCells, classes: int) -> Iterator[tuple[Ints, Floats]]:
+    """Cells (label, champion's class, challenger's class)."""
+    label = pairs.label.astype(np.int64)
+    yield (
+        (label * classes + pairs.champion_called) * classes + pairs.challenger_called,
+        pairs.n.astype(np.float64),
+    )
+
+
+def _share(
+    name: str,
+    shape: tuple[int, ...],
+    cells: Callable[[PairCells], Iterator[tuple[Ints, Floats]]],
+    functional: Functional,
+) -> PairMetric:
+    sides = (margin(functional, 1), margin(functional, 2))
+    both = (*sides, paired(functional))
+    return PairMetric(name, "higher", shape, cells, *both, support=SHARE, spread=DIFFERENCE)
+
+
+def _of_classes(classes: int, names: dict[str, Functional]) -> tuple[PairMetric, ...]:
+    cells = partial(_calls, classes=classes)
+    return tuple(_share(name, (classes,) * 3, cells, f) for name, f in names.items())
+
+
+PROBABILITY = (
+    _mean_loss("brier", "squares"),
+    _share("roc_auc", (2, BINS, BINS), _grid, roc_auc_functional),
+    _share("average_precision", (2, BINS, BINS), _grid, average_precision_functional),
+    *_of_classes(
+        2,
+        {
+            "accuracy": accuracy_functional,
+            "precision": partial(class_functional, score="precision"),
+            "recall": partial(class_functional, score="recall"),
+            "f1": partial(class_functional, score="f1"),
+        },
+    ),
+)
+"""Of a probability. The first decides: a proper score sees over- and under-prediction, which
+ranking is blind to and a single threshold may miss. Gneiting and Raftery (2007), JASA 102."""
+
+VALUE = (_mean_loss("mae", "absolute"), _mean_loss("rmse", "squares", rmse_functional))
+"""Of a value."""
+
+
+def of_classes(classes: int) -> tuple[PairMetric, ...]:
+    """Of class labels, `classes` of them."""
+    return _of_classes(
+        classes,
+        {"accuracy": accuracy_functional, "macro_f1": partial(macro_functional, score="f1")},
+    )

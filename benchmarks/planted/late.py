@@ -1,0 +1,216 @@
+"""Worlds of late labels whose truth is known, as the cells that a join of the logs would count.
+
+A world: 60 days of history and a window of 10 days on which a challenger is compared with its
+champion. Requests have a risk, labels a delay; the challenger's score is the champion's times a
+factor, so it is truly worse: it predicts too little or too much. The truth is the expected
+difference of the Brier scores on such traffic.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from analyzer.labels.cells import PairCells
+from analyzer.labels.evidence import Arrival, Evidence
+from analyzer.labels.tables import PAIR_BUCKETS
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+Bools = NDArray[np.bool_]
+
+HISTORY, WINDOW = 60, 10
+DAYS = HISTORY + WINDOW
+FIRST = 20_454
+"""The first day: 2026-01-01, a Thursday."""
+
+DELAYS = ("exponential", "by class", "weibull", "weekly", "slower")
+ARRIVALS: tuple[Arrival, ...] = ("positives", "both", "selective")
+WORSE = ("under", "over", "equal")
+THRESHOLD = 0.3
+USERS = 3000
+_TRUTH_ROWS = 400_000
+
+
+@dataclass(frozen=True)
+class World:
+    """What one world is like. In `slower` ones an incident doubles every delay."""
+
+    seed: int
+    delays: str
+    arrival: Arrival
+    worse: str
+    clustered: bool
+
+    @property
+    def random(self) -> np.random.Generator:
+        """Its source of chance."""
+        place = (DELAYS.index(self.delays), ARRIVALS.index(self.arrival), WORSE.index(self.worse))
+        return np.random.default_rng([self.seed, *place, int(self.clustered)])
+
+
+@dataclass(frozen=True, eq=False)
+class Rows:
+    """Requests of a world: day, hour of the day as a share, bucket, risk, outcome, scores, age of
+    the label on the day it arrives."""
+
+    day: Ints
+    bucket: Ints
+    risk: Floats
+    label: Bools
+    champion: Floats
+    challenger: Floats
+    age: Ints
+
+
+@dataclass(frozen=True)
+class _Law:
+    """What a world draws once: traffic, base rate, the challenger's factor, when labels slow."""
+
+    daily: int
+    centre: float
+    factor: float
+    slow_from: int
+
+
+def law(world: World) -> _Law:
+    """Draw it."""
+    random = world.random
+    factor = {
+        "under": random.uniform(0.4, 0.6),
+        "over": random.uniform(1.6, 2.0),
+        "equal": 1.0,
+    }[world.worse]
+    return _Law(
+        int(random.integers(1000, 2500)),
+        float(random.uniform(-3.2, -2.2)),
+        float(factor),
+        DAYS - int(random.integers(7, 15)),
+    )
+
+
+def _scored(
+    random: np.random.Generator, n: int, drawn: _Law, effect: Floats | float, worse: str
+) -> tuple[Floats, Floats, Floats]:
+    """Risk and both scores. Neither model knows the user's own effect."""
+    known = random.normal(drawn.centre, 1, n)
+    risk = 1 / (1 + np.exp(-known - effect))
+    champion = 1 / (1 + np.exp(-known - random.normal(0, 0.3, n)))
+    if worse == "equal":  # the same skill, other mistakes
+        return risk, champion, 1 / (1 + np.exp(-known - random.normal(0, 0.3, n)))
+    return risk, champion, np.clip(champion * drawn.factor, 1e-4, 1 - 1e-4)
+
+
+def rows(world: World) -> Rows:
+    """Draw the world's requests."""
+    drawn, random = law(world), world.random
+    random.random(1000)  # beyond what the law has drawn
+    n = drawn.daily * DAYS
+    day = np.repeat(np.arange(DAYS), drawn.daily)
+    unit = random.integers(0, USERS if world.clustered else 1 << 40, n)
+    effect = random.normal(0, 0.8, USERS)[unit] if world.clustered else 0.0
+    risk, champion, challenger = _scored(random, n, drawn, effect, world.worse)
+    label = random.random(n) < risk
+    age = _ages(random, world.delays, day, label, drawn.slow_from)
+    bucket = ((unit * 2_654_435_761) % (1 << 32)) * PAIR_BUCKETS >> 32
+    return Rows(day, bucket, risk, label, champion, challenger, age)
+
+
+def _ages(
+    random: np.random.Generator, delays: str, day: Ints, label: Bools, slow_from: int
+) -> Ints:
+    """Label day minus prediction day."""
+    n, at = len(day), random.random(len(day))
+    if delays == "by class":
+        late = random.exponential(np.where(label, 5.0, 15.0))
+    elif delays == "weibull":
+        late = 6 * random.weibull(1.6, n)
+    elif delays == "slower":
+        late = random.exponential(np.where(day >= slow_from, 10.0, 5.0))
+    else:
+        late = random.exponential(5.0, n)
+    if delays == "weekly":
+        late = np.ceil((day + at + late) / 7) * 7 - day - at
+    return np.floor(at + late + 1e-9).astype(np.int64)
+
+
+def truth(world: World) -> float:
+    """Expected Brier score of the challenger minus the champion's, where they are compared."""
+    drawn = law(world)
+    random = np.random.default_rng([world.seed, 7])
+    effect = random.normal(0, 0.8, _TRUTH_ROWS) if world.clustered else 0.0
+    risk, champion, challenger = _scored(random, _TRUTH_ROWS, drawn, effect, world.worse)
+    difference = (challenger**2 - champion**2) - 2 * risk * (challenger - champion)
+    if world.arrival != "selective":
+        return float(difference.mean())
+    return float(difference[(champion < THRESHOLD) & (challenger < THRESHOLD)].mean())
+
+
+def final(world: World, drawn: Rows) -> float:
+    """The same difference on the window's very rows, once every label has come."""
+    losses = (drawn.challenger - drawn.label) ** 2 - (drawn.champion - drawn.label) ** 2
+    return float(losses[_compared(world, drawn) & (drawn.day >= HISTORY)].mean())
+
+
+def _compared(world: World, drawn: Rows) -> Bools:
+    if world.arrival != "selective":
+        return np.ones(len(drawn.day), np.bool_)
+    return (drawn.champion < THRESHOLD) & (drawn.challenger < THRESHOLD)
+
+
+def known(world: World, drawn: Rows, as_of: int) -> Evidence:
+    """What a join would know on a day (exclusive, 0 is the first day)."""
+    made = drawn.day < as_of
+    came = made & (drawn.day + drawn.age < as_of)
+    if world.arrival == "positives":
+        came &= drawn.label
+    if world.arrival == "selective":
+        came &= drawn.champion < THRESHOLD
+    sizes = np.bincount(drawn.day[made])
+    return Evidence(
+        FIRST + as_of,
+        _cells(drawn, came, drawn.label, drawn.age),
+        _cells(drawn, made, drawn.label & False, drawn.age * 0),
+        {FIRST + day: float(n) for day, n in enumerate(sizes.tolist())},
+    )
+
+
+def _cells(drawn: Rows, chosen: Bools, label: Bools, age: Ints) -> PairCells:
+    """One cell per request: sums over cells are what counts."""
+    scores = {"champion": drawn.champion[chosen], "challenger": drawn.challenger[chosen]}
+    truth = label[chosen].astype(np.float64)
+    codes: dict[str, NDArray[np.int16]] = {}
+    sums: dict[str, Floats] = {}
+    for side, score in scores.items():
+        codes[f"{side}_bin"] = np.minimum((score * 32).astype(np.int16), np.int16(31))
+        codes[f"{side}_called"] = (score >= THRESHOLD).astype(np.int16)
+        sums[f"{side}_absolute"] = np.abs(truth - score)
+        sums[f"{side}_squares"] = (truth - score) ** 2
+    return PairCells(
+        prediction_day=(drawn.day[chosen] + FIRST).astype(np.int32),
+        age=age[chosen].astype(np.int16),
+        bucket=drawn.bucket[chosen].astype(np.int16),
+        label=label[chosen].astype(np.int16),
+        n=np.ones(len(truth), dtype=np.int64),
+        sums=sums,
+        **codes,
+    )
+
+
+def naive(world: World, drawn: Rows, as_of: int) -> dict[str, float]:
+    """What three simple estimators say of the difference on the window's rows; 0: nothing."""
+    asked = _compared(world, drawn) & (drawn.day >= HISTORY)
+    came = asked & (drawn.day + drawn.age < as_of)
+    if world.arrival == "positives":
+        came &= drawn.label
+    losses = [(drawn.challenger - y) ** 2 - (drawn.champion - y) ** 2 for y in (0, 1)]
+    silent = np.where(came & drawn.label, losses[1], losses[0])[asked]
+    seen = np.where(drawn.label, losses[1], losses[0])
+    old = came & (as_of - drawn.day > 5)
+    return {
+        "no label is a negative": float(silent.mean()),
+        "older than 5 days only": float(seen[old].mean()) if old.any() else 0.0,
+        "labelled rows only": float(seen[came].mean()) if came.any() else 0.0,
+    }
