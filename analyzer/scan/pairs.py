@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -32,6 +32,9 @@ WHOLE_ROWS = 2_000_000
 PART_ROWS = 1_000_000
 """Rows a side of such a part, about."""
 
+HELD_PARTS = 4
+"""Parts whose tables are held before they are added up."""
+
 
 def pair_tables(slot: Slot) -> Tables:
     """All tables but those of features. A slot too large for memory is split by request id;
@@ -43,15 +46,28 @@ def pair_tables(slot: Slot) -> Tables:
         with tempfile.TemporaryDirectory(prefix="analyzer-") as folder:
             spools = {side: _spool(slot, side, parts, Path(folder)) for side in SIDES}
             pieces = zip(*(_rows(slot, spools[side]) for side in SIDES), strict=True)
-            results = [_part_tables(slot, ours, theirs) for ours, theirs in pieces]
+            whole = _added_up(_part_tables(slot, ours, theirs) for ours, theirs in pieces)
     except OSError as error:
         raise StoreError(
             f"the temporary folder {tempfile.gettempdir()} cannot be used ({error}); "
             "make room there or point TMPDIR elsewhere"
         ) from None
-    results[0]["rejects"] = merge("rejects", [results[0]["rejects"], timeless_rows(slot)])
-    names = results[0].keys()
-    return {name: merge(name, [result[name] for result in results]) for name in names}
+    whole["rejects"] = merge("rejects", [whole["rejects"], timeless_rows(slot)])
+    return whole
+
+
+def _added_up(parts: Iterable[Tables]) -> Tables:
+    """Tables of parts as they come, a few held at a time: each is nearly as large as their sum."""
+    held: list[Tables] = []
+    for part in parts:
+        held.append(part)
+        if len(held) == HELD_PARTS:
+            held = [_merged(held)]
+    return _merged(held)
+
+
+def _merged(parts: Sequence[Tables]) -> Tables:
+    return {name: merge(name, [part[name] for part in parts]) for name in parts[0]}
 
 
 def _spool(slot: Slot, side: Side, parts: int, folder: Path) -> Spool:
