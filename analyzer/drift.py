@@ -253,7 +253,7 @@ def _aligned(old: Counts, new: Counts) -> tuple[Ints, Ints, int]:
     a[np.searchsorted(codes, old_codes)] = old.cells
     b[np.searchsorted(codes, new_codes)] = new.cells
     if not a.sum():
-        return np.asarray([0, old.nulls]), np.asarray([int(b.sum()), new.nulls]), 0
+        return np.array([0, old.nulls]), np.array([int(b.sum()), new.nulls]), 0
     edges = decile_cells(a)
     grouped = [regroup(x, edges).astype(np.int64) for x in (a, b)]
     return (

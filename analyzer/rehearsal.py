@@ -73,7 +73,7 @@ def _log(material: Material) -> _Log:
     effects = {}
     for numerator, denominator in (("errors", "n"), (slow, "latency_n")):
         k, n = hours.blocks(numerator), hours.blocks(denominator)
-        whole = k.sum() / max(n.sum(), 1)
+        whole = int(k.sum()) / max(int(n.sum()), 1)
         effects[numerator] = design_effect(k, n, whole * (1 - whole))
     unit, scored = _score_unit(material, hours)
     has = {"errors": True, "latency": hours.total("latency_n") > 0, "score": scored}

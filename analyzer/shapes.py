@@ -160,7 +160,8 @@ def reference_distribution(frozen: Frozen, column: str, before: Ints, after: Int
     starts = np.asarray(frozen.bins[column].starts, dtype=np.int64)
     joined = np.arange(0, len(starts), -(-len(starts) // REFERENCE_CELLS))
     values = [f"{x:.6g}" for x in _values_of(frozen, column, starts[joined]).tolist()]
-    last = f"{_values_of(frozen, column, np.asarray([frozen.bins[column].last]))[0]:.6g}"
+    end = np.asarray([frozen.bins[column].last], dtype=np.int64)
+    last = f"{_values_of(frozen, column, end)[0]:.6g}"
     inner = [np.add.reduceat(side[: len(starts)], joined).tolist() for side in (before, after)]
     below, above, null, nan, plus, minus = (
         list(pair)

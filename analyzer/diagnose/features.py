@@ -176,7 +176,7 @@ def missing_lines(
         rows = one.counts.sum(axis=1)
         for what, hits in kinds.items():
             share, usual = (
-                float(hits[part].sum() / max(rows[part].sum(), 1)) if part is not None else 0.0
+                int(hits[part].sum()) / max(int(rows[part].sum()), 1) if part is not None else 0.0
                 for part in (now, before)
             )
             if share - usual >= LEAST_RISE:

@@ -102,8 +102,8 @@ def shares_of(rows: Rows, cells: Moments, size: Floats) -> Floats:
     against the same of its complement, both without their signs.
     """
     if rows.groups.mode == "level":
-        total = rows.size.sum()
-        return size / total if total > 0 else np.zeros_like(size)
+        every = float(rows.size.sum())
+        return size / every if every > 0 else np.zeros_like(size)
     signs, window = np.asarray(rows.groups.signs), list(rows.groups.window)
     whole = rows.sums(None, rows.whole).moments
     weights = []

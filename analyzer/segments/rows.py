@@ -142,8 +142,8 @@ class Rows:
             code = code + group.astype(np.uint16) * np.uint16(BUCKETS)
         cells = size * BUCKETS
         by_n = np.bincount(code, minlength=cells).reshape(size, BUCKETS).astype(np.float64)
-        by_total = np.bincount(code, weights=values, minlength=cells).astype(np.float64)
-        by_total = by_total.reshape(size, BUCKETS)
+        flat = np.bincount(code, weights=values, minlength=cells).astype(np.float64)
+        by_total = flat.reshape(size, BUCKETS)
         return Sums(self, by_n.sum(axis=1), by_total.sum(axis=1), squares, by_n, by_total)
 
     def by_bucket(self, kept: Ints) -> Floats:

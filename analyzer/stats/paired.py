@@ -249,8 +249,8 @@ def _ratio_of_means_without_each(
 ) -> tuple[float, Floats]:
     above, below = x.sum() * m.sum(), y.sum() * n.sum()
     value = float(above / below) if below != 0 else math.nan
-    above, below = (x.sum() - x) * (m.sum() - m), (y.sum() - y) * (n.sum() - n)
-    without = np.divide(above, below, out=np.full_like(x, np.nan), where=below != 0)
+    others, below_others = (x.sum() - x) * (m.sum() - m), (y.sum() - y) * (n.sum() - n)
+    without = np.divide(others, below_others, out=np.full_like(x, np.nan), where=below_others != 0)
     return value, without
 
 
