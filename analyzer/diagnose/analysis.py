@@ -62,6 +62,7 @@ def diagnose(
     """
     profiles = open_profiles(Store(rollout.store_path))
     held = known_by(profiled(profiles.manifests), as_of)
+    events = [e for e in events if as_of is None or e.at <= as_of]
     question = asked(held, events, incident, auto)
     first = max(held.start, question.search.start - (HISTORY_WEEKS + 1) * WEEK)
     last = min(held.end, question.search.end + DAY)

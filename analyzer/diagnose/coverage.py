@@ -172,7 +172,10 @@ def _lines(rows: Rows, before: Rows | None, segments: list[Unmatched]) -> list[s
         )
     usually_idle = before.hours_without_champion if before else 0
     if rows.hours_without_champion > usually_idle:
-        lines.append(f"{rows.hours_without_champion} h hold no row of the champion.")
+        lines.append(
+            f"No row of the champion in {rows.hours_without_champion} h, in which the challenger "
+            "answered alone or nobody did: what follows is about the rest."
+        )
     return lines
 
 

@@ -13,6 +13,7 @@ from analyzer.config import Rollout
 from analyzer.diagnose.findings import DrillDown, Search
 from analyzer.diagnose.inside import drift_inside, worst
 from analyzer.diagnose.searches import Question, Seeker, answered
+from analyzer.diagnose.windows import same_hours
 from analyzer.drilldown.bins import quantile_bins
 from analyzer.drilldown.margins import Ints, table_of_margins
 from analyzer.drilldown.pairs import Part
@@ -37,6 +38,10 @@ SEARCHED_PAIRS = 1_000_000
 of the request id: enough for a difference of a tenth of a standard deviation in half a per cent of
 the requests. All pairs are read and counted in the margins."""
 
+OTHER_HOURS = (
+    "Not searched hour by hour for what changed: the baseline does not hold the same hours of the "
+    "day."
+)
 CLUSTERS: dict[Cluster, str] = {"rows": "", "units": "unit_id", "hours": "2-hour blocks"}
 Progress = Callable[[int, int], None]
 Margins = Mapping[str, Ints]
@@ -101,16 +106,18 @@ def drill(job: Job, incident: Window, baseline: Window | None, null: Window | No
         cluster = cluster_of(before, units)
         seek = Seeker(labels, numeric, cluster)
         asked = [
-            *(Question(seek, each, (now, None), briefly=True) for each in ("scores", "flips")),
-            *seek.changed(now, before),
+            *(Question(seek, each, (now, None), False, True) for each in ("scores", "flips")),
+            *seek.changed(now, before, same_hours(incident, baseline)),
         ]
         about_now = len(asked)
         if null is not None:
-            asked += seek.changed(before, windows[null])
+            asked += seek.changed(before, windows[null], same_hours(baseline, null))
         answers = answered(asked, job.executor)
         searches = [found for each in answers[:about_now] for found in each]
         nulls = [found for each in answers[about_now:] for found in each]
         lines += seek.drift_lines(now, before)
+        if not same_hours(incident, baseline):
+            lines.append(OTHER_HOURS)
         inside = drift_inside(labels, numeric, now, before, worst(searches))
     sums = [(w, pairs.margins) for w, pairs in windows.items()]
     saved = table_of_margins(sums, labels)
@@ -122,13 +129,18 @@ def drill(job: Job, incident: Window, baseline: Window | None, null: Window | No
         left_out=left_out,
         unit=CLUSTERS[cluster],
         digest=hashlib.sha256(saved).hexdigest()[:16],
-        lines=[*_lines(cluster, left_out, windows), *lines],
+        lines=[
+            *_lines(cluster, windows),
+            *_not_searched(job, left_out),
+            *lines,
+            *_bounds(searches),
+        ],
     )
     then = sums[1][1] if baseline is not None else None
     return Drilled(searches, nulls, labels, sums[0][1], then, inside, cells, record, saved)
 
 
-def _lines(cluster: Cluster, left_out: Sequence[str], windows: Mapping[Window, Pairs]) -> list[str]:
+def _lines(cluster: Cluster, windows: Mapping[Window, Pairs]) -> list[str]:
     lines = []
     shares = [(w, p.rows / p.pairs) for w, p in windows.items() if p.rows < p.pairs]
     if shares:
@@ -147,12 +159,34 @@ def _lines(cluster: Cluster, left_out: Sequence[str], windows: Mapping[Window, P
             "No unit ids are logged, so rows count as independent: where users return, intervals "
             "are too narrow and some segments may be named by chance."
         )
-    if left_out:
-        lines.append(
-            f"Searched at most {MOST_DIMENSIONS} dimensions; left out, as less related to the "
-            f"divergence: {', '.join(left_out)}."
-        )
     return lines
+
+
+def _bounds(searches: Sequence[Search]) -> list[str]:
+    """In words which bounds the searches for what changed reached."""
+    bounds: dict[str, list[str]] = {}
+    for search in searches:
+        for bound in search.found.bounds if search.found and search.mode == "change" else ():
+            bounds.setdefault(bound, []).append(search.title)
+    return [f"{', '.join(titles)}: {bound}." for bound, titles in bounds.items()]
+
+
+def _not_searched(job: Job, left_out: Sequence[str]) -> list[str]:
+    """In words the columns that are no dimensions, and why."""
+    segments = job.rollout.segments.columns
+    absent = [name for name in segments if logged_by(job.rollout, job.files, name) is None]
+    beyond = [name for name in left_out if name in segments]
+    others = [name for name in left_out if name not in segments]
+    most = f"Searched at most {MOST_DIMENSIONS} dimensions; left out"
+    return [
+        f"{words}: {', '.join(names)}."
+        for words, names in (
+            ("Not searched, as neither log has such a column", absent),
+            (f"{most}, as they come last in rollout.toml", beyond),
+            (f"{most}, as less related to the divergence", others),
+        )
+        if names
+    ]
 
 
 def _sampled(

@@ -79,6 +79,8 @@ def refusals(
             for reason in dict.fromkeys(o.refusal for o in onsets.series if o.refusal)
         ]
         found.append(Refusal(part="onset", reason="; ".join(named) or "no series was logged"))
+    if located.question.cut:
+        found.append(Refusal(part="window", reason=located.question.cut))
     if located.baseline is None:
         found.append(Refusal(part="baseline", reason=located.rule))
     for search in drilled.searches:

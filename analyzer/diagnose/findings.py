@@ -18,7 +18,7 @@ Span = tuple[str, str]
 """[from, to), two instants."""
 
 FoundBy = Literal["given", "auto", "rollback"]
-Measure = Literal["difference", "spread", "flips", "latency", "errors"]
+Measure = Literal["difference", "spread", "flips", "latency", "errors", "unscored"]
 Mode = Literal["level", "change"]
 
 

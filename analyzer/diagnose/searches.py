@@ -13,7 +13,7 @@ from analyzer.diagnose.findings import Mode, Search
 from analyzer.drilldown.window import Cluster, Pairs, Vocabulary, outcome_of, table_of
 from analyzer.scan.workers import mapped
 from analyzer.segments.finding import Found
-from analyzer.segments.search import search, search_flips, search_scores
+from analyzer.segments.search import search, search_scores
 from analyzer.segments.settings import Settings
 from analyzer.segments.table import Table
 from analyzer.stats.psi import Psi, psi
@@ -26,7 +26,7 @@ DRIFTED = 0.1
 """Debiased PSI from which the bins of a feature hold other requests than before."""
 
 LEAST_TOLD = 50
-"""Requests of the incident that must differ in latency, or fail on one side alone."""
+"""Requests of the incident that must differ in latency, fail on one side alone, or lack a score."""
 
 TITLES = {
     "difference": ("Difference of scores", "score"),
@@ -34,25 +34,29 @@ TITLES = {
     "flips": ("Decisions that differ", "share"),
     "latency": ("Latency, challenger against champion", "log ratio"),
     "errors": ("Failed requests, challenger less champion", "share"),
+    "unscored": ("Requests without a usable score of the challenger", "share"),
 }
 
 
 Windows = tuple[Pairs, Pairs | None]
 """The window that is asked about, and what it is compared with."""
 Outcomes = Literal["scores", "flips", "others"]
-"""What is searched in one go: the difference of scores with its spread; flips; latency, errors."""
+"""What is searched in one go: the difference of scores with its spread; flips; latency, errors and
+missing scores."""
 
 
 @dataclass(frozen=True, eq=False)
 class Question:
     """One search: what stands apart within a window, or what changed between two.
 
-    briefly: the clearest alone, whatever the time of the day.
+    hourly: also within some hours of the window, which those of the other one must match;
+    briefly: the clearest alone.
     """
 
     seeker: Seeker
     outcomes: Outcomes
     windows: Windows
+    hourly: bool = True
     briefly: bool = False
 
 
@@ -70,9 +74,9 @@ class Seeker:
         """What stands apart within one window."""
         return [Question(self, outcomes, (now, None)) for outcomes in get_args(Outcomes)]
 
-    def changed(self, now: Pairs, before: Pairs) -> list[Question]:
+    def changed(self, now: Pairs, before: Pairs, hourly: bool) -> list[Question]:
         """What changed between two windows, without the features that drifted in between."""
-        return [Question(self, outcomes, (now, before)) for outcomes in get_args(Outcomes)]
+        return [Question(self, outcomes, (now, before), hourly) for outcomes in get_args(Outcomes)]
 
     def drift_lines(self, now: Pairs, before: Pairs) -> list[str]:
         """In words which dimensions were not searched for what changed."""
@@ -109,6 +113,7 @@ def answer(question: Question) -> list[Search]:
     table = table_of(labels, now, before, question.seeker.cluster)
     if question.briefly:
         settings = replace(settings, most=MOST_STANDING)
+    if not question.hourly:
         table = replace(table, hour=None)
     found = _SEARCHES[question.outcomes](table, now, before, settings)
     return _named(found, "level" if before is None else "change")
@@ -122,17 +127,19 @@ def _scores(table: Table, now: Pairs, before: Pairs | None, settings: Settings) 
 
 
 def _flips(table: Table, now: Pairs, before: Pairs | None, settings: Settings) -> list[Found]:
-    difference = outcome_of("difference", "difference", now, before)
-    if np.isfinite(difference.values).any():
-        return [search_flips(table, difference, settings)]
-    return [search(table, outcome_of("flip", "flips", now, before), settings)]
+    outcome = outcome_of("flip", "flips", now, before)
+    if not np.isfinite(outcome.values).any() and np.isfinite(now.measure("difference")).any():
+        return []  # scores without a threshold: nothing is decided
+    return [search(table, outcome, settings)]
 
 
 def _others(table: Table, now: Pairs, before: Pairs | None, settings: Settings) -> list[Found]:
-    """Latency and errors, where both logs say enough about them."""
+    """Latency, errors and missing scores, where the logs say enough about them."""
     found = []
-    for measure, name in (("ratio", "latency"), ("error", "errors")):
+    for measure, name in (("ratio", "latency"), ("error", "errors"), ("unscored", "unscored")):
         outcome = outcome_of(measure, name, now, before)
+        if measure == "unscored" and outcome.values.all():  # models that log classes
+            continue
         told = np.count_nonzero(np.nan_to_num(outcome.values[: now.rows]))
         if told >= LEAST_TOLD:
             found.append(search(table, outcome, settings))

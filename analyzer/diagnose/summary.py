@@ -14,10 +14,14 @@ MOST = 3
 CARRYING = 0.2
 """Share of the score's shift from which a feature is named although its drift has no p."""
 
+LOST = ("The challenger never answered", "No row of")
+"""How lines begin that come before all else: rows that are not there."""
+
 MEASURES = {
     "difference": "the score difference",
     "flips": "the decisions that differ",
     "errors": "failed requests",
+    "unscored": "requests without a usable score",
     "latency": "latency",
     "spread": "the spread of the score difference",
 }
@@ -87,7 +91,7 @@ def unusual(
 def _what(
     coverage: Coverage, onsets: Onsets | None, searches: Sequence[Search], null_run: NullRun
 ) -> str:
-    lost = [line for line in coverage.lines if line.startswith("The challenger never answered")]
+    lost = [line for line in coverage.lines if line.startswith(LOST)]
     names = moved(onsets)
     if names:
         assert onsets is not None
@@ -132,13 +136,26 @@ def _who(searches: Sequence[Search], null_run: NullRun) -> str:
             f"Nobody beyond what is usual here: {usual} segments differ from the baseline, none "
             "more clearly than segments of a clean window do."
         )
-    changes = [s for s in searches if s.mode == "change"]
-    reasons = sorted({s.refusal for s in changes if s.refusal})
-    if reasons:
-        return f"No segment can be named: {'; '.join(reasons)}."
-    if changes:
-        return "No segment stands out against its baseline: what changed, changed everywhere alike."
-    return "Without a baseline it cannot be said whose divergence changed."
+    return _nobody([s for s in searches if s.mode == "change"])
+
+
+def _nobody(changes: Sequence[Search]) -> str:
+    """What to say where no search for what changed named a segment."""
+    if not changes:
+        return "Without a baseline it cannot be said whose divergence changed."
+    refused = [r for s in changes if s.found is not None for r in s.found.refusals]
+    everywhere = [r.sentence for r in refused if r.reason == "uniform change"]
+    few = sorted({r.sentence for r in refused if r.reason in ("too few rows", "too few units")})
+    if not _tested(changes):
+        reasons = few or sorted({s.refusal for s in changes if s.refusal})
+        return f"No segment can be named: {'; '.join(reasons) or 'nothing was measured'}."
+    parts = ["No segment stands out against its baseline."]
+    if everywhere:
+        text = "; ".join(everywhere)
+        parts.append(f"{text[:1].upper()}{text[1:]}.")
+    if few:
+        parts.append(f"Some could not be searched: {'; '.join(few)}.")
+    return " ".join(parts)
 
 
 def _tested(searches: Sequence[Search]) -> int:

@@ -40,7 +40,7 @@ class Asked:
     """What is known of an incident before anything is measured.
 
     window: to be diagnosed, None until the onset is found. search: where the onset may lie. found:
-    given, auto or rollback.
+    given, auto or rollback. cut: in words, what of the time asked for was not profiled.
     """
 
     found: FoundBy
@@ -48,6 +48,7 @@ class Asked:
     search: Window
     trigger: int | None
     rollback: int | None
+    cut: str = ""
 
 
 def asked(
@@ -56,18 +57,17 @@ def asked(
     """Resolve what the user asked for within `held`, the time that was profiled.
 
     incident: a window given. auto: look for the onset everywhere (True) or within a window.
-    Neither: the diary's latest rollback. Raises ConfigError when there is none, or when the
-    window asked for was not profiled.
+    Neither: the diary's latest rollback. What lies outside `held` is cut off. Raises ConfigError
+    when there is none, or when nothing of the time asked for was profiled.
     """
     if incident is not None:
-        _within(incident, held)
-        trigger, rollback = _moments(events, incident.start - TRIGGER_HOURS * HOUR, incident.end)
-        first = max(incident.start - SEARCH_HOURS * HOUR, held.start)
-        return Asked("given", incident, Window(first, incident.end), trigger, rollback)
+        window, cut = _within(incident, held)
+        trigger, rollback = _moments(events, window.start - TRIGGER_HOURS * HOUR, incident.end)
+        first = max(window.start - SEARCH_HOURS * HOUR, held.start)
+        return Asked("given", window, Window(first, window.end), trigger, rollback, cut)
     if auto:
-        span = _all_but_history(held) if isinstance(auto, bool) else auto
-        _within(span, held)
-        return Asked("auto", None, span, *_moments(events, span.start, span.end))
+        span, cut = (_all_but_history(held), "") if auto is True else _within(auto, held)
+        return Asked("auto", None, span, *_moments(events, span.start, span.end), cut)
     rollbacks = [e.at for e in events if e.kind == "rollback" and held.start < e.at]
     if not rollbacks:
         raise ConfigError(
@@ -75,10 +75,10 @@ def asked(
             "or --auto, or write it down with `analyzer event add rollback --at TIME`"
         )
     rollback = rollbacks[-1]
-    end = min(-(-rollback // HOUR) * HOUR, held.end)
-    first = max(end - SEARCH_HOURS * HOUR, held.start)
-    trigger, _ = _moments(events, first, rollback)
-    return Asked("rollback", None, Window(first, end), trigger, rollback)
+    end = -(-rollback // HOUR) * HOUR
+    search, cut = _within(Window(max(end - SEARCH_HOURS * HOUR, held.start), end), held)
+    trigger, _ = _moments(events, search.start, rollback)
+    return Asked("rollback", None, search, trigger, rollback, cut)
 
 
 def _all_but_history(held: Window) -> Window:
@@ -90,12 +90,17 @@ def _all_but_history(held: Window) -> Window:
     return Window(held.start + min(history, hours // 2) * HOUR, held.end)
 
 
-def _within(window: Window, held: Window) -> None:
-    if not window.overlaps(held.start, held.end):
+def _within(window: Window, held: Window) -> tuple[Window, str]:
+    """The part of a window that was profiled, and in words what was not."""
+    found = Window(max(window.start, held.start), min(window.end, held.end))
+    if found.end <= found.start:
         raise ConfigError(
             f"nothing of {window} was profiled (there is {held}); "
             "scan those logs or name another window"
         )
+    if found == window:
+        return found, ""
+    return found, f"of {window} only {found} was profiled"
 
 
 def _moments(events: Sequence[Event], start: int, end: int) -> tuple[int | None, int | None]:
@@ -214,6 +219,11 @@ def baseline_of(window: Window, before: int, calendar: Calendar) -> tuple[Window
     )
 
 
+def same_hours(window: Window, baseline: Window) -> bool:
+    """Whether the hours of both, counted from their starts, are the same hours of the day."""
+    return (window.start - baseline.start) % DAY == 0
+
+
 INPUTS = ("null features",)
 """Series of what the models see, not of what they do: they may lead, they are no incident."""
 
@@ -250,6 +260,11 @@ def incident_window(question: Asked, onsets: Onsets, calendar: Calendar) -> tupl
     two days of it or as many as hold a million pairs, never more than 14; without an onset the
     last 24 hours searched, or as many days, up to 7, as hold ten thousand pairs.
     """
+    window, why = _chosen(question, onsets, calendar)
+    return window, f"{why}; {question.cut}" if question.cut else why
+
+
+def _chosen(question: Asked, onsets: Onsets, calendar: Calendar) -> tuple[Window, str]:
     if question.window is not None:
         return question.window, "given"
     end = question.search.end
@@ -266,7 +281,8 @@ def incident_window(question: Asked, onsets: Onsets, calendar: Calendar) -> tupl
         if _pairs(calendar, start, last) >= LEAST_PAIRS:
             break
         last = min(end, last + DAY)
-    to = "the rollback" if question.found == "rollback" else "the end of what was searched"
+    known = question.found == "rollback" and not question.cut
+    to = "the rollback" if known else "the end of what was searched"
     if last < end:
         to = f"{(last - start) // HOUR} h later, which is enough to read"
     return Window(start, last), f"from the onset to {to}"

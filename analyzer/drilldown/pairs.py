@@ -66,28 +66,46 @@ def read_pairs(task: Task) -> Part:
         with tempfile.TemporaryDirectory(prefix="analyzer-") as folder:
             spools = {s: _spool(task, s, coders[s], parts, Path(folder)) for s in SIDES}
             sides = zip(*(_sorted_rows(spools[s], coders[s]) for s in SIDES), strict=True)
-            pieces = [_paired(task, coders, *rows) for rows in sides]
+            pieces = [_sampled(task, coders, *_paired(task, coders, *rows)) for rows in sides]
     except OSError as error:
         raise StoreError(
             f"the temporary folder {tempfile.gettempdir()} cannot be used ({error}); "
             "make room there or point TMPDIR elsewhere"
         ) from None
-    whole = {name: np.concatenate([p[0][name] for p in pieces]) for name in pieces[0][0]}
-    ts, key = whole.pop("ts"), whole.pop("key")
-    order = _order(ts, key)
+    whole = {name: np.concatenate([p.arrays[name] for p in pieces]) for name in pieces[0].arrays}
+    order = _order(whole.pop("ts"), whole.pop("key"))
     if order is not None:
         whole = {name: values[order] for name, values in whole.items()}
-    both = [*coders["champion"], *coders["challenger"]]
-    names = [c.column.name for c in both]
-    labels = {c.column.name: c.labels for c in both}
-    codes = {name: whole.pop(f"column {name}") for name in names}
-    widths = {name: len(words) for name, words in labels.items()}
-    sums, alone = margins(codes, whole, widths), sum(alone for _, alone in pieces)
+    labels = {c.column.name: c.labels for side in SIDES for c in coders[side]}
+    codes = {name: whole.pop(f"column {name}") for name in labels}
+    sums = {
+        name: sum((p.margins[name] for p in pieces[1:]), pieces[0].margins[name]) for name in labels
+    }
+    pairs, alone = sum(p.pairs for p in pieces), sum(p.alone for p in pieces)
+    return Part(labels, codes, whole, sums, pairs, alone)
+
+
+@dataclass(frozen=True, eq=False)
+class _Piece:
+    """One of the parts that a large slot is split into: its sums, and the pairs that are kept."""
+
+    arrays: Arrays
+    margins: dict[str, NDArray[np.int64]]
+    pairs: int
+    alone: int
+
+
+def _sampled(task: Task, coders: dict[Side, list[Coder]], arrays: Arrays, alone: int) -> _Piece:
+    """All pairs in the sums, one in `Task.every` by itself: what is held does not grow with the
+    slot.
+    """
+    widths = {c.column.name: len(c.labels) for side in SIDES for c in coders[side]}
+    codes = {name: arrays[f"column {name}"] for name in widths}
+    sums, pairs = margins(codes, arrays, widths), len(arrays["key"])
     if task.every > 1:
-        kept = (key if order is None else key[order]) % np.uint64(task.every) == 0
-        codes = {name: values[kept] for name, values in codes.items()}
-        whole = {name: values[kept] for name, values in whole.items()}
-    return Part(labels, codes, whole, sums, len(key), alone)
+        kept = arrays["key"] % np.uint64(task.every) == 0
+        arrays = {name: values[kept] for name, values in arrays.items()}
+    return _Piece(arrays, sums, pairs, alone)
 
 
 def _order(ts: NDArray[np.int64], key: NDArray[np.uint64]) -> NDArray[np.int64] | None:

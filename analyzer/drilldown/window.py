@@ -50,8 +50,11 @@ class Pairs:
 
     def measure(self, name: str) -> Floats:
         """score, difference (in the score's unit), ratio (logarithm), flip or error per pair;
-        NaN where unknown.
+        NaN where unknown. unscored: 1 where the challenger's score is.
         """
+        if name == "unscored":
+            missing: Floats = (self.arrays["score"] == MISSING).astype(np.float64)
+            return missing
         values = self.arrays[name]
         step = 2.0**-SCORE_BITS * self.scale
         unit = {"score": step, "difference": step, "ratio": 2.0**-RATIO_BITS}.get(name, 1.0)
@@ -209,4 +212,5 @@ def outcome_of(measure: str, name: str, incident: Pairs, baseline: Pairs | None)
     values = np.concatenate([pairs.measure(measure) for pairs in windows])
     if measure not in ("difference", "flip"):
         return Outcome(name, values)
-    return Outcome(name, values, _each(windows, "flip") == 1)
+    flip = _each(windows, "flip")
+    return Outcome(name, values, flip == 1, flip != UNSAID)

@@ -14,6 +14,7 @@ import numpy as np
 from msgspec import Struct
 from numpy.typing import NDArray
 
+from analyzer.onset.shift_words import in_deviations, onset_sentence
 from analyzer.stats.changepoint import ChangePoint, NotLocated, locate
 from analyzer.stats.seasonal import relative_variance, seasonal_baseline
 from analyzer.stats.stepscan import LEAST_BEFORE, Residuals
@@ -74,8 +75,9 @@ class Onset(Struct, frozen=True, kw_only=True):
 
     at, low, high: instants (UTC text); the onset lies in [low, high) by likelihood. shift: after
     minus before, in the series' unit; shift_sd: the same in long-run standard deviations of one
-    point. statistic and threshold: largest standardised shift, and what chance alone exceeds
-    in `false_alarm` of searches over all series. deseasoned: what was taken out, in words.
+    point, None where nothing varied before. statistic and threshold: largest standardised shift,
+    and what chance alone exceeds in `false_alarm` of searches over all series. deseasoned: what was
+    taken out, in words.
     """
 
     series: str
@@ -172,7 +174,7 @@ def _onset(timeline: Timeline, series: Series, searches: int, false_alarm: float
         low=instants[1],
         high=instants[2],
         shift=found.shift if isinstance(found, ChangePoint) else None,
-        shift_sd=found.shift / found.sd if isinstance(found, ChangePoint) else None,
+        shift_sd=in_deviations(found) if isinstance(found, ChangePoint) else None,
         direction=("up" if found.shift > 0 else "down") if isinstance(found, ChangePoint) else None,
         kind=found.kind if isinstance(found, ChangePoint) else None,
         statistic=found.statistic,
@@ -180,7 +182,7 @@ def _onset(timeline: Timeline, series: Series, searches: int, false_alarm: float
         deseasoned=deseasoned,
         points_before=residuals.before,
         points_searched=int(np.sum(np.isfinite(residuals.values))),
-        sentence=_said(series, found, instants),
+        sentence=onset_sentence(series.name, series.unit, found, instants),
     )
 
 
@@ -258,23 +260,6 @@ def _seen_twice(season: Ints, cycle: Ints, history: Bools, wanted: Ints) -> bool
     known = np.isin(wanted, cells[1])
     enough = ENOUGH_SEASONS * len(wanted)
     return int(np.sum(held >= enough)) >= 2 and float(known.sum()) >= enough
-
-
-def _said(
-    series: Series,
-    found: ChangePoint | NotLocated,
-    instants: tuple[str | None, str | None, str | None],
-) -> str:
-    if isinstance(found, NotLocated):
-        return f"{series.name}: {found.reason}"
-    at, low, high = instants
-    way = "up" if found.shift > 0 else "down"
-    size = f"{abs(found.shift):.4g} {series.unit}".strip()
-    grew = "" if found.kind == "step" else ", growing gradually"
-    return (
-        f"{series.name} moved {way} by {size} ({abs(found.shift) / found.sd:.1f} long-run standard "
-        f"deviations{grew}) at {at}; the onset lies between {low} and {high}"
-    )
 
 
 def _sentences(

@@ -65,7 +65,7 @@ def _search(search: Search) -> list[Block]:
         blocks.append(Lines(["No segment differs from the rest beyond chance."], title))
     if found.offsets:
         blocks.append(_offsets(found.offsets, unit))
-    notes = [r.sentence for r in found.refusals] + list(found.notes)
+    notes = [r.sentence for r in found.refusals] + [*found.notes, *found.bounds]
     notes.append(
         f"{count(found.cells_tested)} segments of {count(found.rows)} requests were tested; those "
         f"found carry {percent(found.explained)} of the variance."

@@ -19,6 +19,8 @@ from analyzer.stats.result import Result, Undefined
 from analyzer.verdict import observed
 
 FEW_BUCKETS = 12
+SHOWN = 3
+"""Combinations of columns that are named, of those that were not counted."""
 Bools = NDArray[np.bool_]
 Ints = NDArray[np.int64]
 
@@ -57,8 +59,9 @@ def describe(
         cells_apart=apart,
         cells_left=peel.apart(),
         explained=max(0.0, 1 - left / total),
-        refusals=writer.refusals(mean, segments),
-        notes=writer.notes(table),
+        refusals=writer.refusals(segments),
+        notes=writer.notes(),
+        bounds=writer.bounds(),
     )
 
 
@@ -79,6 +82,7 @@ def refused(rows: Rows, table: Table, outcome: Outcome, refusal: Refusal) -> Fou
         explained=0.0,
         refusals=(refusal,),
         notes=_unmeasured(rows, table, outcome),
+        bounds=(),
     )
 
 
@@ -98,9 +102,11 @@ class _Writer:
         self.logged = self.rows.logged
         n = self.rows.table.rows if within is None else int(np.count_nonzero(within))
         self.window_rows = n
-        self.flips = outcome.flips
-        if self.flips is not None and len(self.flips) != self.rows.table.rows:
-            self.flips = self.flips[np.isfinite(outcome.values)]
+        measured = np.isfinite(outcome.values)
+        self.flips, self.decided = (
+            None if x is None or outcome.flips is None else x[measured]
+            for x in (outcome.flips, outcome.decided)
+        )
 
     def predicate(self, name: Name) -> Predicate:
         """A candidate in the words of the table."""
@@ -177,16 +183,16 @@ class _Writer:
     def _risk_ratio(self, pick: Pick, kept: Ints, deff: float) -> Result:
         if self.flips is None or self.rows.groups.mode not in ("level", "change"):
             return Undefined("flips are not known for these rows")
-        scope = pick.scope
-        if scope is None:
-            scope = np.arange(self.rows.table.rows) if self.window is None else None
-        chosen = np.flatnonzero(self.window) if scope is None and self.window is not None else scope
-        assert chosen is not None
-        if pick.scope is not None:
-            chosen = self._in_window(chosen)
-        flips = float(np.count_nonzero(self.flips[kept]))
-        rest = float(np.count_nonzero(self.flips[chosen])) - flips
-        return risk_ratio(flips, len(kept), rest, len(chosen) - len(kept), deff=deff)
+        everybody = np.arange(self.rows.table.rows) if pick.scope is None else pick.scope
+        flips, n = self._flipped(kept)
+        all_flips, all_n = self._flipped(self._in_window(everybody))
+        return risk_ratio(flips, n, all_flips - flips, all_n - n, deff=deff)
+
+    def _flipped(self, rows: Ints) -> tuple[float, int]:
+        """Flips among some rows, and how many of these have two known decisions."""
+        assert self.flips is not None
+        known = rows if self.decided is None else rows[self.decided[rows]]
+        return float(np.count_nonzero(self.flips[known])), len(known)
 
     def _in_window(self, rows: Ints) -> Ints:
         return rows if self.window is None else rows[self.window[rows]]
@@ -234,30 +240,31 @@ class _Writer:
             f"segments of opposite sign offset each other: {'; '.join(map(shown, names))}",
         )
 
-    def refusals(self, mean: Result, segments: tuple[Segment, ...]) -> tuple[Refusal, ...]:
+    def refusals(self, segments: tuple[Segment, ...]) -> tuple[Refusal, ...]:
         """What cannot be said."""
         found = []
         bucket = self.rows.table.bucket
         buckets = BUCKETS if bucket is None else len(np.unique(bucket))
         if buckets < FEW_BUCKETS:
-            sentence = f"the rows come from {buckets} buckets of units: too few to tell segments"
+            sentence = f"the rows come from {buckets} groups of units or hours: too few"
             found.append(Refusal(reason="too few units", sentence=sentence))
+        mean = overall(self.peel.logged, 1 - self.peel.settings.q)
         if isinstance(mean, Undefined):
             return tuple(found)
+        level = self.rows.groups.mode == "level"
+        if level and not (self.outcome.values < 0).any():
+            return tuple(found)  # flips and spreads are above 0 wherever there are any
         moved = not mean.low <= 0 <= mean.high
-        if (
-            moved
-            and not segments
-            and abs(mean.value) >= self.peel.settings.min_effect * self.peel.sd
-        ):
+        least = self.peel.settings.min_effect * self.peel.sd
+        if moved and not segments and abs(mean.value) >= least:
             sentence = (
-                f"{self.outcome.name} moved by {mean.value:.4g} ({mean.low:.4g} to "
-                f"{mean.high:.4g}) everywhere alike: no segment stands out"
+                f"{self.outcome.name} {'lies at' if level else 'moved by'} {mean.value:.4g} "
+                f"({mean.low:.4g} to {mean.high:.4g}) everywhere alike: no segment stands out"
             )
             found.append(Refusal(reason="uniform change", sentence=sentence))
         return tuple(found)
 
-    def notes(self, table: Table) -> tuple[str, ...]:
+    def notes(self) -> tuple[str, ...]:
         """How to read the answer."""
         found = list(self.unmeasured)
         if self.rows.table.bucket is None:
@@ -267,10 +274,18 @@ class _Writer:
                 f"{self.rows.beyond:,} values beyond {REACH:g} standard deviations were drawn in "
                 "to that for the search; effects and shares are of the values as logged"
             )
-        if self.space.lattice.skipped or (self.space.hourly and self.space.hourly.skipped):
-            found.append("combinations of several columns with very many values were not counted")
+        return tuple(found)
+
+    def bounds(self) -> tuple[str, ...]:
+        """Where the search stopped although there may be more."""
+        found = []
+        names = self.space.uncounted
+        if names:
+            more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
+            listed = ", ".join(names[:SHOWN]) + more
+            found.append(f"not counted, as they have too many values together: {listed}")
         if len(self.peel.picks) >= self.peel.settings.most:
-            found.append(f"stopped at {self.peel.settings.most} segments: there may be more")
+            found.append(f"stopped at {self.peel.settings.most} segments, there may be more")
         return tuple(found)
 
 

@@ -86,7 +86,7 @@ def weigh(part: Sums, whole: Sums) -> Evidence:
     return Evidence(float(effect), clustered, inflation, deff, df, buckets, count, inside, rest)
 
 
-def overall(whole: Sums) -> Result:
+def overall(whole: Sums, confidence: float = 0.95) -> Result:
     """The signed mean of all rows with its interval: the level, the change, the arms apart."""
     rows, sums = whole.rows, whole.moments
     signs = np.asarray(rows.groups.signs, dtype=np.float64)
@@ -98,4 +98,5 @@ def overall(whole: Sums) -> Result:
         share = (total - sums.mean[:, None] * n) / sums.n[:, None]
         variance = buckets / max(buckets - 1, 1) * float(np.square(signs @ share).sum())
         df = float(buckets - 1)
-    return interval(value, variance, df, float(sums.n.sum()), "mean of all rows,")
+    count = float(sums.n.sum())
+    return interval(value, variance, df, count, "mean of all rows,", confidence)

@@ -84,7 +84,8 @@ class Found(Struct, frozen=True, kw_only=True):
     deviation of a row. rows: in the (incident's) window. cells_tested: conjunctions tested;
     cells_apart, cells_left: how many of them differ before and after the effects of the
     segments found are taken off. explained: share of the outcome's variance that they carry.
-    one_way: sorted by share of divergence, largest first.
+    one_way: sorted by share of divergence, largest first. bounds: where the search stopped
+    although there may be more.
     """
 
     outcome: str
@@ -101,6 +102,7 @@ class Found(Struct, frozen=True, kw_only=True):
     explained: float
     refusals: tuple[Refusal, ...]
     notes: tuple[str, ...]
+    bounds: tuple[str, ...]
 
 
 def shown(where: Predicate, hours: tuple[int, int] | None = None) -> str:
@@ -111,5 +113,5 @@ def shown(where: Predicate, hours: tuple[int, int] | None = None) -> str:
     """
     parts = [f"{c} is NULL" if v is None else f"{c} = {v}" for c, v in where]
     if hours is not None:
-        parts.append(f"hours {hours[0]} to {hours[1]}")
+        parts.append(f"hours {hours[0]} to {hours[1]} of the window")
     return " and ".join(parts) or "all rows"

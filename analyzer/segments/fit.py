@@ -123,7 +123,7 @@ class Fit:
         theirs, theirs_n = _sums(scope & ~within, left), _sums(scope & ~within, n)
         shared = np.stack([_sums(within, n * other) for other in acts], axis=1)
         foreign = np.stack([_sums(scope & ~within, n * other) for other in acts], axis=1)
-        sign, others = self.rows.groups.signs[treated], self._elsewhere(acts)
+        sign, others = self.rows.groups.signs[treated], self._elsewhere(within, scope)
         effects = np.array(list(self.effects.values()))
         for _ in range(SWEEPS):
             moved = 0.0
@@ -141,15 +141,15 @@ class Fit:
         for member, step in self.steps().items():
             self._fitted[inside[member]] += step
 
-    def _elsewhere(self, inside: NDArray[np.bool_]) -> list[float]:
+    def _elsewhere(self, within: NDArray[np.bool_], scope: NDArray[np.bool_]) -> list[float]:
         """Signed difference of means in the groups that effects do not act on."""
-        found = np.zeros(len(inside))
+        found = np.zeros(len(within))
         for group, sign in enumerate(self.rows.groups.signs):
             if group != self.rows.groups.treated:
                 sums, n = self._total[:, group], self._n[:, group]
                 means = [
                     _sums(rows, sums) / np.maximum(_sums(rows, n), 1.0)
-                    for rows in (inside, ~inside)
+                    for rows in (within, scope & ~within)
                 ]
                 found += sign * (means[0] - means[1])
         return [float(x) for x in found]

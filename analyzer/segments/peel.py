@@ -325,8 +325,6 @@ def rows_of(lattice: Lattice, name: Name) -> Ints:
 
 
 def _within(rows: Rows, hours: tuple[int, int]) -> NDArray[np.bool_]:
-    """Rows of some hours, and all rows of the groups that effects do not act on."""
+    """Rows of some hours, of every group."""
     assert rows.table.hour is not None
-    held = (rows.table.hour >= hours[0]) & (rows.table.hour < hours[1])
-    acted_on = rows.acted_on
-    return held if acted_on is None else held | ~acted_on
+    return (rows.table.hour >= hours[0]) & (rows.table.hour < hours[1])

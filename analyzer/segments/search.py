@@ -81,7 +81,7 @@ def _search(
     if not rows.whole.any():
         reason = Refusal(
             reason="nothing to compare",
-            sentence=f"{outcome.name} is the same in every row: no segment can differ",
+            sentence=f"{outcome.name}: the same in every row of a window, no segment can differ",
         )
         return refused(rows, table, outcome, reason), rows.whole
     peel, margins = start(space, rows, settings)

@@ -37,6 +37,14 @@ class Space:
     hours: int
     least: int
 
+    @property
+    def uncounted(self) -> list[str]:
+        """Combinations of columns with too many values to be counted together."""
+        hourly = self.hourly.skipped if self.hourly else []
+        skipped = dict.fromkeys([*self.lattice.skipped, *hourly])
+        names = [dimension.name for dimension in self.rows.table.dimensions]
+        return [" x ".join(names[c] for c in columns) for columns in skipped]
+
 
 def space_of(rows: Rows, settings: Settings) -> Space:
     """Count every conjunction that enough rows support, and sum these rows' outcome in it."""
@@ -98,31 +106,25 @@ def _by_value(rows: Rows, codes: NDArray[Any], values: int) -> Ints:
 
 def _hours(rows: Rows) -> int:
     """Hours of the window to search in; 0 when there are none or too few to choose from."""
-    hour, acted_on = rows.table.hour, rows.acted_on
-    if hour is None:
+    if rows.table.hour is None:
         return 0
-    if acted_on is not None:
-        hour = hour[acted_on]
-    hours = int(hour.max(initial=0)) + 1
+    hours = int(rows.table.hour.max(initial=0)) + 1
     return hours if intervals(hours) else 0
 
 
 def _by_hour(rows: Rows, hours: int) -> Slots:
-    """Slots: the hours of the group acted on, then the other groups."""
+    """Slots: the hours of each group in turn."""
     assert rows.table.hour is not None
-    size, treated = len(rows.groups.signs), rows.groups.treated
+    size = len(rows.groups.signs)
     codes = rows.table.hour.astype(np.uint16)
     if rows.group is not None:
-        others = [g for g in range(size) if g != treated]
-        place = np.zeros(size, dtype=np.uint16)
-        place[others] = hours + np.arange(len(others))
-        codes = np.where(rows.group == treated, codes, place[rows.group])
+        codes = codes + rows.group.astype(np.uint16) * np.uint16(hours)
 
     def groups(dense: Ints) -> Ints:
-        acted_on = dense[..., :hours].sum(axis=-1)
-        return np.insert(dense[..., hours:], treated, acted_on, axis=-1)
+        found: Ints = dense.reshape(*dense.shape[:-1], size, hours).sum(axis=-1)
+        return found
 
-    return Slots(codes, hours + size - 1, groups)
+    return Slots(codes, hours * size, groups)
 
 
 def _apart_from_time(rows: Rows, column: Folded, by_hour: Slots) -> Folded:
@@ -135,7 +137,8 @@ def _apart_from_time(rows: Rows, column: Folded, by_hour: Slots) -> Folded:
     codes += 0 if by_hour.codes is None else by_hour.codes
     size = column.width * by_hour.width
     n = np.bincount(codes, minlength=size).reshape(column.width, by_hour.width)
-    n = n[:, : by_hour.width - len(rows.groups.signs) + 1]
+    hours, treated = by_hour.width // len(rows.groups.signs), rows.groups.treated
+    n = n[:, treated * hours : (treated + 1) * hours]
     wrong = n.sum() - n.sum(axis=1).max(initial=0)
     saved = n.max(axis=0, initial=0).sum() - n.sum(axis=1).max(initial=0)
     if wrong == 0 or saved <= TOLD * wrong:

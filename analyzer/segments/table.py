@@ -48,7 +48,8 @@ class Table:
     bucket: 0..255, `analyzer.ids.buckets` of the row's unit id; None when no unit is logged.
     incident: True for rows of the incident's window, False for its baseline's; None: one window.
     challenger: True for rows the challenger served, False for the champion's; None: pairs.
-    hour: whole hours from the window's start, at least 0; what baseline rows hold is not read.
+    hour: whole hours from the window's start, at least 0; of baseline rows from the baseline's,
+    so that the same number should mean the same time of the day.
     """
 
     dimensions: tuple[Dimension, ...]
@@ -87,12 +88,14 @@ class Outcome:
     """What is compared between segments: a number per row, NaN where it was not measured.
 
     values: float64 (rows,): a paired difference, a flip as 0 or 1, a latency difference; for
-    arms the served value itself. flips: whether the two decisions of the row differ, if known.
+    arms the served value itself. flips: whether the two decisions of the row differ, if known;
+    decided: rows for which that is known, None for all.
     """
 
     name: str
     values: Floats
     flips: NDArray[np.bool_] | None = None
+    decided: NDArray[np.bool_] | None = None
 
 
 def smallest(codes: Codes, values: int) -> Codes:

@@ -1,7 +1,8 @@
 """Segments that differ only for some hours: every candidate of two conditions, many intervals.
 
 A segment in an interval is compared with everybody else in that interval, so that an hour in
-which all segments moved singles out none.
+which all segments moved singles out none; and with the same hours of the baseline (of the other
+arm), so that what a segment does at that time of every day is no change.
 """
 
 from __future__ import annotations
@@ -18,7 +19,6 @@ from analyzer.stats.contrast import Moments, contrast, two_sided_p
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
-Bools = NDArray[np.bool_]
 BLOCK = 500_000
 """Cells times intervals that are compared at once."""
 
@@ -40,15 +40,14 @@ def intervals(hours: int) -> list[tuple[int, int]]:
 
 
 class Clock:
-    """A ledger by hour: its slots are the hours of the group acted on, then the other groups."""
+    """A ledger by hour: its slots are the hours of each group in turn."""
 
     def __init__(self, ledger: Ledger, hours: int, least: int) -> None:
         self.ledger, self.hours, self.least = ledger, hours, least
         self.tried = intervals(hours)
         lattice = ledger.lattice
         every = lattice.slots.sums(None, np.arange(lattice.rows))
-        self._n = np.vstack([lattice.by_slot, every])
-        self._running_n = _running(self._n[:, :hours])
+        self._running_n = self._running(np.vstack([lattice.by_slot, every]))
 
     def standing(self) -> Standing | None:
         """Every candidate in its best interval; p is corrected for the intervals tried."""
@@ -56,12 +55,11 @@ class Clock:
             return None
         ledger, size = self.ledger, len(self.ledger.lattice.n)
         total, squares = ledger.sums()
-        elsewhere = self._elsewhere(total, squares)
-        running = [self._running_n, *(_running(x[:, : self.hours]) for x in (total, squares))]
+        running = [self._running_n, *(self._running(x) for x in (total, squares))]
         best, effects = np.full(size, -1.0), np.zeros(size)
         hours = np.zeros((size, 2), dtype=np.int64)
         for starts, length in self._blocks(size):
-            effect, z = self._compared(running, starts, length, *elsewhere)
+            effect, z = self._compared(running, starts, length)
             first = np.argmax(np.abs(z), axis=0)
             every = np.arange(size)
             top = np.abs(z[first, every])
@@ -72,68 +70,47 @@ class Clock:
         z = np.maximum(best, 0.0)
         p = np.minimum(two_sided_p(z) * len(self.tried), 1.0)
         score = ledger.score(z) - 2 * np.log(len(self.tried))
-        sums = self._moments(running, hours, total, squares)
+        sums = self._moments(running, hours)
         return Standing(ledger.lattice, effects, z * np.sign(effects), p, score, hours, sums)
 
-    def _elsewhere(self, total: Floats, squares: Floats) -> tuple[Floats, Floats, Bools]:
-        """What the groups that no interval is cut from add to each effect and its variance, and
-        which candidates have rows enough there.
-        """
-        groups, rows = self.ledger.rows.groups, self.ledger.rows
-        others = [x[:, self.hours :] for x in (self._n, total, squares)]
-        signs = [sign for group, sign in enumerate(groups.signs) if group != groups.treated]
-        cells, whole = (rows.moments(*(x[part] for x in others)) for part in (slice(-1), -1))
-        effect, variance = contrast(cells, whole, signs)
-        fewest = np.minimum(cells.n, whole.n - cells.n)
-        return effect, variance, np.asarray((fewest >= self.least).all(axis=-1))
-
-    def _compared(
-        self,
-        running: list[Floats],
-        starts: Ints,
-        length: int,
-        other_effect: Floats,
-        other_variance: Floats,
-        possible: Bools,
-    ) -> tuple[Floats, Floats]:
+    def _compared(self, running: list[Floats], starts: Ints, length: int) -> tuple[Floats, Floats]:
         """Effect and z of every candidate in intervals of one length, (starts, candidates); 0
         where rows are too few.
         """
         rows = self.ledger.rows
-        within = [(x[:, starts + length] - x[:, starts]).T for x in running]
+        within = [np.moveaxis(x[:, starts + length] - x[:, starts], 1, 0) for x in running]
         cells, whole = [x[:, :-1] for x in within], [x[:, -1:] for x in within]
-        enough = (cells[0] >= self.least) & (whole[0] - cells[0] >= self.least) & possible
-        start, cell = np.nonzero(enough)
+        enough = (cells[0] >= self.least) & (whole[0] - cells[0] >= self.least)
+        start, cell = np.nonzero(enough.all(axis=-1))
         effect, variance = contrast(
-            rows.moments(*(x[start, cell][:, None] for x in cells)),
-            rows.moments(*(x[start] for x in whole)),
-            [rows.groups.signs[rows.groups.treated]],
+            rows.moments(*(x[start, cell] for x in cells)),
+            rows.moments(*(x[start, 0] for x in whole)),
+            rows.groups.signs,
         )
-        effects, z = np.zeros(enough.shape), np.zeros(enough.shape)
-        effects[start, cell] = effect = effect + other_effect[cell]
-        z[start, cell] = z_of(effect, (variance + other_variance[cell]) * self.ledger.deff[cell])
+        effects, z = np.zeros(enough.shape[:2]), np.zeros(enough.shape[:2])
+        effects[start, cell] = effect
+        z[start, cell] = z_of(effect, variance * self.ledger.deff[cell])
         return effects, z
 
-    def _moments(self, running: list[Floats], hours: Ints, *others: Floats) -> Moments:
+    def _moments(self, running: list[Floats], hours: Ints) -> Moments:
         """Moments of every candidate in its own interval, (candidates, groups)."""
-        every, treated = np.arange(len(hours)), self.ledger.rows.groups.treated
-        found = []
-        for sums, slots in zip(running, (self._n, *others), strict=True):
-            within = sums[every, hours[:, 1]] - sums[every, hours[:, 0]]
-            found.append(np.insert(slots[:-1, self.hours :], treated, within, axis=1))
-        return self.ledger.rows.moments(*found)
+        every = np.arange(len(hours))
+        return self.ledger.rows.moments(
+            *(sums[every, hours[:, 1]] - sums[every, hours[:, 0]] for sums in running)
+        )
+
+    def _running(self, by_slot: NDArray[Any]) -> Floats:
+        """Sums up to each hour, (cells, hours + 1, groups)."""
+        by_hour = by_slot.reshape(len(by_slot), -1, self.hours)
+        found = np.zeros((len(by_slot), self.hours + 1, by_hour.shape[1]))
+        np.cumsum(by_hour.swapaxes(1, 2), axis=1, out=found[:, 1:])
+        return found
 
     def _blocks(self, size: int) -> Iterator[tuple[Ints, int]]:
         """Intervals of one length by their starts, as many as may be held for all cells."""
         for length, group in groupby(self.tried, lambda interval: interval[1] - interval[0]):
             starts = np.array([start for start, _ in group])
             yield from ((block, length) for block in _split(starts, max(1, BLOCK // size)))
-
-
-def _running(by_hour: NDArray[Any]) -> Floats:
-    """Sums up to each hour, (cells, hours + 1)."""
-    zero = np.zeros((len(by_hour), 1))
-    return np.hstack([zero, np.cumsum(by_hour, axis=1, dtype=np.float64)])
 
 
 def _split(starts: Ints, most: int) -> Iterator[Ints]:

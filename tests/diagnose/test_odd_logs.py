@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pytest
 from logbook import START, Book, plain, write_messy
 
@@ -181,3 +182,87 @@ def test_an_incident_that_begins_with_the_logs(book: Book) -> None:
     assert {"baseline", "null run"} <= {r.part for r in found.refusals}
     assert "Without a baseline" in next(s.text for s in found.summary if s.topic == "who")
     assert {s.mode for s in found.searches} == {"level"}
+
+
+def test_a_window_that_was_profiled_in_part(book: Book) -> None:
+    ours, theirs = days(3, 6_000)
+    write(book, ours, theirs)
+    found = diagnosis(book, incident=window(60, 90))
+    assert found.incident.window == (show(START + 60 * HOUR), show(START + 72 * HOUR))
+    assert "only" in found.incident.why and "was profiled" in found.incident.why
+    assert "window" in {r.part for r in found.refusals}
+    assert found.incident.baseline is not None
+
+
+def test_a_rollback_after_what_was_profiled(book: Book) -> None:
+    ours, theirs = days(3, 6_000)
+    write(book, ours, theirs)
+    path = diary.path_of(book.rollout)
+    diary.append(path, Event(ts=show(START + 80 * HOUR), kind="rollback"))
+    found = diagnosis(book)
+    assert found.incident.window[1] == show(START + 72 * HOUR)
+    assert "rollback" not in found.incident.why and "was profiled" in found.incident.why
+    with pytest.raises(ConfigError, match="names no rollback"):  # it was not known by then
+        diagnosis(book, as_of=START + 70 * HOUR)
+    diary.append(path, Event(ts=show(START + 400 * HOUR), kind="rollback"))
+    with pytest.raises(ConfigError, match="nothing of"):
+        diagnosis(book)
+
+
+def test_decisions_that_are_not_known_are_no_agreement(book: Book) -> None:
+    random = np.random.default_rng(0)
+    rows = 20_000
+    country = random.choice(["de", "fr", "it"], rows)
+    ours, theirs = days(4, rows, country=country)
+    one = random.random(rows) < 0.3
+    other = np.where(random.random(rows) < 0.2, ~one, one)
+    at = (ours["ts"].cast(pa.int64()).to_numpy() - START) // HOUR
+    lost = pa.array((country == "fr") & (at >= 72))
+    ours = ours.append_column("decision", pa.array(np.where(one, "yes", "no")))
+    told = pa.array(np.where(other, "yes", "no"))
+    theirs = theirs.append_column("decision", pc.if_else(lost, pa.scalar(None, pa.string()), told))
+    write(book, ours, theirs, segments={"columns": ["country"]})
+    found = diagnosis(book, incident=window(72, 96))
+    flips = [s.found for s in found.searches if s.measure == "flips"]
+    assert flips and all(f is not None and not f.segments and f.notes for f in flips)
+
+
+def test_scores_that_explode_are_a_segment_of_their_own(book: Book) -> None:
+    random = np.random.default_rng(0)
+    rows = 20_000
+    country = random.choice(["de", "fr", "it"], rows)
+    ours, theirs = days(4, rows, country=country)
+    at = (ours["ts"].cast(pa.int64()).to_numpy() - START) // HOUR
+    hit = (country == "de") & (at >= 72) & (random.random(rows) < 0.5)
+    score = np.where(hit, 1e6, 1.0) * theirs["score"].to_numpy()
+    theirs = theirs.set_column(2, "score", pa.array(score))
+    write(book, ours, theirs, score={"type": "regression"}, segments={"columns": ["country"]})
+    found = diagnosis(book, incident=window(72, 96))
+    (search,) = (s for s in found.searches if s.measure == "unscored")
+    assert search.found is not None
+    assert [s.where for s in search.found.segments] == [(("country", "de"),)]
+    assert "country = de" in next(s.text for s in found.summary if s.topic == "who")
+    said = next(s.text for s in found.summary if s.topic == "what")
+    assert "hardly varied before" in said and "standard deviations" not in said
+
+
+def test_columns_that_are_not_searched_are_named(book: Book) -> None:
+    random = np.random.default_rng(0)
+    names = [f"c{i}" for i in range(13)]
+    ours, theirs = days(3, 6_000, **{name: random.choice(["a", "b"], 6_000) for name in names})
+    write(book, ours, theirs, segments={"columns": [*names, "ghost"]})
+    found = diagnosis(book, incident=window(48, 72))
+    assert found.drilldown is not None
+    lines = "\n".join(found.drilldown.lines)
+    assert "as neither log has such a column: ghost" in lines
+    assert "as they come last in rollout.toml: c12" in lines
+    who = next(s.text for s in found.summary if s.topic == "who")
+    assert who == "No segment stands out against its baseline."
+
+
+def test_a_champion_that_fell_silent_comes_first(book: Book) -> None:
+    ours, theirs = days(3, 6_000)
+    kept = pa.array((ours["ts"].cast(pa.int64()).to_numpy() - START) // HOUR < 48)
+    write(book, ours.filter(kept), theirs)
+    found = diagnosis(book, incident=window(48, 72))
+    assert found.summary[0].text.startswith("No row of the champion in 24 h")

@@ -72,6 +72,7 @@ def _found(names: list[str], segments: int) -> Found:
         explained=0.12,
         refusals=(Refusal(reason="too few units", sentence=f"too few units in {pick(6)}"),),
         notes=(f"a note on {pick(7)}",),
+        bounds=(f"stopped at {pick(6)}",),
     )
 
 

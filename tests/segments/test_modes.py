@@ -183,3 +183,18 @@ def test_dimensions_from_values() -> None:
     assert bins.codes.tolist() == [0, 0, 1, 1, 2, 1, 0]
     assert binned("n", np.full(5, 7.0)).labels == ("any",)
     assert binned("n", np.full(3, np.nan)).labels == ("any", None)
+
+
+def test_what_a_segment_does_at_that_time_of_every_day_is_no_change() -> None:
+    rng = np.random.default_rng(5)
+    hour = rng.integers(0, 48, ROWS).astype(np.uint16)
+    incident = rng.random(ROWS) < 0.5
+    codes = rng.integers(0, 4, ROWS).astype(np.uint8)
+    usual = (codes == 0) * np.sin(2 * np.pi * hour / 24)
+    dimension = Dimension("a", ("a0", "a1", "a2", "a3"), codes)
+    table = Table((dimension,), ROWS, incident=incident, hour=hour)
+    noise = rng.normal(size=ROWS)
+    assert search(table, Outcome("difference", usual + noise)).segments == ()
+    late = incident & (hour >= 30) & (hour < 36) & (codes == 1)
+    (found,) = search(table, Outcome("difference", usual + noise + late)).segments
+    assert found.where == (("a", "a1"),) and found.hours == (30, 36)
