@@ -6,7 +6,7 @@ import hashlib
 import tomllib
 from importlib.resources import files
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import msgspec
 from msgspec import Meta, Struct
@@ -59,6 +59,25 @@ class Record(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     power: Confidence
 
 
+class Trigger(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Rollback triggers, followed minute by minute."""
+
+    latency_factor: Positive
+    latency_quantile: Annotated[float, Meta(gt=0, lt=1)]
+    latency_minutes: Annotated[int, Meta(ge=1, le=1440)]
+    max_error_rate: Fraction
+    error_minutes: Annotated[int, Meta(ge=1, le=1440)]
+    max_volume_drop: Annotated[float, Meta(gt=0, lt=1)]
+    volume_minutes: Annotated[int, Meta(ge=1, le=1440)]
+    min_expected: Positive
+    min_requests: Annotated[int, Meta(ge=1)]
+    min_judged_share: Fraction
+    held_minutes: Annotated[int, Meta(ge=0, le=60)]
+    missing: Literal["hold", "reset", "breach"]
+    bucket_minutes: Literal[1, 2, 3, 4, 5, 6, 10, 12, 15, 20, 30, 60]
+    baseline_weeks: Annotated[int, Meta(ge=1, le=52)]
+
+
 class VerdictLife(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """How long a verdict may be acted upon."""
 
@@ -71,6 +90,7 @@ class Policy(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     data: Data
     latency: Latency
     shadow: ShadowPhase
+    trigger: Trigger
     record: Record
     verdict: VerdictLife
 

@@ -12,7 +12,9 @@ from inspect import cleandoc
 from typing import Literal
 
 import msgspec
+import numpy as np
 from msgspec import Struct
+from numpy.typing import ArrayLike, NDArray
 
 from analyzer.stats.result import Estimate, Result
 
@@ -133,6 +135,16 @@ def judge(observed: Result, operator: Operator, limit: float) -> Outcome:
     }
     passes, fails = holds[operator]
     return "pass" if passes else "fail" if fails else "undecided"
+
+
+def holds(values: ArrayLike, operator: Operator, limits: ArrayLike) -> NDArray[np.bool_]:
+    """Which counted values keep their limits: facts without an interval, compared exactly.
+
+    >>> holds([1.0, 2.0, 2.1], "<=", 2.0).tolist()
+    [True, True, False]
+    """
+    compare = {"<": np.less, "<=": np.less_equal, ">": np.greater, ">=": np.greater_equal}
+    return np.asarray(compare[operator](values, limits), dtype=np.bool_)
 
 
 def worst(outcomes: Sequence[Outcome]) -> Outcome:

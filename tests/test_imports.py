@@ -39,7 +39,7 @@ STATS = {
 }
 
 LAYERS = [
-    ("errors", "config", "policy", "window", "sql", "engine"),
+    ("errors", "config", "policy", "window", "weeks", "sql", "engine"),
     ("logs", "ids", "histogram"),
     ("selection", "reader", "frozen", "profile"),
     ("store",),
@@ -53,6 +53,7 @@ LAYERS = [
     ("onset", "segments", "mix"),
     ("drilldown",),
     ("gate", "diagnose", "shapes", "courses"),
+    ("triggers",),
     ("overview",),
     ("report",),
     ("nightly", "postmortem"),

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from zoneinfo import ZoneInfo
 
 import numpy as np
@@ -17,6 +16,7 @@ from analyzer.errors import ConfigError
 from analyzer.onset.search import Onsets
 from analyzer.profiles import Profiles
 from analyzer.store import Manifest
+from analyzer.weeks import hours_of_week
 from analyzer.window import HOUR, Window, parse, show
 
 DAY = 24 * HOUR
@@ -178,15 +178,6 @@ class Calendar:
             return False
         span = slice(self.place(window.start), self.place(window.end))
         return bool(self.usual[span].all()) and bool(self.pairs[span].any())
-
-
-def hours_of_week(start: int, step: int, points: int, zone: ZoneInfo) -> NDArray[np.int64]:
-    """Per point of a grid the hour of the week where people live: 0 is Monday's first hour."""
-    hours = np.arange(start // HOUR, (start + points * step - 1) // HOUR + 1)
-    local = [datetime.fromtimestamp(int(hour) * 3600, zone) for hour in hours]
-    table = np.asarray([moment.weekday() * 24 + moment.hour for moment in local], dtype=np.int64)
-    found: NDArray[np.int64] = table[(start + np.arange(points) * step) // HOUR - hours[0]]
-    return found
 
 
 def baseline_of(window: Window, before: int, calendar: Calendar) -> tuple[Window | None, str]:

@@ -13,12 +13,12 @@ from analyzer.diagnose.windows import (
     Calendar,
     asked,
     baseline_of,
-    hours_of_week,
     incident_window,
 )
 from analyzer.diary import Event
 from analyzer.errors import ConfigError
 from analyzer.onset.search import Onset, Onsets
+from analyzer.weeks import hours_of_week
 from analyzer.window import HOUR, Window, parse, show
 
 DAY, WEEK = 24, 168

@@ -1,0 +1,1 @@
+"""Rollback triggers: rules on consecutive minutes that need no human."""

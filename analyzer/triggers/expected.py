@@ -1,0 +1,150 @@
+"""How many requests a minute should bring: the same hour of earlier weeks, at today's level.
+
+Expected = median of the same hour of the week over up to four earlier weeks (holidays and
+incidents of the diary left out), drawn from hour to hour as a line, times the level: the traffic
+of the last six hours over what those weeks say of them. So a quiet holiday or a clock change is
+no drop once it has lasted, and a growing service is no surge.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from zoneinfo import ZoneInfo
+
+import numpy as np
+from numpy.typing import NDArray
+
+from analyzer.diary import Event
+from analyzer.weeks import hours_of_week
+from analyzer.window import HOUR, Window
+
+Floats = NDArray[np.float64]
+UNUSUAL = ("holiday", "incident", "rollback", "trigger")
+LEVEL_HOURS = 6
+LEAST_LEVEL_HOURS = 2
+"""Hours with an expectation that a level needs."""
+
+
+@dataclass(frozen=True, eq=False)
+class Past:
+    """Requests by hour from `start` (microseconds UTC, a whole hour) on; NaN where not known."""
+
+    start: int
+    hours: Floats
+
+
+def unusual(
+    events: Sequence[Event], start: int, hours: int, kinds: Sequence[str] = UNUSUAL
+) -> NDArray[np.bool_]:
+    """Hours in which the diary knows a holiday or an incident; a holiday without an end lasts a
+    day, anything else an hour.
+    """
+    found = np.zeros(hours, dtype=bool)
+    for event in events:
+        if event.kind in kinds:
+            end = event.until or event.at + (24 * HOUR if event.kind == "holiday" else HOUR)
+            first, last = (event.at - start) // HOUR, -(-(end - start) // HOUR)
+            found[max(first, 0) : max(last, 0)] = True
+    return found
+
+
+def usual(past: Past, left_out: NDArray[np.bool_], zone: ZoneInfo, weeks: int) -> Floats:
+    """Per hour of `past` the median of the same hour of the week in up to `weeks` earlier weeks;
+    NaN where there is none. Hours left out count for no other hour.
+    """
+    key = hours_of_week(past.start, HOUR, len(past.hours), zone)
+    earlier: list[list[float]] = [[] for _ in range(168)]
+    found = np.full(len(past.hours), np.nan)
+    for at, (hour, value) in enumerate(zip(key.tolist(), past.hours.tolist(), strict=True)):
+        known = earlier[hour][-weeks:]
+        if known:
+            found[at] = float(np.median(known))
+        if value == value and not left_out[at]:
+            earlier[hour].append(value)
+    return found
+
+
+def expected(
+    n: Floats,
+    start: int,
+    step: int,
+    past: Past,
+    events: Sequence[Event],
+    zone: ZoneInfo,
+    weeks: int = 4,
+) -> Floats:
+    """Expected requests per bucket of a grid, NaN where earlier weeks or the level are not known.
+
+    n: requests per bucket, shape (buckets,); start, step: of the grid, microseconds; it lies inside
+    `past`, which should reach weeks further back. A holiday that the diary knows has a level of
+    its own: its first two hours, and the two after it, are not known.
+    """
+    hours = len(past.hours)
+    hourly = usual(past, unusual(events, past.start, hours), zone, weeks)
+    middles = start + step * (np.arange(len(n), dtype=np.float64) + 0.5)
+    base = _drawn(hourly, past.start, middles) * (step / HOUR)
+    holiday = unusual(events, past.start, hours, ("holiday",))
+    return base * _level(past, hourly, holiday, n, base, start, step)
+
+
+def _drawn(hourly: Floats, start: int, instants: Floats) -> Floats:
+    """Requests an hour at some instants: a line from the middle of each hour to the next; where a
+    neighbour is unknown, the hour's own.
+    """
+    place = (instants - start) / HOUR - 0.5
+    low = np.clip(np.floor(place).astype(np.int64), 0, len(hourly) - 1)
+    high = np.minimum(low + 1, len(hourly) - 1)
+    own = hourly[np.clip(((instants - start) // HOUR).astype(np.int64), 0, len(hourly) - 1)]
+    share = np.clip(place - low, 0.0, 1.0)
+    line = hourly[low] * (1 - share) + hourly[high] * share
+    return np.where(np.isnan(line), own, line)
+
+
+def _level(
+    past: Past,
+    hourly: Floats,
+    holiday: NDArray[np.bool_],
+    n: Floats,
+    base: Floats,
+    start: int,
+    step: int,
+) -> Floats:
+    """Traffic of the six hours before each bucket over what was usual for them; NaN when fewer
+    than two hours of them are known, and as much a holiday as the bucket.
+    """
+    before, per_hour = int((start - past.start) // HOUR), HOUR // step
+    lead = slice(max(0, before - LEVEL_HOURS), before)
+    was = np.concatenate([np.repeat(past.hours[lead] / per_hour, per_hour), n])
+    should = np.concatenate([np.repeat(hourly[lead] / per_hour, per_hour), base])
+    instants = start + step * (np.arange(len(was)) - (len(was) - len(n)))
+    kind = holiday[np.clip((instants - past.start) // HOUR, 0, len(holiday) - 1)]
+    level = np.full(len(n), np.nan)
+    for same in (False, True):
+        found = _ratio(was, should, kind == same, LEVEL_HOURS * per_hour)[-len(n) :]
+        mine = kind[-len(n) :] == same
+        level[mine] = found[mine]
+    return level
+
+
+def _ratio(was: Floats, should: Floats, counted: NDArray[np.bool_], width: int) -> Floats:
+    """Sum of `was` over sum of `should` in the `width` places before each; NaN where fewer than a
+    third of them are known.
+    """
+    known = counted & ~np.isnan(was) & ~np.isnan(should)
+    sums = [
+        np.concatenate([[0.0], np.cumsum(np.where(known, x, 0.0))])
+        for x in (was, should, np.ones(len(was)))
+    ]
+    end = np.arange(len(was))
+    actual, due, count = (x[end] - x[np.maximum(end - width, 0)] for x in sums)
+    enough = (count >= width * LEAST_LEVEL_HOURS / LEVEL_HOURS) & (due > 0)
+    found: Floats = np.full(len(was), np.nan)
+    np.divide(actual, due, out=found, where=enough)
+    return found
+
+
+def past_of(hourly: dict[int, float], window: Window) -> Past:
+    """The hours of a window from a table of known ones (start of the hour: requests)."""
+    hours = range(window.start, window.end, HOUR)
+    return Past(window.start, np.array([hourly.get(hour, np.nan) for hour in hours]))

@@ -1,0 +1,129 @@
+"""The three rules, minute by minute: which minutes break them, and which cannot be judged."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from analyzer.logs import SIDES, Side
+from analyzer.policy import Trigger as Limits
+from analyzer.triggers.grid import Floats, Grid
+from analyzer.triggers.states import BREACH, LOW_N, MISSING, OK, States
+from analyzer.verdict import holds
+
+
+@dataclass(frozen=True, eq=False)
+class Rule:
+    """One rule on a grid. observed, limit: per bucket, NaN where not known. counts: whole numbers
+    per bucket behind it. n: requests that the rule looks at. unit: of observed and limit.
+    """
+
+    name: str
+    words: str
+    minutes: int
+    states: States
+    observed: Floats
+    limit: Floats
+    unit: str
+    counts: dict[str, NDArray[np.int64]]
+    n: NDArray[np.int64]
+    note: str = ""
+
+
+def latency(grid: Grid, baseline: Floats, limits: Limits, against: str) -> Rule:
+    """The challenger's percentile against a multiple of its baseline, ms per bucket."""
+    arm, champion = grid.arms["challenger"], grid.arms["champion"]
+    limit = limits.latency_factor * baseline
+    states = _judged(arm.latency, limit)
+    few = (arm.latency_n < limits.min_requests) & (arm.latency_n > 0)
+    if against == "champion":
+        few |= (champion.latency_n < limits.min_requests) & (champion.latency_n > 0)
+        states[(champion.latency_n == 0)] = MISSING
+    states[few & (states != MISSING)] = LOW_N
+    states[arm.latency_n == 0] = MISSING
+    return Rule(
+        "latency",
+        f"challenger P{limits.latency_quantile * 100:g} > {limits.latency_factor:g} x "
+        f"{against}'s for {limits.latency_minutes} minutes in a row",
+        limits.latency_minutes,
+        states,
+        arm.latency,
+        limit,
+        "ms",
+        {"challenger": arm.latency_n, "champion": champion.latency_n},
+        arm.latency_n,
+    )
+
+
+def errors(grid: Grid, limits: Limits) -> Rule:
+    """The share of the challenger's requests that failed."""
+    arm = grid.arms["challenger"]
+    rate = np.divide(arm.errors, arm.n, out=np.full(len(arm.n), np.nan), where=arm.n > 0)
+    limit = np.full(len(arm.n), limits.max_error_rate)
+    states = _judged(rate, limit)
+    states[(arm.n > 0) & (arm.n < limits.min_requests)] = LOW_N
+    return Rule(
+        "errors",
+        f"challenger error rate > {limits.max_error_rate:.2%} for {limits.error_minutes} minutes "
+        "in a row",
+        limits.error_minutes,
+        states,
+        rate,
+        limit,
+        "share",
+        {"errors": arm.errors, "requests": arm.n},
+        arm.n,
+    )
+
+
+def volume(name: str, what: str, n: NDArray[np.int64], due: Floats, limits: Limits) -> Rule:
+    """Requests against what is expected: a bucket in which none came holds 0 of them.
+
+    n: requests per bucket; due: how many were expected, NaN where that is not known.
+    """
+    floor = (1 - limits.max_volume_drop) * due
+    states = np.full(len(n), MISSING, dtype=np.int8)
+    known = ~np.isnan(due)
+    states[known] = np.where(holds(n[known], ">=", floor[known]), OK, BREACH)
+    states[known & (due < limits.min_expected)] = LOW_N
+    whole = np.where(known, np.rint(np.nan_to_num(due)), 0).astype(np.int64)
+    return Rule(
+        name,
+        f"{what} > {limits.max_volume_drop:.0%} below expected for {limits.volume_minutes} "
+        "minutes in a row",
+        limits.volume_minutes,
+        states,
+        n.astype(np.float64),
+        floor,
+        "requests",
+        {"requests": n, "expected": whole},
+        np.maximum(n, whole),
+    )
+
+
+def shares(weight: Floats, mirrored: NDArray[np.bool_], mirror_share: float) -> dict[Side, Floats]:
+    """What part of the served traffic each arm should log, per bucket.
+
+    weight: the challenger's share of the traffic. Where requests are mirrored the champion serves
+    all and the challenger sees mirror_share of them.
+    """
+    return {
+        "champion": np.where(mirrored, 1.0, 1.0 - weight),
+        "challenger": np.where(mirrored, mirror_share, weight),
+    }
+
+
+def served(grid: Grid, mirrored: NDArray[np.bool_]) -> NDArray[np.int64]:
+    """Requests answered to users per bucket: the champion's alone where the rest is a mirror."""
+    champion, challenger = (grid.arms[side].n for side in SIDES)
+    return np.where(mirrored, champion, champion + challenger)
+
+
+def _judged(observed: Floats, limit: Floats) -> States:
+    """OK or BREACH where both are known; exactly at the limit is no breach."""
+    states = np.full(len(observed), MISSING, dtype=np.int8)
+    known = ~(np.isnan(observed) | np.isnan(limit))
+    states[known] = np.where(holds(observed[known], "<=", limit[known]), OK, BREACH)
+    return states

@@ -1,0 +1,234 @@
+"""Did a rollback trigger fire? Each rule followed over every minute of a window."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+from zoneinfo import ZoneInfo
+
+import numpy as np
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from analyzer.config import Rollout
+from analyzer.diary import Event
+from analyzer.logs import SIDES
+from analyzer.policy import Trigger as Limits
+from analyzer.profiles import Profiles
+from analyzer.triggers import rules
+from analyzer.triggers.expected import Past, expected, past_of
+from analyzer.triggers.grid import Floats, Grid, grid_of
+from analyzer.triggers.rules import Rule
+from analyzer.triggers.states import BREACH, NAMES, OK, Run, follow
+from analyzer.window import HOUR, Window, show
+
+WEEK = 168 * HOUR
+Outcome = Literal["ok", "fired", "undecided"]
+
+
+@dataclass(frozen=True)
+class Firing:
+    """Breaches in a row that were enough: the first breaching minute, the one that fired, the last;
+    the worst observed value with its limit; counts: what lay behind it, first to firing minute.
+    """
+
+    first: str
+    fired: str
+    last: str
+    worst: float
+    limit: float
+    counts: dict[str, int]
+
+
+@dataclass(frozen=True)
+class Trigger:
+    """One rule over a window. minutes: how many in each state. judged: share of the traffic in
+    minutes that could be judged. longest: most breaches in a row. count: in a row at the end.
+    """
+
+    name: str
+    rule: str
+    outcome: Outcome
+    firings: list[Firing]
+    minutes: dict[str, int]
+    judged: float
+    longest: int
+    count: int
+    undecided_minutes: int
+    sentence: str
+
+
+@dataclass(frozen=True)
+class Triggers:
+    """All rules over a window, whole minutes; fired if any did, else undecided if any is."""
+
+    window: tuple[str, str]
+    outcome: Outcome
+    missing: str
+    triggers: list[Trigger]
+
+
+def triggers(
+    rollout: Rollout, profiles: Profiles, limits: Limits, events: Sequence[Event]
+) -> Triggers:
+    """Follow every trigger over the profiles' window. events: the diary, for the weights in force
+    and for what is not usual. Raises StoreError when nothing of the window was profiled.
+    """
+    grid = grid_of(profiles, limits.bucket_minutes, limits.latency_quantile)
+    weight, mirrored = weights(events, grid)
+    every = rules_of(rollout, profiles, grid, limits, events, weight, mirrored)
+    found = [_followed(rule, grid, limits) for rule in every]
+    outcomes = [one.outcome for one in found]
+    outcome: Outcome = (
+        "fired" if "fired" in outcomes else "undecided" if "undecided" in outcomes else "ok"
+    )
+    return Triggers((show(grid.start), show(grid.end)), outcome, limits.missing, found)
+
+
+def rules_of(
+    rollout: Rollout,
+    profiles: Profiles,
+    grid: Grid,
+    limits: Limits,
+    events: Sequence[Event],
+    weight: Floats,
+    mirrored: NDArray[np.bool_],
+) -> list[Rule]:
+    """The rules with the state of every minute."""
+    zone = ZoneInfo(rollout.time.calendar)
+    past = history(profiles, grid, mirrored, limits.baseline_weeks)
+    total = rules.served(grid, mirrored)
+    due = expected(
+        total.astype(np.float64), grid.start, grid.step, past, events, zone, limits.baseline_weeks
+    )
+    parts = rules.shares(weight, mirrored, rollout.shadow.mirror_share)
+    found = [
+        rules.latency(grid, grid.arms["champion"].latency, limits, "champion"),
+        rules.errors(grid, limits),
+        rules.volume("volume", "all traffic", total, due, limits),
+    ]
+    for side in SIDES:
+        if not (side == "champion" and mirrored.all()):
+            share = total * parts[side]
+            found.append(
+                rules.volume(
+                    f"volume of the {side}",
+                    f"the {side}'s traffic",
+                    grid.arms[side].n,
+                    share,
+                    limits,
+                )
+            )
+    return found
+
+
+def weights(events: Sequence[Event], grid: Grid) -> tuple[Floats, NDArray[np.bool_]]:
+    """Per bucket the challenger's share of the served traffic (a bucket in which it changes holds
+    the mean over its time), and where requests are mirrored: no weight above 0 is in force.
+    """
+    weight = np.zeros(grid.points)
+    edges = grid.start + grid.step * np.arange(grid.points + 1)
+    for event in sorted(events, key=lambda event: event.at):
+        if event.challenger_weight is not None:
+            after = np.clip((edges[1:] - event.at) / grid.step, 0.0, 1.0)
+            weight = weight * (1 - after) + event.challenger_weight * after
+    return weight, weight == 0
+
+
+def history(profiles: Profiles, grid: Grid, mirrored: NDArray[np.bool_], weeks: int) -> Past:
+    """Requests served by hour, from `weeks` before the grid to its end; NaN where not profiled."""
+    end = -(-grid.end // HOUR) * HOUR
+    window = Window(grid.start // HOUR * HOUR - (weeks + 1) * WEEK, end)
+    wider = profiles.within(window)
+    table = wider.table("coverage")
+    hours = table["hour"].cast("int64").to_pylist()
+    champion, challenger, matched = (
+        pc.cast(table[name], "int64").to_numpy()
+        for name in ("champion_rows", "challenger_rows", "matched")
+    )
+    # a request that both answered was mirrored, and counts once
+    served = (champion + challenger - matched).astype(float).tolist()
+    known: dict[int, float] = {}
+    for manifest in wider.manifests:
+        known.update(dict.fromkeys(range(manifest.start, manifest.end, HOUR), 0.0))
+    known.update(zip(hours, served, strict=True))
+    return past_of(known, window)
+
+
+def _followed(rule: Rule, grid: Grid, limits: Limits) -> Trigger:
+    needed = -(-rule.minutes // limits.bucket_minutes)
+    course = follow(rule.states, needed, limits.missing, limits.held_minutes)
+    firings = [_firing(rule, run, grid) for run in course.fired]
+    judged = _judged_share(rule)
+    outcome: Outcome = "ok"
+    if firings:
+        outcome = "fired"
+    elif judged is None or judged < limits.min_judged_share or course.undecided[-1:].any():
+        outcome = "undecided"
+    longest = max((run.breaches for run in course.runs), default=0)
+    counts = np.bincount(rule.states, minlength=len(NAMES)).tolist()
+    return Trigger(
+        rule.name,
+        rule.words,
+        outcome,
+        firings,
+        dict(zip(NAMES, counts, strict=True)),
+        judged or 0.0,
+        longest,
+        course.count,
+        int(course.undecided.sum()),
+        _sentence(rule, outcome, firings, judged, longest, limits),
+    )
+
+
+def _judged_share(rule: Rule) -> float | None:
+    """Share of the rule's traffic that lies in minutes that were judged; None without traffic."""
+    every = int(rule.n.sum())
+    judged = (rule.states == OK) | (rule.states == BREACH)
+    return int(rule.n[judged].sum()) / every if every else None
+
+
+def _firing(rule: Rule, run: Run, grid: Grid) -> Firing:
+    assert run.fired is not None
+    span = slice(run.first, run.fired + 1)
+    seen, limit = rule.observed[run.first : run.last + 1], rule.limit[run.first : run.last + 1]
+    beyond = np.nan_to_num(np.abs(seen - limit), nan=-1.0)
+    worst = int(np.argmax(beyond))
+    return Firing(
+        show(grid.at(run.first)),
+        show(grid.at(run.fired)),
+        show(grid.at(run.last)),
+        float(seen[worst]),
+        float(limit[worst]),
+        {name: int(values[span].sum()) for name, values in rule.counts.items()},
+    )
+
+
+def _sentence(
+    rule: Rule,
+    outcome: Outcome,
+    firings: Sequence[Firing],
+    judged: float | None,
+    longest: int,
+    limits: Limits,
+) -> str:
+    if firings:
+        first = firings[0]
+        counts = ", ".join(f"{value:,} {name}" for name, value in first.counts.items())
+        more = f"; fired {len(firings)} times" if len(firings) > 1 else ""
+        return (
+            f"fired at {first.fired} (first breach {first.first}, last {first.last}): at worst "
+            f"{first.worst:.4g} {rule.unit} against {first.limit:.4g}; "
+            f"until it fired: {counts}{more}"
+        )
+    if judged is None:
+        return "undecided: there is no traffic to judge, or nothing earlier to expect it from"
+    if outcome == "undecided":
+        return (
+            f"undecided: minutes with {judged:.1%} of the traffic could be judged, "
+            f"{limits.min_judged_share:.0%} are needed"
+            if judged < limits.min_judged_share
+            else "undecided: the last minutes could not be judged"
+        )
+    return f"did not fire; at most {longest} minutes in a row were beyond the limit"
