@@ -15,7 +15,9 @@ EXIT = {"ok": 0, "undecided": 4, "fired": 5}
     "In Python: analyzer.triggers.run.triggers(rollout, profiles, limits, events)"
 )
 @common.job_options
-@click.option("--replay", is_flag=True, help="Over everything that was scanned.")
+@click.option(
+    "--replay", is_flag=True, help="Over everything that was scanned, up to the last row."
+)
 @click.option(
     "--missing",
     type=click.Choice(["hold", "reset", "breach"]),
@@ -31,9 +33,10 @@ def command(job: Job, replay: bool, missing: str | None, exit_zero: bool) -> int
 
     from analyzer import diary
     from analyzer.profiles import open_profiles
+    from analyzer.triggers.grid import logged
     from analyzer.triggers.run import triggers
 
-    profiles = open_profiles(job.store) if replay else job.profiles()
+    profiles = logged(open_profiles(job.store)) if replay else job.profiles()
     limits = job.policy.trigger
     if missing is not None:
         limits = msgspec.structs.replace(limits, missing=missing)

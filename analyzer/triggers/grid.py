@@ -13,7 +13,7 @@ from analyzer.histogram import bin_edges
 from analyzer.logs import SIDES, Side
 from analyzer.profiles import Profiles
 from analyzer.scan.fine import COARSE
-from analyzer.window import MINUTE
+from analyzer.window import MINUTE, Window
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -66,6 +66,16 @@ def grid_of(profiles: Profiles, bucket_minutes: int = 1, q: float = 0.99) -> Gri
     points = max(0, (end - start) // step)
     arms = {side: _arm(profiles, side, start, step, points, q) for side in SIDES}
     return Grid(start, step, arms)
+
+
+def logged(profiles: Profiles) -> Profiles:
+    """The same profiles up to the last minute with a row: what lies behind it may not have been
+    logged yet.
+    """
+    minutes = profiles.table("minutes")["minute"]
+    last = pc.max(minutes.cast(pa.int64())).as_py()
+    end = profiles.window.end if last is None else last + MINUTE
+    return profiles.within(Window(profiles.window.start, end))
 
 
 def _arm(profiles: Profiles, side: Side, start: int, step: int, points: int, q: float) -> Arm:

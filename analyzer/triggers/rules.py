@@ -17,7 +17,8 @@ from analyzer.verdict import holds
 @dataclass(frozen=True, eq=False)
 class Rule:
     """One rule on a grid. observed, limit: per bucket, NaN where not known. counts: whole numbers
-    per bucket behind it. n: requests that the rule looks at. unit: of observed and limit.
+    per bucket behind it. n: requests that the rule looks at. unit: of observed and limit. note:
+    why nothing could be judged, where that is known.
     """
 
     name: str
@@ -100,6 +101,7 @@ def volume(name: str, what: str, n: NDArray[np.int64], due: Floats, limits: Limi
         "requests",
         {"requests": n, "expected": whole},
         np.maximum(n, whole),
+        "" if known.any() else "no earlier week says what to expect of these hours",
     )
 
 

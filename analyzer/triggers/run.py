@@ -222,8 +222,8 @@ def _sentence(
             f"{first.worst:.4g} {rule.unit} against {first.limit:.4g}; "
             f"until it fired: {counts}{more}"
         )
-    if judged is None:
-        return "undecided: there is no traffic to judge, or nothing earlier to expect it from"
+    if judged is None or rule.note:
+        return f"undecided: {rule.note or 'there is no traffic to judge'}"
     if outcome == "undecided":
         return (
             f"undecided: minutes with {judged:.1%} of the traffic could be judged, "

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import platform
 from datetime import UTC, datetime
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -33,7 +34,7 @@ HOLIDAY_LEVEL = 0.55
 class World:
     """Four weeks of history and one week by the minute, of one service in canary at 5 %."""
 
-    def __init__(self, seed: int, weight: float = 0.05) -> None:
+    def __init__(self, seed: int, weight: float = 0.05, least: float = 600) -> None:
         self.random = np.random.default_rng(seed)
         draw = self.random
         month = (3, 11)[seed % 2]  # half of the weeks hold a clock change in spring, half in autumn
@@ -42,7 +43,7 @@ class World:
         self.minutes = 7 * 24 * 60
         past_start = self.start - WEEKS * 168 * HOUR
         hours = (self.start + 168 * HOUR - past_start) // HOUR
-        self.mean = float(np.exp(draw.uniform(np.log(600), np.log(60_000))))  # requests a minute
+        self.mean = float(np.exp(draw.uniform(np.log(least), np.log(60_000))))  # requests a minute
         self.shape = draw.uniform(0.3, 0.9), draw.uniform(0.0, 0.3), draw.uniform(0, 24)
         instants = past_start + HOUR * np.arange(hours)
         rate = self._rate(instants + HOUR // 2) * 60
@@ -111,21 +112,127 @@ class World:
         return {r.name: follow(r.states, r.minutes, "hold", LIMITS.held_minutes) for r in every}
 
 
+PLANTS = {
+    "latency x 3, 10 minutes": ("latency", 10, True),
+    "latency x 3, 9 minutes": ("latency", 9, False),
+    "latency x 3, 9 - ok - 9": ("latency", -9, False),
+    "2 % errors, 5 minutes": ("errors", 5, True),
+    "2 % errors, 4 minutes": ("errors", 4, False),
+    "all traffic - 50 %, 5 minutes": ("volume", 5, True),
+    "all traffic gone, 30 minutes": ("volume", 30, True),
+    "challenger silent, 5 minutes": ("volume of the challenger", 5, True),
+    "challenger silent, 4 minutes": ("volume of the challenger", 4, False),
+}
+"""What is planted: the trigger it is for, for how many minutes (-9: twice nine with one ok
+between), and whether it must fire."""
+
+
+def plant(world: World, what: str, at: int) -> None:
+    """Change the counts of some minutes so that they break a rule, or do not."""
+    _, minutes, _ = PLANTS[what]
+    spans = [(at, at + 9), (at + 10, at + 19)] if minutes < 0 else [(at, at + minutes)]
+    arms = world.arms
+    for first, last in spans:
+        span = slice(first, last)
+        arm = arms["challenger"]
+        if what.startswith("latency"):
+            arm.latency[span] = 3 * arms["champion"].latency[span]
+        elif what.startswith("2 %"):
+            arm.errors[span] = np.ceil(0.02 * arm.n[span]).astype(np.int64)
+        elif what.startswith("challenger"):
+            _scale(arm, span, 0.0)
+        else:
+            for each in arms.values():
+                _scale(each, span, 0.0 if "gone" in what else 0.5)
+
+
+def _scale(arm: Arm, span: slice, by: float) -> None:
+    for counts in (arm.n, arm.errors, arm.latency_n):
+        counts[span] = np.floor(counts[span] * by)
+    if by == 0:
+        arm.latency[span] = np.nan
+
+
+def planted(seed: int, what: str) -> tuple[str, str]:
+    """Whether a planted breach fired at its very minute, and what else fired."""
+    world = World(seed, weight=0.5, least=2_400)
+    at = int(np.argmax(world.arms["champion"].n[: world.minutes // 2]))
+    plant(world, what, at)
+    name, _, must = PLANTS[what]
+    found = world.followed()
+    runs = [run for run in found[name].fired if at <= run.first <= at + 20]
+    needed = 10 if name == "latency" else 5
+    right = bool(runs) and (runs[0].first, runs[0].fired) == (at, at + needed - 1)
+    others = sum(len(c.fired) for n, c in found.items() if n != name)
+    if must:
+        return ("right" if right else "missed"), str(others)
+    return ("silent" if not found[name].fired else "false"), str(others)
+
+
 def main() -> None:
     """Simulate and write results/triggers.*"""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--weeks", type=int, default=1000)
+    parser.add_argument("--breaches", type=int, default=50, help="of each kind")
     parser.add_argument("--date", required=True)
     parser.add_argument("--out", type=Path, default=HERE)
     options = parser.parse_args()
-    fired: dict[str, int] = {}
+    clean: dict[str, int] = {}
+    undecided = 0
     for seed in range(options.seed, options.seed + options.weeks):
         for name, course in World(seed).followed().items():
-            fired[name] = fired.get(name, 0) + len(course.fired)
-            if course.fired:
-                print(seed, name, course.fired[:2], flush=True)
-    print(json.dumps(fired))
+            clean[name] = clean.get(name, 0) + len(course.fired)
+            undecided += int(course.undecided.sum())
+    kinds = {}
+    for what in PLANTS:
+        answers = [planted(options.seed + i, what) for i in range(options.breaches)]
+        kinds[what] = {
+            "must fire": PLANTS[what][2],
+            "as it must": sum(a[0] in ("right", "silent") for a in answers),
+            "of": len(answers),
+            "other triggers fired": sum(int(a[1]) for a in answers),
+        }
+    result = {
+        "date": options.date,
+        "seed": options.seed,
+        "clean weeks": options.weeks,
+        "fired in clean weeks": clean,
+        "planted": kinds,
+        "versions": {"python": platform.python_version(), "numpy": np.__version__},
+    }
+    options.out.mkdir(parents=True, exist_ok=True)
+    text = json.dumps(result, indent=1, sort_keys=True) + "\n"
+    (options.out / "triggers.json").write_text(text, encoding="utf-8")
+    (options.out / "triggers.md").write_text(_page(result), encoding="utf-8")
+    print(_page(result))
+
+
+def _page(result: dict) -> str:
+    lines = [
+        "# Rollback triggers on simulated weeks",
+        "",
+        f"{result['date']}. Seeds from {result['seed']}; {result['clean weeks']:,} clean weeks of "
+        "canary traffic, every third with a holiday that the diary knows, some with a clock "
+        "change. A silent challenger of half the traffic is a drop of all traffic too.",
+        "",
+        "| trigger | fired in clean weeks |",
+        "|---|---|",
+        *(f"| {name} | {count} |" for name, count in result["fired in clean weeks"].items()),
+        "",
+        "| planted | must fire | as it must, at the very minute | other triggers fired |",
+        "|---|---|---|---|",
+        *(
+            f"| {what} | {'yes' if k['must fire'] else 'no'} | {k['as it must']} of {k['of']} | "
+            f"{k['other triggers fired']} |"
+            for what, k in result["planted"].items()
+        ),
+        "",
+        ", ".join(f"{name} {version}" for name, version in sorted(result["versions"].items()))
+        + ".",
+        "",
+    ]
+    return "\n".join(lines)
 
 
 if __name__ == "__main__":
