@@ -15,11 +15,18 @@ from analyzer.diagnose.drill import Drilled, Job, drill
 from analyzer.diagnose.facts import incident_of, provenance, refusals
 from analyzer.diagnose.findings import Coverage
 from analyzer.diagnose.history import History
-from analyzer.diagnose.located import Located, locate
+from analyzer.diagnose.located import Located, locate, narrowed
 from analyzer.diagnose.mixes import mixes
 from analyzer.diagnose.nulls import null_run
 from analyzer.diagnose.summary import summary
-from analyzer.diagnose.windows import DAY, HISTORY_WEEKS, WEEK, asked, known_by, profiled
+from analyzer.diagnose.windows import (
+    DAY,
+    HISTORY_WEEKS,
+    WEEK,
+    asked,
+    known_by,
+    profiled,
+)
 from analyzer.diary import Event
 from analyzer.drilldown.plan import shape_of
 from analyzer.logs import SIDES, LogFile, Side, survey
@@ -63,7 +70,7 @@ def diagnose(
     profiles = open_profiles(Store(rollout.store_path))
     held = known_by(profiled(profiles.manifests), as_of)
     events = [e for e in events if as_of is None or e.at <= as_of]
-    question = asked(held, events, incident, auto)
+    question = narrowed(asked(held, events, incident, auto), profiles.manifests)
     first = max(held.start, question.search.start - (HISTORY_WEEKS + 1) * WEEK)
     last = min(held.end, question.search.end + DAY)
     history = History.of(rollout, profiles.within(Window(first, last)), events)

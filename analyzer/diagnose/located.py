@@ -2,18 +2,41 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 from analyzer.diagnose.history import History
 from analyzer.diagnose.windows import (
     Asked,
     FirstOnset,
     baseline_of,
+    cut_to,
     first_onset,
     incident_window,
 )
+from analyzer.errors import ConfigError
 from analyzer.onset.search import Onsets
-from analyzer.window import Window, parse
+from analyzer.store import Manifest
+from analyzer.window import HOUR, Window, parse
+
+
+def narrowed(question: Asked, manifests: Sequence[Manifest]) -> Asked:
+    """The question, cut to the slots that were profiled; `cut` says what was missing.
+
+    Raises ConfigError where none of its window was.
+    """
+    window = question.window or question.search
+    slots = [m for m in manifests if window.overlaps(m.start, m.end)]
+    if not slots:
+        raise ConfigError(f"nothing of {window} was profiled; scan those logs first")
+    kept, cut = cut_to(window, Window(slots[0].start, slots[-1].end))
+    cut = question.cut or cut
+    known = sum(min(kept.end, m.end) - max(kept.start, m.start) for m in slots)
+    if gap := (kept.end - kept.start - known) // HOUR:
+        cut = "; ".join(filter(None, [cut, f"{gap} h of it were not profiled"]))
+    if question.window is None:
+        return replace(question, search=kept, cut=cut)
+    return replace(question, window=kept, search=Window(question.search.start, kept.end), cut=cut)
 
 
 @dataclass(frozen=True)

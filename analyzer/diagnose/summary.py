@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from analyzer.diagnose.findings import Coverage, DrillDown, Incident, NullRun, Search, Sentence
+from analyzer.diagnose.phrases import change, shifted, spoken, title
 from analyzer.mix import Mix
 from analyzer.onset.precursors import Precursors
 from analyzer.onset.search import Onsets
 from analyzer.segments.finding import Segment, shown
 
 MOST = 3
+NOT_SEARCHED = "Not searched for what changed"
+SCORES = {"score", "difference", "distance"}
 CARRYING = 0.2
 """Share of the score's shift from which a feature is named although its drift has no p."""
 
@@ -39,10 +42,11 @@ def summary(
     mix: Mapping[str, Sequence[Mix]],
 ) -> list[Sentence]:
     """What happened, since when, who was hit, what moved first, how sure, what was done."""
+    who = _who(searches, null_run, drilldown)
     lines = [
         Sentence(topic="what", text=_what(coverage, onsets, searches, null_run)),
         Sentence(topic="when", text=_when(incident, onsets)),
-        Sentence(topic="who", text=" ".join([_who(searches, null_run), *_others(onsets, mix)])),
+        Sentence(topic="who", text=" ".join([who, *_others(onsets, mix)])),
         Sentence(topic="first", text=_first(onsets, precursors)),
         Sentence(topic="sure", text=_sure(searches, null_run, precursors, drilldown)),
         Sentence(topic="done", text=_done(incident)),
@@ -96,9 +100,9 @@ def _what(
     if names:
         assert onsets is not None
         first = next(o for o in onsets.series if o.series == names[0])
-        text = first.sentence[:1].upper() + first.sentence[1:] + "."
+        text = shifted(first)
         if len(names) > 1:
-            text += f" {len(names) - 1} more of {len(onsets.series)} series moved as well."
+            text += f" Moved as well: {', '.join(title(name) for name in names[1:])}."
     elif unusual(searches, null_run)[0]:
         text = "No series as a whole moved, but some segments differ from their baseline."
     elif picked(searches, "change"):
@@ -106,6 +110,8 @@ def _what(
             "No series moved. Segments differ from their baseline, though no more than in a clean "
             "window."
         )
+    elif alike := _alike(searches, sizes=False):
+        text = f"No onset was located in any series, though {alike} changed against the baseline."
     elif _tested(searches):
         text = "No series moved, and no segment differs from its baseline beyond chance."
     else:
@@ -123,7 +129,7 @@ def _when(incident: Incident, onsets: Onsets | None) -> str:
     return f"Since {incident.onset}, somewhere in {low} to {high}. {window}"
 
 
-def _who(searches: Sequence[Search], null_run: NullRun) -> str:
+def _who(searches: Sequence[Search], null_run: NullRun, drilldown: DrillDown | None) -> str:
     found, usual = unusual(searches, null_run)
     if found:
         listed = "; ".join(_said(search, segment) for search, segment in found[:MOST])
@@ -136,26 +142,46 @@ def _who(searches: Sequence[Search], null_run: NullRun) -> str:
             f"Nobody beyond what is usual here: {usual} segments differ from the baseline, none "
             "more clearly than segments of a clean window do."
         )
-    return _nobody([s for s in searches if s.mode == "change"])
+    return _nobody(searches, drilldown)
 
 
-def _nobody(changes: Sequence[Search]) -> str:
+def _nobody(searches: Sequence[Search], drilldown: DrillDown | None) -> str:
     """What to say where no search for what changed named a segment."""
+    changes = [s for s in searches if s.mode == "change"]
     if not changes:
         return "Without a baseline it cannot be said whose divergence changed."
     refused = [r for s in changes if s.found is not None for r in s.found.refusals]
-    everywhere = [r.sentence for r in refused if r.reason == "uniform change"]
     few = sorted({r.sentence for r in refused if r.reason in ("too few rows", "too few units")})
     if not _tested(changes):
         reasons = few or sorted({s.refusal for s in changes if s.refusal})
         return f"No segment can be named: {'; '.join(reasons) or 'nothing was measured'}."
+    alike = _alike(changes)
     parts = ["No segment stands out against its baseline."]
-    if everywhere:
-        text = "; ".join(everywhere)
-        parts.append(f"{text[:1].upper()}{text[1:]}.")
+    if alike:
+        parts = [f"No segment stands out: {alike} changed everywhere alike."]
     if few:
         parts.append(f"Some could not be searched: {'; '.join(few)}.")
-    return " ".join(parts)
+    return " ".join(parts) + _drifted(drilldown)
+
+
+def _drifted(drilldown: DrillDown | None) -> str:
+    """Features that were not searched for what changed, because they drifted themselves."""
+    for line in drilldown.lines if drilldown is not None else ():
+        if line.startswith(NOT_SEARCHED):
+            return f" Not searched, as their own values moved: {line.partition(': ')[2]}"
+    return ""
+
+
+def _alike(searches: Sequence[Search], sizes: bool = True) -> str:
+    """What changed, by how much, without any segment that did so more than others."""
+    said = []
+    for search in sorted(searches, key=lambda s: list(MEASURES).index(s.measure)):
+        found = search.found
+        alike = found and any(r.reason == "uniform change" for r in found.refusals)
+        if search.mode == "change" and found and alike:
+            size = f" ({change(found.mean, search.unit)})" if sizes else ""
+            said.append(f"{MEASURES[search.measure]}{size}")
+    return " and ".join([", ".join(said[:-1]), said[-1]] if len(said) > 1 else said)
 
 
 def _tested(searches: Sequence[Search]) -> int:
@@ -174,8 +200,8 @@ def _others(onsets: Onsets | None, mix: Mapping[str, Sequence[Mix]]) -> list[str
         if told and measure in moved(onsets):
             part, shift, column = max(told, key=lambda t: (abs(t[0]), t[2]))
             return [
-                f"By {column}, {part:+.3g} of the {shift:+.3g} by which the {words} moved goes "
-                "with other requests, the rest with other answers."
+                f"Other requests came: their spread over {column} alone goes with {part:+.3g} of "
+                f"the {shift:+.3g} by which the {words} moved; the rest are other answers."
             ]
     return []
 
@@ -193,7 +219,8 @@ def _first(onsets: Onsets | None, precursors: Precursors | None) -> str:
     parts = []
     names = moved(onsets)
     if names:
-        parts.append("Series, in the order in which they moved: " + ", ".join(names) + ".")
+        order = ", then ".join(title(name) for name in names)
+        parts.append(f"Moved first: {order}." if len(names) > 1 else f"Only the {order} moved.")
     if precursors is not None and not precursors.refusal:
         leading, along = (_features(precursors, label) for label in ("leads", "coincides"))
         if leading:
@@ -202,16 +229,16 @@ def _first(onsets: Onsets | None, precursors: Precursors | None) -> str:
             parts.append("Features that moved with it: " + ", ".join(along[:5]) + ".")
         if not leading:
             parts.append("No feature is known to have moved before it.")
-        carrying = [
-            f"{f.feature} ({f.carried:.0%})"
+        carrying = sorted(
+            (-f.carried, f.feature)
             for f in precursors.features
-            if f.label in ("undecided", "unmoved") and (f.carried or 0.0) >= CARRYING
-        ]
-        if carrying and "score" in names:
+            if f.label in ("undecided", "unmoved") and f.carried and f.carried >= CARRYING
+        )
+        if carrying and SCORES & set(names):
+            listed = ", ".join(f"{feature} ({-part:.0%})" for part, feature in carrying[:5])
             parts.append(
-                "Ranked by share of the score's shift that goes with them, without a p: "
-                + ", ".join(carrying[:MOST])
-                + "."
+                "Features by the share of the score's shift that goes with them, though they are "
+                f"not known to have moved more than they usually do: {listed}."
             )
     elif precursors is not None:
         parts.append(f"What features did before it cannot be said: {precursors.refusal}.")
@@ -248,7 +275,7 @@ def _sure(
 def _done(incident: Incident) -> str:
     acts = [m for m in incident.diary if m.kind in ("trigger", "rollback", "weight", "phase")]
     if not acts:
-        return "What was done is not recorded in the diary."
+        return "Not recorded in the diary."
     words = "; ".join(f"{m.at} {m.kind}{f' {m.text}' if m.text else ''}" for m in acts[-MOST:])
     return f"The diary says: {words}."
 
@@ -260,24 +287,13 @@ def _time(incident: Incident) -> str:
         ("from trigger to rollback", incident.minutes_trigger_to_rollback),
         ("from onset to rollback", incident.minutes_onset_to_rollback),
     ):
-        said = "not recorded" if minutes is None else spoken(minutes)
-        parts.append(f"{words} {said}")
+        if minutes is not None:
+            parts.append(f"{words} {spoken(minutes)}")
+    if not parts:
+        return "Not recorded: no trigger and no rollback is in the diary for this time."
     text = "; ".join(parts)
     took = incident.minutes_trigger_to_rollback
     if took is not None:
         kept = "kept" if took <= incident.objective_minutes else "missed"
         text += f": the objective of {incident.objective_minutes:g} minutes was {kept}"
     return text[:1].upper() + text[1:] + "."
-
-
-def spoken(minutes: float) -> str:
-    """A span of time as people say it.
-
-    >>> spoken(4.0), spoken(150.0), spoken(-30.0)
-    ('4 min', '2.5 h', '30 min earlier')
-    """
-    size = abs(minutes)
-    words = f"{size:.3g} min" if size < 120 else f"{size / 60:.3g} h"
-    if size >= 48 * 60:
-        words = f"{size / 1440:.3g} days"
-    return f"{words} earlier" if minutes < 0 else words

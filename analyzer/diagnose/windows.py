@@ -61,12 +61,12 @@ def asked(
     when there is none, or when nothing of the time asked for was profiled.
     """
     if incident is not None:
-        window, cut = _within(incident, held)
+        window, cut = cut_to(incident, held)
         trigger, rollback = _moments(events, window.start - TRIGGER_HOURS * HOUR, incident.end)
         first = max(window.start - SEARCH_HOURS * HOUR, held.start)
         return Asked("given", window, Window(first, window.end), trigger, rollback, cut)
     if auto:
-        span, cut = (_all_but_history(held), "") if auto is True else _within(auto, held)
+        span, cut = (_all_but_history(held), "") if auto is True else cut_to(auto, held)
         return Asked("auto", None, span, *_moments(events, span.start, span.end), cut)
     rollbacks = [e.at for e in events if e.kind == "rollback" and held.start < e.at]
     if not rollbacks:
@@ -76,7 +76,7 @@ def asked(
         )
     rollback = rollbacks[-1]
     end = -(-rollback // HOUR) * HOUR
-    search, cut = _within(Window(max(end - SEARCH_HOURS * HOUR, held.start), end), held)
+    search, cut = cut_to(Window(max(end - SEARCH_HOURS * HOUR, held.start), end), held)
     trigger, _ = _moments(events, search.start, rollback)
     return Asked("rollback", None, search, trigger, rollback, cut)
 
@@ -90,7 +90,7 @@ def _all_but_history(held: Window) -> Window:
     return Window(held.start + min(history, hours // 2) * HOUR, held.end)
 
 
-def _within(window: Window, held: Window) -> tuple[Window, str]:
+def cut_to(window: Window, held: Window) -> tuple[Window, str]:
     """The part of a window that was profiled, and in words what was not."""
     found = Window(max(window.start, held.start), min(window.end, held.end))
     if found.end <= found.start:

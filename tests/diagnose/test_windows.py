@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import numpy as np
 import pytest
-from planted import hours
+from planted import diagnosed, hours, logs
 
+from analyzer import config, policy
 from analyzer.diagnose.windows import (
     Asked,
     Calendar,
@@ -18,6 +20,7 @@ from analyzer.diagnose.windows import (
 from analyzer.diary import Event
 from analyzer.errors import ConfigError
 from analyzer.onset.search import Onset, Onsets
+from analyzer.scan.run import scan
 from analyzer.weeks import hours_of_week
 from analyzer.window import HOUR, Window, parse, show
 
@@ -156,3 +159,24 @@ def test_without_an_onset_the_last_day_is_taken() -> None:
     search = hours(2 * WEEK, 3 * WEEK)
     found, why = incident_window(auto(search), onsets(None), calendar(4 * WEEK))
     assert found == hours(3 * WEEK - DAY, 3 * WEEK) and "no onset was located" in why
+
+
+def test_a_window_is_cut_to_what_was_profiled(tmp_path: Path) -> None:
+    path = logs(tmp_path, 6, [], pairs=3_000) / "rollout.toml"
+    for first, last in ((0, 48), (96, 120)):
+        span = hours(first, last)
+        scan(config.load(path), policy.load(), window=(span.start, span.end))
+
+    def why(first: int, last: int) -> tuple[str, tuple[str, str]]:
+        found = diagnosed(path, incident=hours(first, last)).diagnosis.incident
+        return found.why, found.window
+
+    def whole(first: int, last: int) -> tuple[str, str]:
+        return show(hours(first, last).start), show(hours(first, last).end)
+
+    for asked_for, there in ((24, 72), (24, 48)), ((100, 300), (100, 120)):
+        cut = f"given; of {hours(*asked_for)} only {hours(*there)} was profiled"
+        assert why(*asked_for) == (cut, whole(*there))
+    assert why(24, 110) == ("given; 48 h of it were not profiled", whole(24, 110))
+    with pytest.raises(ConfigError, match="scan those logs first"):
+        why(60, 80)
