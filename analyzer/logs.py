@@ -25,6 +25,8 @@ from analyzer.errors import LogError
 
 Side = Literal["champion", "challenger"]
 SIDES: tuple[Side, Side] = ("champion", "challenger")
+Source = Literal["champion", "challenger", "labels"]
+"""Every log there is. Of labels, `ts` is when the label became available."""
 
 _KINDS = {
     "request_id": ("text", "number"),
@@ -33,6 +35,12 @@ _KINDS = {
     "latency_ms": ("number",),
     "error": ("flag", "number", "text"),
     "feature_ts": ("time",),
+}
+_LABEL_KINDS = {
+    "request_id": ("text", "number"),
+    "ts": ("time",),
+    "label": ("flag", "number", "text"),
+    "prediction_ts": ("time",),
 }
 _SCALARS = ("text", "number", "flag", "time", "date")
 NOTHING = "null"
@@ -93,7 +101,7 @@ class LogFile:
         )
 
 
-def expand(rollout: Rollout, side: Side) -> list[tuple[str, str, pafs.FileSystem]]:
+def expand(rollout: Rollout, side: Source) -> list[tuple[str, str, pafs.FileSystem]]:
     """All files of a log as (name, path, file system), sorted by name, each once.
 
     Raises LogError when a path or glob matches nothing.
@@ -162,7 +170,7 @@ def partitions_of(name: str) -> dict[str, str]:
 
 
 def survey(
-    rollout: Rollout, side: Side, known: Mapping[tuple[str, int, int], LogFile] | None = None
+    rollout: Rollout, side: Source, known: Mapping[tuple[str, int, int], LogFile] | None = None
 ) -> list[LogFile]:
     """Every file of a log with what its footer says; `known` saves reading a footer again.
 
@@ -188,7 +196,7 @@ def survey(
 
 def _inspect(
     rollout: Rollout,
-    side: Side,
+    side: Source,
     key: tuple[str, int, int],
     path: str,
     system: pafs.FileSystem,
@@ -217,7 +225,7 @@ def _inspect(
         return broken(f"is not readable Parquet, perhaps cut short ({str(error)[:160]})")
 
 
-def _footer(rollout: Rollout, side: Side, file: LogFile, parquet: pq.ParquetFile) -> LogFile:
+def _footer(rollout: Rollout, side: Source, file: LogFile, parquet: pq.ParquetFile) -> LogFile:
     names = parquet.schema_arrow.names
     schema = {field.name: kind_of(field.type) for field in parquet.schema_arrow}
     schema.update({k: "text" for k in file.partitions or {} if k not in schema})
@@ -234,8 +242,8 @@ def _footer(rollout: Rollout, side: Side, file: LogFile, parquet: pq.ParquetFile
     return replace(file, problem=_odd_times(file, field.name))
 
 
-def _twice(rollout: Rollout, side: Side, names: Sequence[str]) -> str:
-    used = {rollout.log(side).source(column) for column in used_columns(rollout)}
+def _twice(rollout: Rollout, side: Source, names: Sequence[str]) -> str:
+    used = {rollout.log(side).source(column) for column in used_columns(rollout, side)}
     twice = sorted(name for name in used if names.count(name) > 1)
     return f"has {names.count(twice[0])} columns named {twice[0]!r}" if twice else ""
 
@@ -252,30 +260,38 @@ def _odd_times(file: LogFile, column: str) -> str:
     return ""
 
 
-def _missing(rollout: Rollout, side: Side, schema: Mapping[str, str]) -> str:
+def _missing(rollout: Rollout, side: Source, schema: Mapping[str, str]) -> str:
     """Why a file with this schema cannot be used, or an empty text."""
     log = rollout.log(side)
-    needed = ["request_id", "ts", "prediction" if rollout.score.type == "class" else "score"]
+    said = "label" if side == "labels" else None
+    said = said or ("prediction" if rollout.score.type == "class" else "score")
+    needed = ["request_id", "ts", said]
     for canonical in [*needed, *(c for c in log.columns if c not in needed)]:
         source = log.source(canonical)
         if source not in schema:
-            return f"has no column {source!r} ({canonical}); map it under [{side}.columns]"
-    for canonical, kinds in _KINDS.items():
+            name = title(side, canonical)
+            return f"has no column {source!r} ({name}); map it under [{side}.columns]"
+    for canonical, kinds in (_LABEL_KINDS if side == "labels" else _KINDS).items():
         kind = schema.get(log.source(canonical), NOTHING)
         if kind not in kinds and (kind != NOTHING or canonical == "ts"):
             return (
-                f"column {log.source(canonical)!r} ({canonical}) holds {kind}, "
+                f"column {log.source(canonical)!r} ({title(side, canonical)}) holds {kind}, "
                 f"not {' or '.join(kinds)}"
             )
-    for feature in rollout.features.numeric:
+    for feature in rollout.features.numeric if side != "labels" else ():
         kind = schema.get(log.source(feature), NOTHING)
         if kind not in ("number", "flag", NOTHING):
             return f"column {log.source(feature)!r}: numeric feature {feature!r} holds {kind}"
-    for canonical in used_columns(rollout):
+    for canonical in used_columns(rollout, side):
         kind = schema.get(log.source(canonical), NOTHING)
         if kind not in (*_SCALARS, NOTHING):
             return f"column {log.source(canonical)!r} ({canonical}) holds {kind}, no plain value"
     return ""
+
+
+def title(side: Source, canonical: str) -> str:
+    """What people call a column of a log: the `ts` of a label is its `label_ts`."""
+    return "label_ts" if side == "labels" and canonical == "ts" else canonical
 
 
 def kind_of(kind: pa.DataType) -> str:
@@ -345,10 +361,10 @@ def to_utc(values: pa.ChunkedArray, zone: str | None) -> pa.ChunkedArray:
     return values.cast(pa.timestamp("us", tz="UTC"), safe=False)
 
 
-def _with_kind_changes(files: list[LogFile], side: Side, rollout: Rollout) -> list[LogFile]:
+def _with_kind_changes(files: list[LogFile], side: Source, rollout: Rollout) -> list[LogFile]:
     """Mark the files in which a used column holds another kind than in most of the log's rows."""
     log = rollout.log(side)
-    used = [log.source(c) for c in used_columns(rollout)]
+    used = [log.source(c) for c in used_columns(rollout, side)]
     checked = files
     for column in used:
         weights: Counter[str] = Counter()
@@ -375,26 +391,28 @@ def _odd(file: LogFile, column: str, usual: str) -> LogFile:
     return replace(file, problem=problem)
 
 
-def used_columns(rollout: Rollout) -> list[str]:
-    """Canonical names of every column the product may read."""
+def used_columns(rollout: Rollout, side: Source = "champion") -> list[str]:
+    """Canonical names of every column of a log that the product may read."""
+    if side == "labels":
+        return list(_LABEL_KINDS)
     features = [*rollout.features.numeric, *rollout.features.categorical]
     return list(dict.fromkeys([*CANONICAL, *rollout.segments.columns, *features]))
 
 
-def has_column(files: list[LogFile], rollout: Rollout, side: Side, canonical: str) -> bool:
+def has_column(files: list[LogFile], rollout: Rollout, side: Source, canonical: str) -> bool:
     """Whether any usable file of a log carries a column."""
     source = rollout.log(side).source(canonical)
     return any(source in file.schema for file in files if not file.problem)
 
 
-def gaps(files: Sequence[LogFile], rollout: Rollout, side: Side) -> list[tuple[LogFile, str]]:
+def gaps(files: Sequence[LogFile], rollout: Rollout, side: Source) -> list[tuple[LogFile, str]]:
     """Files that lack a column which others of the log carry, with its canonical name.
 
     Their rows count as NULL there; `check` names them.
     """
     usable = [file for file in files if not file.problem]
     found = []
-    for canonical in used_columns(rollout):
+    for canonical in used_columns(rollout, side):
         source = rollout.log(side).source(canonical)
         lacking = [file for file in usable if source not in file.schema]
         if len(lacking) < len(usable):

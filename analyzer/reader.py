@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from analyzer.config import Log, Rollout
 from analyzer.errors import LogError
-from analyzer.logs import LogFile, RowGroup, Side, to_utc
+from analyzer.logs import LogFile, RowGroup, Source, to_utc
 
 if TYPE_CHECKING:
     from analyzer.selection import Select
@@ -57,7 +57,7 @@ class Batch:
 
 def read(
     rollout: Rollout,
-    side: Side,
+    side: Source,
     files: Sequence[LogFile],
     columns: Sequence[str],
     start: int,
@@ -83,7 +83,7 @@ def read(
             ) from None
 
 
-def null_times(rollout: Rollout, side: Side, file: LogFile) -> int:
+def null_times(rollout: Rollout, side: Source, file: LogFile) -> int:
     """Rows of a model in a file whose `ts` is NULL."""
     log = rollout.log(side)
     if not (file.null_ts and log.where):
@@ -104,7 +104,7 @@ def _open(file: LogFile) -> pa.NativeFile:
 
 def _read_file(
     rollout: Rollout,
-    side: Side,
+    side: Source,
     file: LogFile,
     source: pa.NativeFile,
     columns: Sequence[str],

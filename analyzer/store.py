@@ -169,7 +169,7 @@ class Store:
                 folder.mkdir()
                 for name in sorted(tables):
                     _write(folder / f"{name}.parquet", tables[name])
-            self._replace(f"slots/{manifest.slot}.json", manifest)
+            self.replace(f"slots/{manifest.slot}.json", manifest)
         except OSError as error:
             raise StoreError(
                 f"{self.path}: slot {manifest.slot} could not be written ({error}); "
@@ -181,11 +181,12 @@ class Store:
 
     def adopt(self, manifest: Manifest, inputs: list[tuple[str, str, int, int]]) -> None:
         """Name more files as inputs of a slot whose tables they do not change."""
-        self._replace(
+        self.replace(
             f"slots/{manifest.slot}.json", msgspec.structs.replace(manifest, inputs=inputs)
         )
 
-    def _replace(self, name: str, content: object) -> None:
+    def replace(self, name: str, content: object) -> None:
+        """Write a JSON file at once. Raises StoreError when it cannot be written."""
         target = self.path / name
         part = target.with_name(target.name + ".part")
         try:
@@ -196,7 +197,8 @@ class Store:
                 f"{target}: cannot be written ({error}); make room and run the scan again"
             ) from None
 
-    def _load(self, name: str, kind: type[T]) -> T | None:
+    def load(self, name: str, kind: type[T]) -> T | None:
+        """A JSON file, None where there is none. Raises StoreError when it cannot be read."""
         try:
             return msgspec.json.decode((self.path / name).read_bytes(), type=kind)
         except FileNotFoundError:
@@ -208,36 +210,36 @@ class Store:
 
     def roles(self) -> Roles | None:
         """Who was who when the store was made. Raises StoreError for another schema version."""
-        version = self._load("store.json", _Version)
+        version = self.load("store.json", _Version)
         if version is not None and version.schema != SCHEMA:
             raise StoreError(
                 f"{self.path}: this store has schema {version.schema}, this version reads "
                 f"{SCHEMA}; scan into a new store (`[store] path`)"
             )
-        return self._load("store.json", Roles)
+        return self.load("store.json", Roles)
 
     def save_roles(self, roles: Roles) -> None:
         """Remember who is who."""
-        self._replace("store.json", roles)
+        self.replace("store.json", roles)
 
     def frozen(self) -> Frozen | None:
         """columns.json, None before the first scan."""
-        return self._load("columns.json", Frozen)
+        return self.load("columns.json", Frozen)
 
     def save_frozen(self, frozen: Frozen) -> None:
         """Write columns.json; done once."""
-        self._replace("columns.json", frozen)
+        self.replace("columns.json", frozen)
 
     def footers(self) -> dict[str, list[LogFile]]:
         """What footers said last time, per side; empty when unknown."""
         try:
-            return self._load("files.json", dict[str, list[LogFile]]) or {}
+            return self.load("files.json", dict[str, list[LogFile]]) or {}
         except StoreError:
             return {}
 
     def save_footers(self, footers: Mapping[str, list[LogFile]]) -> None:
         """Remember footers."""
-        self._replace("files.json", footers)
+        self.replace("files.json", footers)
 
     def read(self, manifest: Manifest, name: str) -> pa.Table:
         """One table of one slot. Raises StoreError when it is damaged."""

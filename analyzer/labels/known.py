@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from analyzer.config import Rollout
 from analyzer.errors import StoreError
-from analyzer.frozen import OTHER, Frozen
+from analyzer.frozen import Frozen
 from analyzer.labels.cells import (
     ALL_ROWS,
     CHALLENGER,
@@ -27,7 +27,7 @@ from analyzer.labels.cells import (
     Predicted,
     SideCells,
 )
-from analyzer.labels.tables import DAY, QUANTA, fragments
+from analyzer.labels.tables import DAY, QUANTA, fragments, words_of
 from analyzer.profiles import Profiles, open_profiles
 from analyzer.store import Manifest, Store
 from analyzer.window import Window
@@ -77,9 +77,7 @@ class _Coder:
     """Texts to codes: classes are frozen, segments numbered as they come, which is sorted."""
 
     def __init__(self, kind: Kind, frozen: Frozen) -> None:
-        self.classes = ("0", "1") if kind == "binary" else (*frozen.classes, OTHER)
-        if kind == "values":
-            self.classes = ()
+        self.classes = words_of(kind, frozen)
         self.segments: dict[tuple[str, str | None], int] = {("", ""): ALL_ROWS}
 
     def words(self, values: pa.ChunkedArray) -> Codes:

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from analyzer.frozen import OTHER, Frozen, shown
 from analyzer.store import Store
 from analyzer.window import HOUR
 
@@ -44,6 +45,13 @@ QUANTA: dict[str, Callable[[float], float]] = {
     "absolute_difference_squares": _quantum(2),
 }
 """Unit of each integer sum, given the frozen scale of the score."""
+
+
+def words_of(kind: str, frozen: Frozen) -> tuple[str, ...]:
+    """Texts of a label or call in tables; none where labels are values."""
+    if kind == "binary":
+        return ("0", "1")
+    return (*map(shown, frozen.classes), OTHER) if kind == "classes" else ()
 
 
 def fragments(store: Store) -> Store:

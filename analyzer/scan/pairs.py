@@ -40,12 +40,11 @@ def pair_tables(slot: Slot) -> Tables:
     """All tables but those of features. A slot too large for memory is split by request id;
     the parts' tables add up.
     """
-    largest = max(slot.rows(side) for side in SIDES)
-    parts = -(-largest // PART_ROWS) if largest > WHOLE_ROWS else 1
+    parts = parts_of(slot)
     try:
         with tempfile.TemporaryDirectory(prefix="analyzer-") as folder:
-            spools = {side: _spool(slot, side, parts, Path(folder)) for side in SIDES}
-            pieces = zip(*(_rows(slot, spools[side]) for side in SIDES), strict=True)
+            spools = {side: spooled(slot, side, parts, Path(folder)) for side in SIDES}
+            pieces = zip(*(rows_of(slot, spools[side]) for side in SIDES), strict=True)
             whole = _added_up(_part_tables(slot, ours, theirs) for ours, theirs in pieces)
     except OSError as error:
         raise StoreError(
@@ -70,10 +69,19 @@ def _merged(parts: Sequence[Tables]) -> Tables:
     return {name: merge(name, [part[name] for part in parts]) for name in parts[0]}
 
 
-def _spool(slot: Slot, side: Side, parts: int, folder: Path) -> Spool:
+def parts_of(slot: Slot) -> int:
+    """In how many parts a slot is paired."""
+    largest = max(slot.rows(side) for side in SIDES)
+    return -(-largest // PART_ROWS) if largest > WHOLE_ROWS else 1
+
+
+def spooled(
+    slot: Slot, side: Side, parts: int, folder: Path, columns: Sequence[str] | None = None
+) -> Spool:
+    """A side's narrow rows within the slot's slack, of all columns or some."""
     slack = int(slot.shape.rollout.time.pairing_slack_minutes * MINUTE)
     spool = Spool(parts, folder, side)
-    columns = slot.shape.columns()
+    columns = slot.shape.columns() if columns is None else columns
     rollout = slot.shape.rollout
     files = slot.files[side]
     for batch in read(rollout, side, files, columns, slot.start - slack, slot.end + slack):
@@ -82,7 +90,7 @@ def _spool(slot: Slot, side: Side, parts: int, folder: Path) -> Spool:
     return spool
 
 
-def _rows(slot: Slot, spool: Spool) -> Iterator[Rows]:
+def rows_of(slot: Slot, spool: Spool) -> Iterator[Rows]:
     """A side's rows part by part. They are copies: the Arrow tables are let go at once, which
     is a third of a scan's memory.
     """
@@ -96,8 +104,8 @@ def _rows(slot: Slot, spool: Spool) -> Iterator[Rows]:
 def _part_tables(slot: Slot, champion: Rows, challenger: Rows) -> Tables:
     rows: dict[Side, Rows] = {"champion": champion, "challenger": challenger}
     pairing = pair(champion.identity, challenger.identity)
-    inside = {side: _inside(slot, rows[side]) for side in SIDES}
-    _leave_to_neighbours(slot, rows, pairing, inside["champion"])
+    inside = {side: inside_of(slot, rows[side]) for side in SIDES}
+    leave_to_neighbours(slot, rows, pairing, inside["champion"])
     tally = Tally(slot, rows, pairing, inside)
     for hour in range(slot.hours):
         tally.add_hour(hour)
@@ -117,12 +125,13 @@ def _no_ids() -> pa.Array:
     return pa.array([], pa.string())
 
 
-def _inside(slot: Slot, rows: Rows) -> slice:
+def inside_of(slot: Slot, rows: Rows) -> slice:
+    """Which of the rows lie in the slot itself."""
     low, high = np.searchsorted(rows["ts"], [slot.start, slot.end])
     return slice(int(low), int(high))
 
 
-def _leave_to_neighbours(
+def leave_to_neighbours(
     slot: Slot, rows: Mapping[Side, Rows], pairing: Pairing, inside: slice
 ) -> None:
     """Unpair from champion rows of other slots what those slots do not see within their slack.

@@ -78,11 +78,11 @@ def scan(
             raise LogError(_nothing_usable(files))
         with team(jobs, executor, _new_rows(store, files)) as pool:
             frozen = store.frozen() or _freeze(rollout, store, files, busy)
-            shape = _shape(rollout, policy, frozen, files)
+            shape = shape_of(rollout, frozen, files, policy.latency_thresholds)
             old = store.manifests()
             plan = []
             for start in busy:
-                slot = _slot(shape, files, start)
+                slot = slot_of(shape, files, start)
                 if window and not (slot.start < window[1] and slot.end > window[0]):
                     continue
                 now = fingerprint(slot, _depends(shape))
@@ -163,7 +163,13 @@ def _freeze(rollout: Rollout, store: Store, files: Files, busy: Sequence[int]) -
     return frozen
 
 
-def _shape(rollout: Rollout, policy: Policy, frozen: Frozen, files: Files) -> Shape:
+def shape_of(
+    rollout: Rollout, frozen: Frozen, files: Files, thresholds: Sequence[float] = ()
+) -> Shape:
+    """What is kept of every row, by the rollout's description and what its logs hold.
+
+    thresholds: latencies in milliseconds. Raises StoreError for what the store has no form for.
+    """
     kinds = {
         f.schema[rollout.log(side).source("request_id")]
         for side in SIDES
@@ -181,7 +187,7 @@ def _shape(rollout: Rollout, policy: Policy, frozen: Frozen, files: Files) -> Sh
         if all(c in logged[side] for side in SIDES) and not _one_column(rollout, c)
     ]
     units = any(has_column(files[side], rollout, side, "unit_id") for side in SIDES)
-    thresholds = tuple(sorted(set(policy.latency_thresholds)))
+    thresholds = tuple(sorted(set(thresholds)))
     if len(thresholds) > MAX_THRESHOLDS:
         raise StoreError(f"the policy names more than {MAX_THRESHOLDS} latency thresholds")
     missing = sorted(
@@ -228,7 +234,8 @@ def _one_column(rollout: Rollout, feature: str) -> bool:
     )
 
 
-def _slot(shape: Shape, files: Files, start: int) -> Slot:
+def slot_of(shape: Shape, files: Files, start: int) -> Slot:
+    """The slot that begins at `start` and the files that may hold it or its partners."""
     end = start + shape.rollout.time.slot_hours * HOUR
     slack = int(shape.rollout.time.pairing_slack_minutes * MINUTE)
     near = {

@@ -179,7 +179,7 @@ def _add(
         _count(total(name), place, flag)
     for name, weight in weights.items():
         line = total(name)
-        line += _exact(place.code, cells, weight, measures.bounded)
+        line += exact_sums(place.code, cells, weight, measures.bounded)
         if name.endswith("_squares") and bool((line < 0).any()):  # squares only ever grow
             raise LogError(
                 f"the sums in {name!r} grow beyond 64 bits: scores are many times larger than "
@@ -199,7 +199,7 @@ def _count(line: Ints, place: Place, flag: Flag) -> None:
         line += sign * np.bincount(code, minlength=len(line))
 
 
-def _exact(code: Ints, cells: int, weight: Floats, bounded: bool = False) -> Ints:
+def exact_sums(code: Ints, cells: int, weight: Floats, bounded: bool = False) -> Ints:
     """Sum of whole-numbered weights, split in two limbs where a float64 would round.
 
     It fits: CHUNK squares of scores or differences within `narrow.SCORE_REACH` stay below 2**62.

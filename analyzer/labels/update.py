@@ -1,0 +1,243 @@
+"""Bring the fragments of label days up to date: only days whose labels or predictions changed.
+
+A day's fragment follows from the labels and the requests of its open window, the `open_days`
+days up to its end. It is made again only where a digest of these changed, so a night costs what
+is new and one pass over the keys of the open window, never history.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import msgspec
+import numpy as np
+import pyarrow as pa
+
+from analyzer import __version__, ids
+from analyzer.config import Rollout
+from analyzer.errors import ConfigError, StoreError
+from analyzer.frozen import Frozen
+from analyzer.labels.counting import Counting
+from analyzer.labels.events import Events, events_of
+from analyzer.labels.join import EARLY, Touched
+from analyzer.labels.kept import FOLDER, Kept, Recipe
+from analyzer.labels.requests import requests_of
+from analyzer.labels.tables import DAY, fragments
+from analyzer.logs import NOTHING, SIDES, LogFile, Side, Source, survey
+from analyzer.profile import SCHEMA, Tables, encode
+from analyzer.reader import read
+from analyzer.roles import refuse_swapped
+from analyzer.scan.freshness import Input
+from analyzer.scan.narrow import Shape
+from analyzer.scan.run import shape_of, slot_of
+from analyzer.store import Store, slot_name
+from analyzer.window import HOUR
+
+Progress = Callable[[int, int], None]
+"""Called with label days done and label days in all."""
+
+WIDE = 40
+"""Days that a row group may seem to span before its timestamps are read to know better."""
+
+
+@dataclass(frozen=True)
+class Update:
+    """What an update did: label days made and kept, files that could not be used."""
+
+    made: tuple[str, ...]
+    kept: tuple[str, ...]
+    problems: tuple[LogFile, ...]
+
+
+def update(rollout: Rollout, *, progress: Progress | None = None) -> Update:
+    """Join what labels are new or changed; the result is the same bytes for any order of files,
+    of nights and of interruptions.
+
+    Raises ConfigError (no labels are described, the models changed places), LogError (no labels
+    file is there, a log cannot be read), StoreError (nothing was scanned yet, locked, disk full).
+    """
+    if not rollout.labels.paths:
+        raise ConfigError("[labels] paths is empty; name the files that labels arrive in")
+    store = Store(rollout.store_path)
+    refuse_swapped(rollout, store)
+    frozen = store.frozen()
+    if frozen is None:
+        raise StoreError(f"{store.path}: no store here yet; run `analyzer scan` first")
+    made = fragments(store)
+    with made.locked(), ExitStack() as stack:
+        files = _survey(rollout, store, made)
+        folder = made.path / FOLDER
+        if rollout.store.redact_ids:  # nothing about single requests outlives the update
+            folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="analyzer-")))
+        job = _Job(_shape(rollout, frozen, files), files, made, folder)
+        days = _label_days(rollout, files["labels"])
+        done: list[int] = []
+        for number, day in enumerate(days):
+            if progress:
+                progress(number, len(days))
+            if job.bring_up_to_date(day):
+                done.append(day)
+        job.close(days[-1] if days else 0)
+    return Update(
+        tuple(_name(day) for day in done),
+        tuple(
+            _name(start // DAY) for start in sorted(made.manifests()) if start // DAY not in done
+        ),
+        tuple(file for file in files["labels"] if file.problem),
+    )
+
+
+def _name(day: int) -> str:
+    return slot_name(day * DAY)[:10]
+
+
+def _survey(rollout: Rollout, store: Store, made: Store) -> dict[Source, list[LogFile]]:
+    """All files of all logs; footers that were read before are remembered."""
+    files: dict[Source, list[LogFile]] = {}
+    before = {**store.footers(), **made.footers()}
+    digest = _label_digest(rollout)
+    for source, key in (
+        ("champion", f"champion {rollout.digest}"),
+        ("challenger", f"challenger {rollout.digest}"),
+        ("labels", f"labels {digest}"),
+    ):
+        known = {(f.name, f.size, f.changed): f for f in before.get(key, []) if not f.problem}
+        files[source] = survey(rollout, source, known)  # type: ignore[index, arg-type]
+    made.save_footers({f"labels {digest}": files["labels"]})
+    return files
+
+
+def _label_digest(rollout: Rollout) -> str:
+    parts = (rollout.labels, rollout.time.zone)
+    return hashlib.sha256(msgspec.json.encode(parts, order="sorted")).hexdigest()[:16]
+
+
+def _shape(rollout: Rollout, frozen: Frozen, files: Mapping[Source, list[LogFile]]) -> Shape:
+    """What is kept of a request: no latencies, no features; ids as all three logs can tell."""
+    sides: dict[Side, list[LogFile]] = {side: files[side] for side in SIDES}
+    shape = shape_of(rollout, frozen, sides)
+    source = rollout.log("labels").source("request_id")
+    kinds = {f.schema[source] for f in files["labels"] if not f.problem} - {NOTHING}
+    for side in SIDES:
+        name = rollout.log(side).source("request_id")
+        kinds |= {f.schema[name] for f in files[side] if not f.problem} - {NOTHING}
+    return replace(shape, as_text=len(kinds) > 1, parity=(), logged={})
+
+
+def _label_days(rollout: Rollout, files: Sequence[LogFile]) -> list[int]:
+    """Days on which some label may have become available."""
+    found: set[int] = set()
+    for file in files:
+        for group in file.groups:
+            if file.problem or group.first is None or group.last is None:
+                continue
+            first, last = group.first // DAY, group.last // DAY
+            if last - first < WIDE:
+                found.update(range(first, last + 1))
+                continue
+            for batch in read(rollout, "labels", [file], [], group.first, group.last + 1):
+                found.update(np.unique(batch.ts // DAY).tolist())
+    return sorted(found)
+
+
+class _Job:
+    """One update: what each day of the open window holds now, and the fragments made of it."""
+
+    def __init__(
+        self, shape: Shape, files: Mapping[Source, list[LogFile]], made: Store, folder: Path
+    ) -> None:
+        self.shape, self.files, self.made = shape, files, made
+        self.open_days = shape.rollout.labels.open_days
+        self.depends = _depends(shape)
+        self.requests = Kept(made, folder, "requests", self._requests)
+        self.labels = Kept(made, folder, "labels", self._labels)
+        self.manifests = made.manifests()
+
+    def _requests(self, day: int) -> Recipe:
+        sides: dict[Side, list[LogFile]] = {side: self.files[side] for side in SIDES}
+        length = self.shape.rollout.time.slot_hours * HOUR
+        starts = range(day * DAY, (day + 1) * DAY, length)
+        slots = [slot_of(self.shape, sides, start) for start in starts]
+        inputs = sorted(
+            {_input(side, f) for slot in slots for side in SIDES for f in slot.files[side]}
+        )
+        return Recipe(self.depends, inputs, lambda: requests_of(slots))
+
+    def _labels(self, day: int) -> Recipe:
+        found = [f for f in self.files["labels"] if not f.problem]
+        found = [f for f in found if f.overlaps(day * DAY, (day + 1) * DAY)]
+        inputs = sorted(_input("labels", f) for f in found)
+        return Recipe(self.depends, inputs, lambda: events_of(self.shape, found, day).table())
+
+    def bring_up_to_date(self, day: int) -> bool:
+        """Make a label day's fragment where it is not what it would be now."""
+        window = range(day - self.open_days + 1, day + 1)
+        digests = [[kept.digest(d) for d in window] for kept in (self.requests, self.labels)]
+        everything = json.dumps([self.depends, *digests])
+        depends = hashlib.sha256(everything.encode()).hexdigest()[:16]
+        manifest = self.manifests.get(day * DAY)
+        if manifest and manifest.depends == depends and self.made.intact(manifest):
+            return False
+        tables = self._fragment(day, window)
+        encoded = {name: encode(content) for name, content in tables.items()}
+        self.made.save_slot(day * DAY, (day + 1) * DAY, encoded, depends, [])
+        self.close(day)
+        return True
+
+    def _fragment(self, day: int, window: Sequence[int]) -> Tables:
+        counting = Counting(self.shape, day)
+        new = self.labels.content(day)
+        today = Events.of(new) if new is not None else events_of(self.shape, [], day)
+        earlier = (self.labels.content(past) for past in window[:-1])
+        touched = Touched(day, self.open_days, today, (Events.of(t) for t in earlier if t))
+        for reason, n in today.faults.items():
+            counting.fault(reason, n)
+        for predicted in window:
+            requests = self.requests.content(predicted)
+            if requests is None:
+                continue
+            rows = {name: requests[name].to_numpy() for name in requests.schema.names}
+            changes, early = touched.changes(rows)
+            counting.fault(EARLY, early)
+            counting.add(predicted, changes)
+        for reason, n in touched.orphans().items():
+            counting.fault(reason, n)
+        return counting.tables()
+
+    def close(self, day: int) -> None:
+        """Remember what was made, and let go of what no later label day needs."""
+        for kept in (self.requests, self.labels):
+            kept.remember()
+            kept.drop_before(day - self.open_days + 1)
+
+
+def _input(source: Source, file: LogFile) -> Input:
+    return source, file.name, file.size, file.changed
+
+
+def _depends(shape: Shape) -> str:
+    """Digest of all but the files that a fragment follows from.
+
+    Hashes of ids depend on a library and a machine: those of some known ids stand for them.
+    """
+    known = (pa.array(["a", "request 2"]), pa.array([1, 2**40]))
+    hashes = [h.tolist() for array in known for h in ids.pairing_keys(array, shape.as_text)]
+    rollout = shape.rollout
+    parts = (
+        SCHEMA,
+        __version__,
+        rollout.digest,
+        _label_digest(rollout),
+        rollout.label_kind,
+        shape.frozen,
+        shape.as_text,
+        shape.bucketed_by,
+        hashes,
+    )
+    return hashlib.sha256(msgspec.json.encode(parts, order="sorted")).hexdigest()[:16]
