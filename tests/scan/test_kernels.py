@@ -27,7 +27,7 @@ from analyzer.histogram import (
 )
 from analyzer.reader import null_positions, numbers
 from analyzer.scan.pairing import Identity, pair
-from analyzer.scan.tallies import _exact, cover
+from analyzer.scan.tallies import cover, exact_sums
 
 FLOATS = st.floats(allow_nan=False, allow_infinity=False, width=32)
 NONE = np.zeros(0, dtype=np.int64)
@@ -250,7 +250,7 @@ def test_sums_are_exact(rows: list[tuple[int, int]]) -> None:
     code = np.array([row[0] for row in rows], dtype=np.int64)
     weight = np.array([row[1] for row in rows], dtype=np.float64)
     many = np.repeat(weight, 300)  # so that a float64 would round
-    found = _exact(np.repeat(code, 300), 4, many)
+    found = exact_sums(np.repeat(code, 300), 4, many)
     wanted = [300 * sum(w for c, w in rows if c == cell) for cell in range(4)]
     assert found.tolist() == wanted
 

@@ -55,12 +55,14 @@ def test_a_slot_split_into_parts_gives_the_same_bytes(
 ) -> None:
     rollout = messy_book.rollout
     files = scan._survey(rollout, messy_book.store)
-    shape = scan._shape(rollout, policy.load(), messy_book.store.frozen(), files)
+    shape = scan.shape_of(
+        rollout, messy_book.store.frozen(), files, policy.load().latency_thresholds
+    )
     start = sorted(messy_book.store.manifests())[1]
-    whole = halves.half_of(scan._slot(shape, files, start), "pairs")
+    whole = halves.half_of(scan.slot_of(shape, files, start), "pairs")
     monkeypatch.setattr(pairs, "WHOLE_ROWS", 150)
     monkeypatch.setattr(pairs, "PART_ROWS", 150)
-    parts = halves.half_of(scan._slot(shape, files, start), "pairs")
+    parts = halves.half_of(scan.slot_of(shape, files, start), "pairs")
     assert whole.keys() == parts.keys()
     assert [name for name in whole if whole[name] != parts[name]] == []
 
