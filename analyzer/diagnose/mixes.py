@@ -7,7 +7,7 @@ from analyzer.drilldown.margins import SUMS
 from analyzer.drilldown.pairs import SCORE_BITS
 from analyzer.mix import Mix, mix_of
 
-MEASURES = {"score": "mean score of the challenger", "difference": "mean difference of scores"}
+MEASURES = {"score": "score of the challenger", "difference": "difference of scores"}
 
 
 def mixes(drilled: Drilled, scale: float) -> dict[str, list[Mix]]:

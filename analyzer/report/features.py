@@ -15,6 +15,9 @@ from analyzer.report.marks import chip, sparkline, swatch
 from analyzer.report.words import below, count, name, number, percent, prose, shown, span, when
 
 OPEN = 20
+P_COLUMN, FIRST_COLUMN = 4, 6
+"""Columns of the ranking that are left out where no feature has such a value."""
+
 TONES = {"leads": "lead", "coincides": "plain", "follows": "plain", "undecided": "open"}
 
 
@@ -26,7 +29,7 @@ def features_section(diagnosis: Diagnosis) -> Section:
     drawn = {f.feature: f for f in diagnosis.features}
     blocks: list[Block] = []
     if found.sentences:
-        blocks.append(Lines([prose(s) for s in found.sentences]))
+        blocks.append(Lines([prose(f"{s[:1].upper()}{s[1:]}.") for s in found.sentences]))
     if found.refusal:
         blocks.append(Lines([prose(found.refusal)]))
     if found.findings:
@@ -106,6 +109,10 @@ def _ranking(features: Sequence[Precursor], drawn: Mapping[str, Feature]) -> Tab
         ]
         for f in features
     ]
+    blank = {P_COLUMN: all(f.p is None for f in features)}
+    blank[FIRST_COLUMN] = all(f.first is None for f in features)
+    kept = [i for i in range(len(heads)) if not blank.get(i)]
+    heads, rows = [heads[i] for i in kept], [[row[i] for i in kept] for row in rows]
     return Table("Features, those that moved first at the top", heads, rows, first=OPEN)
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from markupsafe import Markup
 
 from analyzer.diagnose.diagnosis import Diagnosis, digest
-from analyzer.diagnose.findings import Density, Latency
+from analyzer.diagnose.findings import Density, Incident, Latency
 from analyzer.report.blocks import Answer, Block, Facts, Gallery, Head, Lines, Page, Section, Table
 from analyzer.report.blocks import Text as Words
 from analyzer.report.coverage import coverage_section
@@ -45,7 +45,7 @@ def page(diagnosis: Diagnosis) -> Page:
     """What the page holds."""
     incident = diagnosis.incident
     found = incident.onset is not None
-    headline = f"Since {moment(incident.onset)}" if incident.onset else "Onset not located"
+    headline = _since(incident) if incident.onset else "Onset not located"
     return Page(
         title=shown(f"Incident: {diagnosis.rollout}, {headline}"),
         eyebrow=Markup("{} · incident · {}").format(
@@ -74,6 +74,12 @@ def page(diagnosis: Diagnosis) -> Page:
             "This file holds everything it shows. It loads nothing and sends nothing.",
         ],
     )
+
+
+def _since(incident: Incident) -> str:
+    """The onset as precisely as it is known: an hour, or a day where it may be another one."""
+    at, (low, high) = incident.onset or "", incident.onset_interval or ("", "")
+    return f"Since {moment(at)}" if low[:10] == high[:10] else f"Since about {at[:10]}"
 
 
 def _said(diagnosis: Diagnosis, topic: str) -> str:

@@ -12,6 +12,7 @@ from analyzer.report.words import DASH, name, number, percent, prose
 MEASURES = {"score": "Mean score of the challenger", "difference": "Mean difference of scores"}
 OPEN = 12
 PARTS = 10
+SIDES = ("Other requests", "Other answers")
 
 
 def mix_section(diagnosis: Diagnosis) -> Section:
@@ -19,6 +20,7 @@ def mix_section(diagnosis: Diagnosis) -> Section:
     blocks: list[Block] = []
     for measure, mixes in diagnosis.mix.items():
         title = MEASURES.get(measure, measure)
+        mixes = sorted(mixes, key=lambda m: -abs(m.mix or 0.0))
         said: list[Text] = [prose(m.sentence) for m in mixes[:1] if m.sentence]
         if said:
             blocks.append(Lines(said, title))
@@ -27,28 +29,29 @@ def mix_section(diagnosis: Diagnosis) -> Section:
     return Section(
         "mix",
         "Other requests, or the same ones scored differently",
-        "The shift from the baseline to the incident, split exactly: mix is what moved because "
-        "the shares of the values changed, within is what moved although they did not.",
+        "The shift from the baseline to the incident, split exactly: what moved because other "
+        "requests came (the shares of a column’s values changed), and what moved because the same "
+        "ones were answered otherwise.",
         blocks or [Lines(["Without a baseline there is no shift to split."])],
     )
 
 
 def _table(title: str, mixes: Sequence[Mix]) -> Table:
-    heads = [Head("Split by"), *(Head(x, "number") for x in ("Shift", "Mix", "Within")), Head("")]
+    heads = [Head("Split by"), *(Head(x, "number") for x in ("Shift", *SIDES)), Head("")]
     rows: list[list[Text]] = [
         [name(m.column), _signed(m.shift), _signed(m.mix), _signed(m.within), prose(m.refusal)]
         for m in mixes
     ]
     if not any(m.refusal for m in mixes):
         heads, rows = heads[:-1], [row[:-1] for row in rows]
-    return Table(f"{title}: shift = mix + within", heads, rows, first=OPEN)
+    return Table(f"{title}: the shift is the sum of both", heads, rows, first=OPEN)
 
 
 def _parts(title: str, mix: Mix) -> Table:
     heads = [
         Head("Value"),
         *(Head(x, "number") for x in ("Share before", "Share now", "Mean before", "Mean now")),
-        *(Head(x, "number") for x in ("Mix", "Within")),
+        *(Head(x, "number") for x in SIDES),
     ]
     rows: list[list[Text]] = [
         [

@@ -32,8 +32,6 @@ def onset_section(diagnosis: Diagnosis) -> Section:
     blocks: list[Block] = [_clock(diagnosis)]
     onsets = diagnosis.onsets
     if onsets is not None:
-        if onsets.sentences:
-            blocks.append(Lines([prose(s) for s in onsets.sentences]))
         blocks.append(_table(diagnosis, onsets.series))
     else:
         blocks.append(Lines(["No series could be searched for an onset."]))
@@ -74,13 +72,15 @@ def _clock(diagnosis: Diagnosis) -> Facts:
         ("Onset between", span(*interval) if interval else "not located"),
         ("Trigger", moment(incident.trigger) if incident.trigger else "not recorded"),
         ("Rollback", moment(incident.rollback) if incident.rollback else "not recorded"),
-        ("Onset to trigger", minutes(incident.minutes_onset_to_trigger)),
-        (
-            f"Trigger to rollback (objective {number(incident.objective_minutes)} min)",
-            minutes(incident.minutes_trigger_to_rollback),
-        ),
-        ("Onset to rollback", minutes(incident.minutes_onset_to_rollback)),
     ]
+    objective = f"Trigger to rollback (objective {number(incident.objective_minutes)} min)"
+    for words, took in (
+        ("Onset to trigger", incident.minutes_onset_to_trigger),
+        (objective, incident.minutes_trigger_to_rollback),
+        ("Onset to rollback", incident.minutes_onset_to_rollback),
+    ):
+        if took is not None:
+            pairs.append((words, minutes(took)))
     return Facts(pairs)
 
 
@@ -97,6 +97,8 @@ def _table(diagnosis: Diagnosis, onsets: list[Onset]) -> Table:
         Head("In its own SD", "number"),
         Head("Compared with"),
     ]
+    caption = "Series in the order in which they moved"
+    usual = {o.deseasoned for o in ranked}
     rows: list[list[Text]] = [
         [
             shown(titles.get(o.series, o.series)),
@@ -108,7 +110,10 @@ def _table(diagnosis: Diagnosis, onsets: list[Onset]) -> Table:
         ]
         for o in ranked
     ]
-    return Table("Series in the order in which they moved", heads, rows)
+    if len(usual) == 1:
+        caption += f"; each is compared with {shown(usual.pop())}"
+        heads, rows = heads[:-1], [row[:-1] for row in rows]
+    return Table(caption, heads, rows)
 
 
 def _size(value: float | None, unit: str) -> str:
@@ -121,13 +126,13 @@ def _size(value: float | None, unit: str) -> str:
 
 
 def _charts(diagnosis: Diagnosis) -> tuple[list[Figure], list[Figure]]:
-    """Series that moved first are drawn large, the others small."""
+    """Series that moved first are drawn large, the others small; none that is 0 throughout."""
     onsets = {o.series: o for o in diagnosis.onsets.series} if diagnosis.onsets else {}
     order = list(diagnosis.onsets.order) if diagnosis.onsets else []
     by_name = {s.name: s for s in diagnosis.series}
     first = [by_name[n] for n in order if n in by_name][:DRAWN_LARGE]
     first = first or diagnosis.series[:1]
-    rest = [s for s in diagnosis.series if s not in first]
+    rest = [s for s in diagnosis.series if s not in first and any(s.hours.columns["value"])]
     return (
         [_chart(diagnosis, s, onsets.get(s.name)) for s in first],
         [_chart(diagnosis, s, onsets.get(s.name), small=True) for s in rest],
@@ -154,7 +159,9 @@ def _chart(
 ) -> Figure:
     columns = series.hours.columns
     marks = marks_of(diagnosis, onset if onset and onset.located else None)
-    said = prose(onset.sentence) if onset and onset.located else "Hour by hour"
+    said = "Hour by hour"
+    if onset and onset.located:
+        said = prose(series.title + onset.sentence.removeprefix(series.name))
     return course(
         shown(series.title),
         series.hours,

@@ -66,11 +66,10 @@ def _search(search: Search) -> list[Block]:
     if found.offsets:
         blocks.append(_offsets(found.offsets, unit))
     notes = [r.sentence for r in found.refusals] + [*found.notes, *found.bounds]
-    notes.append(
-        f"{count(found.cells_tested)} segments of {count(found.rows)} requests were tested; those "
-        f"found carry {percent(found.explained)} of the variance."
-    )
-    blocks.append(Lines([quiet(prose(n)) for n in notes]))
+    tested = f"{count(found.cells_tested)} segments of {count(found.rows)} requests were tested"
+    carry = f"; those found carry {percent(found.explained)} of the variance"
+    notes.append(f"{tested}{carry if found.segments else ''}.")
+    blocks.append(Lines([quiet(prose(f"{n[:1].upper()}{n[1:]}".rstrip(".") + ".")) for n in notes]))
     if found.one_way:
         blocks.append(_one_way(found.one_way, unit))
     return blocks

@@ -11,6 +11,7 @@ from analyzer.report.blocks import Block, Figure, Head, Lines, Section, Table, T
 from analyzer.report.parts import how
 from analyzer.report.plots import NARROW, WIDE, Interval
 from analyzer.report.words import count, name, number, percent, result, shown
+from analyzer.segments.finding import BOUND
 from analyzer.stats.result import Estimate
 
 DRAWN = 15
@@ -36,14 +37,18 @@ def segments_section(found: Overview) -> Section:
     )
 
 
+def _equals(value: str | None) -> str:
+    return "" if value is not None and BOUND.match(value) else "= "
+
+
 def label(column: str, value: str | None) -> str:
     """`column = value` as plain text, for charts."""
-    return f"{shown(column, 40)} = {'NULL' if value is None else shown(value, 60)}"
+    return f"{shown(column, 40)} {_equals(value)}{'NULL' if value is None else shown(value, 60)}"
 
 
 def pair(column: str, value: str | None) -> Markup:
     """`column = value` for tables."""
-    return Markup("{} = {}").format(name(column), name(value))
+    return Markup("{} {}{}").format(name(column), _equals(value), name(value))
 
 
 def _figure(drawn: list[SegmentDivergence]) -> Figure:

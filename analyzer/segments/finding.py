@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Literal
 
 from msgspec import Struct
@@ -105,13 +106,25 @@ class Found(Struct, frozen=True, kw_only=True):
     bounds: tuple[str, ...]
 
 
+BOUND = re.compile(r"(?:>=|<) -?\d")
+"""The outermost bins of a number are bounds, and say so without an equals sign."""
+
+
+def _condition(column: str, value: str | None) -> str:
+    if value is None:
+        return f"{column} is NULL"
+    return f"{column} {value}" if BOUND.match(value) else f"{column} = {value}"
+
+
 def shown(where: Predicate, hours: tuple[int, int] | None = None) -> str:
     """A predicate as people read it.
 
     >>> shown((("country", "DE"), ("device", None)))
     'country = DE and device is NULL'
+    >>> shown((("delay", ">= 35.9"),))
+    'delay >= 35.9'
     """
-    parts = [f"{c} is NULL" if v is None else f"{c} = {v}" for c, v in where]
+    parts = [_condition(column, value) for column, value in where]
     if hours is not None:
         parts.append(f"hours {hours[0]} to {hours[1]} of the window")
     return " and ".join(parts) or "all rows"
