@@ -136,7 +136,15 @@ def _composed(
         score=rollout.score.type,
         incident=incident,
         summary=summary(
-            incident, coverage, found.onsets, drilled.searches, precursors, nulls, record, split
+            incident,
+            coverage,
+            found.onsets,
+            drilled.searches,
+            precursors,
+            nulls,
+            record,
+            split,
+            set(record.dimensions) - set(rollout.segments.columns),
         ),
         coverage=coverage,
         onsets=found.onsets,

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from analyzer.diagnose.findings import Coverage, DrillDown, Incident, NullRun, Search, Sentence
 from analyzer.diagnose.phrases import change, shifted, spoken, title
+from analyzer.diagnose.ranges import in_words, told_together
 from analyzer.mix import Mix
 from analyzer.onset.precursors import Precursors
 from analyzer.onset.search import Onsets
-from analyzer.segments.finding import Segment, shown
+from analyzer.segments.finding import Segment
 
 MOST = 3
 NOT_SEARCHED = "Not searched for what changed"
@@ -40,9 +41,13 @@ def summary(
     null_run: NullRun,
     drilldown: DrillDown | None,
     mix: Mapping[str, Sequence[Mix]],
+    numeric: Collection[str] = (),
 ) -> list[Sentence]:
-    """What happened, since when, who was hit, what moved first, how sure, what was done."""
-    who = _who(searches, null_run, drilldown)
+    """What happened, since when, who was hit, what moved first, how sure, what was done.
+
+    numeric: dimensions that are bins of a feature.
+    """
+    who = _who(searches, null_run, drilldown, numeric)
     lines = [
         Sentence(topic="what", text=_what(coverage, onsets, searches, null_run)),
         Sentence(topic="when", text=_when(incident, onsets)),
@@ -129,11 +134,17 @@ def _when(incident: Incident, onsets: Onsets | None) -> str:
     return f"Since {incident.onset}, somewhere in {low} to {high}. {window}"
 
 
-def _who(searches: Sequence[Search], null_run: NullRun, drilldown: DrillDown | None) -> str:
+def _who(
+    searches: Sequence[Search],
+    null_run: NullRun,
+    drilldown: DrillDown | None,
+    numeric: Collection[str],
+) -> str:
     found, usual = unusual(searches, null_run)
     if found:
-        listed = "; ".join(_said(search, segment) for search, segment in found[:MOST])
-        more = len(found) - MOST + usual if len(found) > MOST else usual
+        told = told_together(found, numeric)[:MOST]
+        listed = "; ".join(in_words(one, MEASURES[one.search.measure]) for one in told)
+        more = len(found) - sum(len(one.segments) for one in told) + usual
         rest = f" {more} more {'is' if more == 1 else 'are'} listed below" if more else ""
         rest += f", {usual} of them no clearer than what a clean window shows" if usual else ""
         return f"Over-represented against the baseline: {listed}.{rest}{'.' if rest else ''}"
@@ -204,15 +215,6 @@ def _others(onsets: Onsets | None, mix: Mapping[str, Sequence[Mix]]) -> list[str
                 f"the {shift:+.3g} by which the {words} moved; the rest are other answers."
             ]
     return []
-
-
-def _said(search: Search, segment: Segment) -> str:
-    effect = segment.effect.value
-    size = f" by {effect:+.3g} {search.unit}" if effect is not None else ""
-    return (
-        f"{shown(segment.where, segment.hours)} in {MEASURES[search.measure]}{size} "
-        f"({segment.n:,} requests, {segment.support:.1%})"
-    )
 
 
 def _first(onsets: Onsets | None, precursors: Precursors | None) -> str:
