@@ -233,6 +233,17 @@ def test_three_clean_weeks_suffice_for_p_values() -> None:
     assert named(found, "cause").label == "leads"
 
 
+def test_what_follows_by_a_day_is_seen_in_a_short_history() -> None:
+    total, onset = 4 * WEEK, 3 * WEEK + 60
+    quiet = [numeric(i, f"quiet {i}", total=total) for i in range(20)]
+    late = numeric(90, "late", onset + 30, 0.5, total=total)
+    soon = numeric(91, "soon", onset, 0.5, total=total)
+    found = find_precursors(grid(3), [*quiet, late, soon])
+    labels = {f.feature: f.label for f in found.features}
+    assert (labels["late"], labels["soon"]) == ("follows", "coincides")
+    assert all(labels[q.name] == "unmoved" for q in quiet)
+
+
 def test_few_rows_lengthen_the_window() -> None:
     features = [numeric(i, f"f{i}", rows=500) for i in range(3)]
     found = find_precursors(grid(), features)

@@ -15,15 +15,12 @@ from analyzer.diagnose.windows import Calendar
 from analyzer.diary import Event
 from analyzer.drilldown.pairs import SCORE_BITS
 from analyzer.drilldown.sample import Cells
+from analyzer.onset.comparison import MOST_HOURS
 from analyzer.onset.precursors import FeatureCounts, Hours, Precursors, find_precursors
 from analyzer.onset.search import Onsets, Timeline, find_onsets
 from analyzer.onset.search import Series as Measured
 from analyzer.profiles import Profiles
 from analyzer.window import HOUR, Window
-
-AFTER_HOURS = 12
-"""Hours after the onset in which features are compared: of longer windows a month holds too few
-clean ones to tell what chance does."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,7 +77,7 @@ class History:
         chosen = features.chosen(self.counted, differing)
         if not chosen:
             return None
-        end = min(end, -(-onset[1] // HOUR) * HOUR + AFTER_HOURS * HOUR)
+        end = min(end, -(-onset[1] // HOUR) * HOUR + MOST_HOURS * HOUR)
         last = min(self.calendar.place(end), len(self.calendar.usual))
         hours = Hours(
             self.calendar.held.start,

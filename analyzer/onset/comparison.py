@@ -30,8 +30,9 @@ APART = 48
 class Plan:
     """Windows as hours of the grid, [start, start + length), and their references.
 
-    before ends at the onset's lower bound, `onset_end` is its upper one; past, past_after: starts
-    of clean windows of the past, as long as `before` and `after`.
+    before ends at the onset's lower bound, `onset_end` is its upper one; after begins there, or
+    where the last hours of the incident do; past, past_after: starts of clean windows of the past,
+    as long as `before` and `after`.
     """
 
     before: int
@@ -73,15 +74,16 @@ def make_plan(hours: Hours, features: Sequence[FeatureCounts]) -> Plan | str:
     references = same_hours(hours.hour_of_week, hours.clean, before, end)
     if references.cycles < 1:
         return "no clean week or day lies before the onset to compare with"
-    past_after = _past(hours, references, high, before, after_length)
+    after, past_after = high, _past(hours, references, high, before, after_length)
     if len(past_after) < MINIMUM_NULL_WINDOWS and after_length > SHORT_HOURS:
-        after_length = SHORT_HOURS  # a short history holds more short windows
-        past_after = _past(hours, references, high, before, after_length)
+        # a short history holds more short windows; the last one, as drift may follow by a day
+        after, after_length = high + after_length - SHORT_HOURS, SHORT_HOURS
+        past_after = _past(hours, references, after, before, after_length)
     return Plan(
         before,
         length,
         high,
-        high,
+        after,
         after_length,
         end,
         hours.clean & (np.arange(grid) < before),

@@ -128,7 +128,7 @@ def _finding(hours: Hours, plan: Plan, count: _Count, adjusted: Floats, q: float
     place = 0 if early and adjusted[0] <= adjusted[1] else 1
     k, n, usual = count.shares[place]
     at = show(hours.start + first[0] * HOUR) if first else None
-    word = "before" if place == 0 else "from"
+    word = "before" if place == 0 else "after"
     return Finding(
         feature=count.feature,
         what=count.what,
