@@ -143,8 +143,8 @@ def _who(
     found, usual = unusual(searches, null_run)
     if found:
         told = told_together(found, numeric)[:MOST]
-        listed = "; ".join(in_words(one, MEASURES[one.search.measure]) for one in told)
-        more = len(found) - sum(len(one.segments) for one in told) + usual
+        listed = "; ".join(in_words(x, MEASURES[x.search.measure]) for x in told)
+        more = len(found) - sum(len(x.segments) for x in told) + usual
         rest = f" {more} more {'is' if more == 1 else 'are'} listed below" if more else ""
         rest += f", {usual} of them no clearer than what a clean window shows" if usual else ""
         return f"Over-represented against the baseline: {listed}.{rest}{'.' if rest else ''}"
