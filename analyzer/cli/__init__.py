@@ -27,6 +27,7 @@ COMMANDS = {
     "drift": "Has what the models see and say moved away from a reference?",
     "latency": "Latency percentiles and shares over the limits.",
     "triggers": "Did a rollback trigger fire? Latency, errors, volume, minute by minute.",
+    "labels": "What late labels say so far: quality, which model is better.",
     "diagnose": "After an incident: since when, who was hit, what moved first.",
     "nightly": "All of it, once, for cron: scan, judge, keep the results.",
     "report": "Write the page about a verdict or an incident: one HTML file.",

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-from analyzer.labels.cells import PairCells
+from analyzer.labels.cells import PairCells, SideCells
 from analyzer.labels.evidence import (
     Arrival,
     Evidence,
@@ -18,15 +19,18 @@ from analyzer.labels.evidence import (
     taken_away,
     together,
 )
-from analyzer.labels.maturity import Completeness, arrivals, fit
+from analyzer.labels.fine import fine_values, hidden_by_ties, moved, widened
+from analyzer.labels.maturity import Completeness, by_class, named
 from analyzer.labels.pair_metrics import PROBABILITY, PairMetric
 from analyzer.labels.weighting import Asked, Part, Whose, weighted
+from analyzer.stats.influence import Functional
 from analyzer.stats.maturity import READY, REFUSED, Ladder
 from analyzer.stats.result import Estimate, Result, Undefined
 from analyzer.verdict import judge
 
 Ints = NDArray[np.int64]
 Better: TypeAlias = Literal["champion", "challenger", "undecided"]
+Fine: TypeAlias = Callable[[Functional], "tuple[float, float] | None"]
 ACCEPTED = 0
 """The decision after which a label can exist, where labels are selective: not stopped."""
 
@@ -122,8 +126,8 @@ def compare(known: Evidence, question: Question) -> Comparison:
     Horvitz and Thompson (1952), JASA 47; Elkan and Noto (2008), KDD; Mack (1993), ASTIN 23.
     """
     pairs, made = _comparable(known, question.arrival)
-    classes = (1,) if question.arrival == "positives" else _classes(pairs)
-    ladders = {c: _fitted(pairs, c, known) for c in classes}
+    columns = (pairs.prediction_day, pairs.age, pairs.label, pairs.n)
+    ladders = by_class(*columns, known.rows, known.as_of)
     rows = _Rows(pairs, made, ladders, known.as_of)
     asked = _asked(known, question)
     days = _mature(asked, ladders, question.floor)
@@ -132,7 +136,7 @@ def compare(known: Evidence, question: Question) -> Comparison:
     parts = [] if refused else rows.parts(days)
     slowed = rows.parts(days, SLOWED) if alarms and parts else []
     here = np.isin(pairs.prediction_day, days)
-    waited = Waited(0, None, ()) if refused and not len(asked) else _waited(rows, asked, question)
+    fine = partial(fine_values, known.sides, ladders, days, float(pairs.n[here].sum()))
     return Comparison(
         question.arrival,
         known.as_of,
@@ -141,8 +145,8 @@ def compare(known: Evidence, question: Question) -> Comparison:
         float(sum(known.rows.get(day, 0.0) for day in days.tolist())),
         float(pairs.n[here].sum()),
         {c: min((x.value(d) for d in days.tolist()), default=0.0) for c, x in ladders.items()},
-        tuple(_compared(parts, slowed, m, question) for m in question.metrics if parts),
-        waited,
+        tuple(_compared(parts, slowed, m, question, fine) for m in question.metrics if parts),
+        _waited(rows, asked, question, known.sides),
         alarms,
         refused,
     )
@@ -159,18 +163,6 @@ def _comparable(known: Evidence, arrival: Arrival) -> tuple[PairCells, PairCells
     return pairs, None
 
 
-def _classes(pairs: PairCells) -> tuple[int, ...]:
-    return tuple(np.unique(pairs.label).tolist())
-
-
-def _fitted(pairs: PairCells, label: int, known: Evidence) -> Completeness:
-    mine = pairs.label == label
-    found = arrivals(
-        pairs.prediction_day[mine], pairs.age[mine], pairs.n[mine], known.rows, known.as_of
-    )
-    return fit(label, found)
-
-
 def _asked(known: Evidence, question: Question) -> Ints:
     span = range(question.first, min(question.last, known.as_of))
     return np.array([day for day in span if known.rows.get(day, 0.0) > 0], dtype=np.int64)
@@ -178,6 +170,8 @@ def _asked(known: Evidence, question: Question) -> Ints:
 
 def _mature(days: Ints, ladders: dict[int, Completeness], level: float) -> Ints:
     """Days on which every class of labels is at least as complete as `level`."""
+    if not ladders:
+        return days[:0]
     kept = [d for d in days.tolist() if all(x.value(d) >= level for x in ladders.values())]
     return np.array(kept, dtype=np.int64)
 
@@ -197,10 +191,10 @@ def _refusal(question: Question, rows: _Rows, asked: Ints, days: Ints) -> Undefi
     for label, found in ladders.items():
         at = found.at(oldest)
         if isinstance(at, Undefined):
-            return Undefined(f"labels of class {label}: {at.reason}", at.n)
+            return Undefined(f"{named(label)}: {at.reason}", at.n)
         if at.value < question.floor:
             return Undefined(
-                f"completeness of labels of class {label} is {at.value:.2f} even on the oldest "
+                f"completeness of {named(label)} is {at.value:.2f} even on the oldest "
                 f"of these days, below {question.floor:g}",
                 at.n,
             )
@@ -230,27 +224,35 @@ class _Rows:
             for ladder, of in found.groups(days):
                 late = ladder if slowed and isinstance(ladder, Ladder) else None
                 rows = picked(mine, np.isin(mine.prediction_day, of)) if found.by_weekday else mine
-                name = f"labels of class {label}"
                 if len(of):
-                    parts.append(Part(rows, of, self.as_of, late, name, max(slowed, 1)))
+                    parts.append(Part(rows, of, self.as_of, late, named(label), max(slowed, 1)))
         return parts
 
 
 def _compared(
-    parts: Sequence[Part], slowed: Sequence[Part], metric: PairMetric, question: Question
+    parts: Sequence[Part],
+    slowed: Sequence[Part],
+    metric: PairMetric,
+    question: Question,
+    fine: Fine,
 ) -> Compared:
-    """`slowed`: the same rows, should labels take longer than they did; empty without an alarm."""
+    """`slowed`: the same rows, should labels take longer than they did; empty without an alarm.
+    `fine`: the metric of both models from fine bins, where it is known.
+    """
     asked = (
         Asked(question.confidence, "population", question.floor),
         Asked(question.decision, "population", question.floor),
         Asked(question.confidence, "rows", question.floor),
     )
-    found, firm, rows = weighted(parts, metric, *asked)
+    said = weighted(parts, metric, *asked)
     if slowed:
         late = weighted(slowed, metric, *(replace(a, floor=_SLOWED_FLOOR) for a in asked))
-        found, firm, rows = (
-            _spanning(a, b) for a, b in zip((found, firm, rows), late, strict=True)
-        )
+        said = tuple(_spanning(a, b) for a, b in zip(said, late, strict=True))
+    if metric.of_bins is not None:
+        values = fine(metric.of_bins)
+        hidden = hidden_by_ties(parts, metric) if values is None else 0.0
+        said = tuple(moved(x, values) if values else widened(x, hidden) for x in said)
+    found, firm, rows = said
     better = better_model(firm["difference"], metric.better)
     return Compared(
         metric.name,
@@ -284,16 +286,17 @@ def better_model(difference: Result, wanted: Literal["lower", "higher"]) -> Bett
     return {"pass": "challenger", "fail": "champion"}.get(outcome, "undecided")  # type: ignore[return-value]
 
 
-def _waited(rows: _Rows, asked: Ints, question: Question) -> Waited:
+def _waited(rows: _Rows, asked: Ints, question: Question, sides: SideCells | None) -> Waited:
     """What waiting until labels are 0.9 complete says, and when it will say it of every day."""
     days = _mature(asked, rows.ladders, READY)
     ready = _ready(rows.ladders, asked)
-    if not len(days) or not rows.ladders or _blind(rows, question):
+    if not len(days) or _blind(rows, question):
         return Waited(0, ready, ())
     parts = rows.parts(days, slowed=0)
-    return Waited(
-        len(days), ready, tuple(_compared(parts, [], m, question) for m in question.metrics)
-    )
+    n = float(rows.pairs.n[np.isin(rows.pairs.prediction_day, days)].sum())
+    fine = partial(fine_values, sides, {}, days, n)
+    said = tuple(_compared(parts, [], m, question, fine) for m in question.metrics)
+    return Waited(len(days), ready, said)
 
 
 def _ready(ladders: dict[int, Completeness], asked: Ints) -> int | None:
@@ -307,3 +310,22 @@ def _ready(ladders: dict[int, Completeness], asked: Ints) -> int | None:
 def _blind(rows: _Rows, question: Question) -> bool:
     """Positives only, and nothing says how many rows there were."""
     return question.arrival == "positives" and rows.made is None
+
+
+def settled(known: Evidence, question: Question, days: Ints) -> Result:
+    """The first metric's difference by the labels as they are, as if no more were to come.
+
+    On given prediction days; of labels that have all come it is the truth of these rows.
+    """
+    pairs, made = _comparable(known, question.arrival)
+    codes = np.unique(pairs.label).tolist()
+    if not len(days) or not codes:
+        return Undefined("no label has arrived")
+    here = picked(pairs, np.isin(pairs.prediction_day, days))
+    rows = together(here, taken_away(as_negative(here))) if made is not None else here
+    parts = [Part(rows, days, known.as_of, None, "labels")]
+    if made is not None:
+        every = picked(made, np.isin(made.prediction_day, days))
+        parts.append(Part(every, days, known.as_of, None, "rows"))
+    (found,) = weighted(parts, question.metrics[0], Asked(question.confidence))
+    return found["difference"]

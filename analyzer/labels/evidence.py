@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
-from typing import Literal, TypeAlias
+from typing import Literal, TypeAlias, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from analyzer.labels.cells import ALL_ROWS, BOTH, Known, PairCells
+from analyzer.labels.cells import ALL_ROWS, BOTH, Known, PairCells, SideCells
 
 Arrival: TypeAlias = Literal["both", "positives", "selective", "sampled"]
 """How labels arrive: every class late; only positives, no news means not yet; only where the
 champion's action lets them (selective); a sample by design."""
 
+Cells = TypeVar("Cells", PairCells, SideCells)
 Chosen: TypeAlias = NDArray[np.bool_] | NDArray[np.int64]
 
 
@@ -23,13 +24,15 @@ class Evidence:
     """What is known of pairs by day `as_of` (days since 1970, UTC; labels of earlier days).
 
     `pairs` are labelled. `made` holds every predicted pair as if its label were 0 and had come
-    at once, None where that was not counted. `rows`: predicted pairs by prediction day.
+    at once, None where that was not counted. `rows`: predicted pairs by prediction day. `sides`:
+    each model's labelled rows in fine bins, if known.
     """
 
     as_of: int
     pairs: PairCells
     made: PairCells | None
     rows: Mapping[int, float]
+    sides: SideCells | None = None
 
     def at(self, as_of: int) -> Evidence:
         """What was known on an earlier day. Raises ValueError for a later one."""
@@ -38,7 +41,10 @@ class Evidence:
         known = picked(self.pairs, self.pairs.prediction_day + self.pairs.age < as_of)
         made = self.made and picked(self.made, self.made.prediction_day < as_of)
         rows = {day: n for day, n in self.rows.items() if day < as_of}
-        return Evidence(as_of, known, made, rows)
+        sides = self.sides and picked(
+            self.sides, self.sides.prediction_day + self.sides.age < as_of
+        )
+        return Evidence(as_of, known, made, rows, sides)
 
 
 def evidence(known: Known) -> Evidence:
@@ -47,13 +53,13 @@ def evidence(known: Known) -> Evidence:
     both = (predicted.model == BOTH) & (predicted.segment == ALL_ROWS)
     days, n = predicted.prediction_day[both].tolist(), predicted.n[both].tolist()
     rows = {day: float(count) for day, count in zip(days, n, strict=True)}
-    return Evidence(known.as_of, known.pairs, getattr(known, "made", None), rows)
+    return Evidence(known.as_of, known.pairs, getattr(known, "made", None), rows, known.sides)
 
 
-def picked(cells: PairCells, rows: Chosen) -> PairCells:
+def picked(cells: Cells, rows: Chosen) -> Cells:
     """Some of the cells."""
     columns = {f.name: getattr(cells, f.name)[rows] for f in fields(cells) if f.name != "sums"}
-    return PairCells(**columns, sums={name: x[rows] for name, x in cells.sums.items()})
+    return type(cells)(**columns, sums={name: x[rows] for name, x in cells.sums.items()})
 
 
 def together(first: PairCells, second: PairCells) -> PairCells:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from analyzer.labels.cells import ALL_ROWS, MODELS, NONE, Known
 from analyzer.stats.arrivals import arrival_shortfall, batched, ladder_shift
 from analyzer.stats.maturity import (
     READY,
@@ -33,6 +34,8 @@ RECENT = (4, 14)
 their ages."""
 
 _ALARM = 0.99
+_RARE = 100
+"""Labels below which one of several classes has no ladder of its own."""
 
 
 @dataclass(frozen=True)
@@ -60,7 +63,11 @@ class Arrivals:
 
 
 def arrivals(
-    prediction_day: Ints, age: Ints, n: Floats, rows: Mapping[int, float], as_of: int
+    prediction_day: NDArray[np.integer],
+    age: NDArray[np.integer],
+    n: NDArray[np.integer],
+    rows: Mapping[int, float],
+    as_of: int,
 ) -> Arrivals:
     """Sum labels known by `as_of` into `Arrivals`. Days without a prediction are rows of 0.
 
@@ -126,27 +133,42 @@ class Completeness:
         The as-of is exclusive: labels of the day before it are in. Undefined as
         `analyzer.stats.maturity.age_reaching`.
         """
-        ladder = self.ladder(day)
-        if isinstance(ladder, Undefined):
-            return ladder
-        age = age_reaching(ladder, level)
+        age = _reaching(self.ladder(day), level)
         if isinstance(age, Undefined):
             return age
         start = day + 1
         return Estimate(start + age.value, start + age.low, start + age.high, age.n, age.method)
 
     @property
+    def ready_age(self) -> Result:
+        """Age at which 0.9 of the labels have arrived; of weekdays, the latest."""
+        ages = [_reaching(ladder, READY) for ladder in self.ladders]
+        known = [age for age in ages if isinstance(age, Estimate)]
+        if len(known) < len(ages):
+            return next(age for age in ages if isinstance(age, Undefined))
+        return max(known, key=lambda age: age.value)
+
+    @property
     def alarm(self) -> str:
         """Why completeness may be overstated: labels have become slower or fewer; else empty."""
         slower = self.slower
         if isinstance(slower, Significance) and slower.statistic > 0 and slower.p < 1 - _ALARM:
-            return f"labels of class {self.label} have become slower in the last two weeks"
+            return f"{named(self.label)} have become slower in the last two weeks"
         if isinstance(self.fewer, Estimate) and self.fewer.high < 1:
             return (
-                f"labels of class {self.label} are {self.fewer.value:.0%} of what earlier days "
+                f"{named(self.label)} are {self.fewer.value:.0%} of what earlier days "
                 "had by the same age: slower, or fewer"
             )
         return ""
+
+
+def _reaching(ladder: Ladder | Undefined, level: float) -> Result:
+    return ladder if isinstance(ladder, Undefined) else age_reaching(ladder, level)
+
+
+def named(label: int) -> str:
+    """How a class of labels is called in words."""
+    return "labels" if label == NONE else f"labels of class {label}"
 
 
 def weekday(day: Ints | int) -> Ints:
@@ -224,3 +246,43 @@ def curve(found: Completeness, ages: Sequence[int], confidence: float = 0.95) ->
     if isinstance(ladder, Undefined):
         return tuple(Age(age, ladder) for age in ages)
     return tuple(Age(age, completeness(ladder, age, confidence)) for age in ages)
+
+
+def of_labels(known: Known, segment: int = ALL_ROWS) -> dict[int, Completeness]:
+    """Completeness of each class of labels, from the champion's rows (of a segment).
+
+    Classes are codes of `known.classes`; values have one, `NONE`.
+    """
+    sides, model = known.sides, MODELS["champion"]
+    mine = (sides.model == model) & (sides.segment == segment)
+    rows = predicted_by_day(known, model, segment)
+    day, age = sides.prediction_day[mine], sides.age[mine]
+    return by_class(day, age, sides.label[mine], sides.n[mine], rows, known.as_of)
+
+
+def by_class(
+    prediction_day: NDArray[np.integer],
+    age: NDArray[np.integer],
+    label: NDArray[np.integer],
+    n: NDArray[np.integer],
+    rows: Mapping[int, float],
+    as_of: int,
+) -> dict[int, Completeness]:
+    """A fit per class of labels. Of more than two, rare ones follow the ladder of all together."""
+    codes = np.unique(label).tolist()
+    found = {}
+    for code in codes:
+        mine = label == code
+        if len(codes) > 2 and int(n[mine].sum()) < _RARE:
+            mine = np.ones(len(n), np.bool_)
+        labels = arrivals(prediction_day[mine], age[mine], n[mine], rows, as_of)
+        found[code] = fit(code, labels)
+    return found
+
+
+def predicted_by_day(known: Known, model: int, segment: int = ALL_ROWS) -> dict[int, float]:
+    """Rows predicted by prediction day."""
+    of = known.predicted
+    mine = (of.model == model) & (of.segment == segment)
+    days, n = of.prediction_day[mine].tolist(), of.n[mine].tolist()
+    return {day: float(count) for day, count in zip(days, n, strict=True)}

@@ -22,8 +22,8 @@ from analyzer.stats.influence import (
     minus,
     ratio,
 )
-from analyzer.stats.precision_recall import average_precision_functional
-from analyzer.stats.ranking import margin, paired, roc_auc_functional
+from analyzer.stats.precision_recall import average_precision_functional, average_precision_hidden
+from analyzer.stats.ranking import margin, paired, roc_auc_functional, roc_auc_hidden
 from analyzer.stats.regression import rmse_functional
 from analyzer.stats.result import Undefined
 
@@ -40,6 +40,8 @@ class PairMetric:
     `shape` of its cells; `cells` yields (cell of each row of a `PairCells`, what it adds there);
     the functionals turn summed cells into the champion's value, the challenger's and challenger
     minus champion. `support` is where one model's value lies, `spread` where the difference does.
+    `of_bins`: the functional of negatives and positives by score bin, for metrics of a grid that
+    finer bins know better; `hidden` how far one model's value may lie from the grid's.
     """
 
     name: str
@@ -51,6 +53,13 @@ class PairMetric:
     difference: Functional
     support: tuple[float, float]
     spread: tuple[float, float]
+    of_bins: Functional | None = None
+    hidden: Callable[[Floats, Floats], float] | None = None
+
+
+def _precision_hidden(positives: Floats, negatives: Floats) -> float:
+    low, high = average_precision_hidden(positives, negatives)
+    return high - low
 
 
 def _sums(pairs: PairCells, what: str) -> Iterator[tuple[Ints, Floats]]:
@@ -110,10 +119,28 @@ def _share(
     shape: tuple[int, ...],
     cells: Callable[[PairCells], Iterator[tuple[Ints, Floats]]],
     functional: Functional,
+    hidden: Callable[[Floats, Floats], float] | None = None,
 ) -> PairMetric:
-    sides = (margin(functional, 1), margin(functional, 2))
-    both = (*sides, paired(functional))
-    return PairMetric(name, "higher", shape, cells, *both, support=SHARE, spread=DIFFERENCE)
+    champion, challenger = margin(functional, 1), margin(functional, 2)
+    return PairMetric(
+        name,
+        "higher",
+        shape,
+        cells,
+        champion,
+        challenger,
+        paired(functional),
+        SHARE,
+        DIFFERENCE,
+        functional if hidden else None,
+        hidden,
+    )
+
+
+def _ranking(
+    name: str, functional: Functional, hidden: Callable[[Floats, Floats], float]
+) -> PairMetric:
+    return _share(name, (2, BINS, BINS), _grid, functional, hidden)
 
 
 def _of_classes(classes: int, names: dict[str, Functional]) -> tuple[PairMetric, ...]:
@@ -123,8 +150,8 @@ def _of_classes(classes: int, names: dict[str, Functional]) -> tuple[PairMetric,
 
 PROBABILITY = (
     _mean_loss("brier", "squares"),
-    _share("roc_auc", (2, BINS, BINS), _grid, roc_auc_functional),
-    _share("average_precision", (2, BINS, BINS), _grid, average_precision_functional),
+    _ranking("roc_auc", roc_auc_functional, roc_auc_hidden),
+    _ranking("average_precision", average_precision_functional, _precision_hidden),
     *_of_classes(
         2,
         {

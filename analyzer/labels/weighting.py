@@ -74,15 +74,11 @@ def weighted(
     linearised interval). Undefined as `analyzer.stats.delayed.weighted_metric`.
     """
     cells = [list(metric.cells(part.pairs)) for part in parts]
-    total = np.zeros(metric.shape).ravel()
-    for part, columns in zip(parts, cells, strict=True):
-        weight = 1 / np.maximum(part.completeness, 1e-9)[part.place]
-        for cell, amount in columns:
-            total += np.bincount(cell, amount * weight, len(total))
+    total = weighted_cells(parts, metric)
     buckets = max((int(p.pairs.bucket.max(initial=0)) + 1 for p in parts), default=1)
 
     def of(functional: Functional, support: tuple[float, float]) -> list[Result]:
-        found = functional(total.reshape(metric.shape))
+        found = functional(total)
         if isinstance(found, Undefined):
             return [found] * len(asked)
         gradient, known = found.gradient.ravel(), _known(found.value)
@@ -101,6 +97,16 @@ def weighted(
         {"champion": a, "challenger": b, "difference": c}
         for a, b, c in zip(champion, challenger, difference, strict=True)
     )
+
+
+def weighted_cells(parts: Sequence[Part], metric: PairMetric) -> Floats:
+    """The metric's cells summed over parts and days, each day's divided by its completeness."""
+    total = np.zeros(metric.shape).ravel()
+    for part in parts:
+        weight = 1 / np.maximum(part.completeness, 1e-9)[part.place]
+        for cell, amount in metric.cells(part.pairs):
+            total += np.bincount(cell, amount * weight, len(total))
+    return total.reshape(metric.shape)
 
 
 def _influences(

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from analyzer.labels.cells import PairCells
+from analyzer.labels.cells import MODELS, Known, PairCells, Predicted, SideCells
 from analyzer.labels.evidence import Arrival, Evidence
 from analyzer.labels.tables import PAIR_BUCKETS
 
@@ -196,6 +196,62 @@ def _cells(drawn: Rows, chosen: Bools, label: Bools, age: Ints) -> PairCells:
         n=np.ones(len(truth), dtype=np.int64),
         sums=sums,
         **codes,
+    )
+
+
+def everything(world: World, drawn: Rows, as_of: int) -> Known:
+    """The same as a join's `Known`: each model by itself, too; one segment column, `half`."""
+    found = known(world, drawn, as_of)
+    came = (drawn.day < as_of) & (drawn.day + drawn.age < as_of)
+    if world.arrival == "positives":
+        came &= drawn.label
+    if world.arrival == "selective":
+        came &= drawn.champion < THRESHOLD
+    half = drawn.bucket % 2
+    days, segments, models, counts = [], [], [], []
+    for model in MODELS.values():
+        for segment in (0, 1, 2):
+            mine = (drawn.day < as_of) & ((half == segment - 1) | (segment == 0))
+            size = np.bincount(drawn.day[mine])
+            days.append(np.flatnonzero(size) + FIRST)
+            counts.append(size[size > 0])
+            segments.append(np.full(len(days[-1]), segment))
+            models.append(np.full(len(days[-1]), model))
+    return Known(
+        "binary",
+        FIRST + as_of,
+        ("0", "1"),
+        (("", ""), ("half", "a"), ("half", "b")),
+        _sides(drawn, came, half),
+        found.pairs,
+        Predicted(
+            np.concatenate(models).astype(np.int16),
+            np.concatenate(days).astype(np.int32),
+            np.concatenate(segments).astype(np.int32),
+            np.concatenate(counts),
+        ),
+        {},
+        tuple(range(FIRST, FIRST + as_of)),
+    )
+
+
+def _sides(drawn: Rows, came: Bools, half: Ints) -> SideCells:
+    """Both models' labelled rows, under all rows and under their segment."""
+    at = np.flatnonzero(came)
+    rows_ = np.tile(at, 4)
+    model = np.repeat([0, 0, 1, 1], len(at))
+    segment = np.where(np.repeat([0, 1, 0, 1], len(at)) == 1, half[rows_] + 1, 0)
+    score = np.where(model == 0, drawn.champion[rows_], drawn.challenger[rows_])
+    return SideCells(
+        model.astype(np.int16),
+        (drawn.day[rows_] + FIRST).astype(np.int32),
+        drawn.age[rows_].astype(np.int16),
+        segment.astype(np.int32),
+        (score * 65_536).astype(np.int32),
+        (score >= THRESHOLD).astype(np.int16),
+        drawn.label[rows_].astype(np.int16),
+        np.ones(len(rows_), dtype=np.int64),
+        {"score": score, "score_squares": score**2},
     )
 
 

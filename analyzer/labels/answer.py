@@ -1,0 +1,120 @@
+"""`analyzer labels`: what the labels that are known by a date say of both models."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from analyzer.labels.cells import NONE, Known
+from analyzer.labels.compare import Comparison, Question, compare
+from analyzer.labels.evidence import Arrival, evidence
+from analyzer.labels.maturity import Age, Completeness, curve, of_labels, predicted_by_day
+from analyzer.labels.pair_metrics import PROBABILITY, VALUE, PairMetric, of_classes
+from analyzer.labels.quality import AGES, By, Quality, quality
+from analyzer.stats.result import Result
+
+USUAL_DAYS = 30
+"""Prediction days that are judged where no window is asked for: the last ones."""
+
+
+@dataclass(frozen=True)
+class Maturity:
+    """How one class of labels arrives: completeness by age, and what disturbs it.
+
+    `label`: the class in words, empty where labels are values. `labels` known so far, `days` the
+    prediction days behind the ladder, `uploads` days left out because all came in one upload.
+    `ready_age`: age at which 0.9 have arrived. `alarm`: labels became slower or fewer.
+    """
+
+    label: str
+    labels: float
+    days: int
+    uploads: tuple[str, ...]
+    by_weekday: bool
+    curve: tuple[Age, ...]
+    ready_age: Result
+    alarm: str
+
+
+@dataclass(frozen=True)
+class Labels:
+    """The whole answer: days are dates (UTC); `as_of` is the midnight up to which labels count."""
+
+    as_of: str
+    first: str
+    last: str
+    kind: str
+    arrival: Arrival
+    faults: dict[str, int]
+    maturity: tuple[Maturity, ...]
+    comparison: Comparison
+    quality: tuple[Quality, ...]
+
+
+def labels(
+    known: Known,
+    arrival: Arrival,
+    *,
+    first: int | None = None,
+    last: int | None = None,
+    by: By = "all",
+    confidence: float = 0.95,
+) -> Labels:
+    """What is known of both models on prediction days [first, last) (since 1970, UTC).
+
+    By default the last 30 days before the as-of. `known` should hold older days as well: their
+    labels say how complete those of the window are. `by` adds groups to the overall quality.
+    """
+    ladders = of_labels(known)
+    end = known.as_of if last is None else min(last, known.as_of)
+    start = end - USUAL_DAYS if first is None else first
+    rows = predicted_by_day(known, 0)
+    days = np.array([day for day in sorted(rows) if start <= day < end], dtype=np.int64)
+    question = Question(arrival, start, end, metrics_for(known), confidence)
+    said: list[Quality] = []
+    if len(days):
+        said = quality(known, ladders, days, "all", arrival, confidence)
+        said += quality(known, ladders, days, by, arrival, confidence) if by != "all" else []
+    return Labels(
+        date(known.as_of),
+        date(start),
+        date(end),
+        known.kind,
+        arrival,
+        dict(known.faults),
+        tuple(_maturity(known, code, found) for code, found in ladders.items()),
+        compare(evidence(known), question),
+        tuple(said),
+    )
+
+
+def metrics_for(known: Known) -> tuple[PairMetric, ...]:
+    """What two models are compared by, by the kind of label; the first decides."""
+    if known.kind == "binary":
+        return PROBABILITY
+    return VALUE if known.kind == "values" else of_classes(len(known.classes))
+
+
+def date(day: int) -> str:
+    """A day since 1970 as a date.
+
+    >>> date(20454)
+    '2026-01-01'
+    """
+    return str(np.datetime64(day, "D"))
+
+
+def _maturity(known: Known, code: int, found: Completeness) -> Maturity:
+    lived = known.as_of - found.arrivals.first
+    ages = [age for age in AGES if age < lived]
+    return Maturity(
+        "" if code == NONE else known.classes[code],
+        float(found.arrivals.counts.sum()),
+        int((found.arrivals.rows > 0).sum()),
+        tuple(date(int(day)) for day in found.left_out),
+        found.by_weekday,
+        curve(found, ages),
+        found.ready_age,
+        found.alarm,
+    )

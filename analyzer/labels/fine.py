@@ -1,0 +1,104 @@
+"""Ranking metrics from fine score bins, where the grid of a pair's two scores is too coarse."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from analyzer.labels.cells import ALL_ROWS, SideCells
+from analyzer.labels.maturity import Completeness
+from analyzer.labels.pair_metrics import PairMetric
+from analyzer.labels.weighting import Part, Whose, weighted_cells
+from analyzer.stats.influence import Functional
+from analyzer.stats.result import Estimate, Result, Undefined, estimate
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+_SAME_ROWS = 0.01
+"""Labelled rows of one model that may lie outside the pairs, as a share."""
+
+
+def fine_values(
+    sides: SideCells | None,
+    ladders: Mapping[int, Completeness],
+    days: Ints,
+    paired: float,
+    functional: Functional,
+) -> tuple[float, float] | None:
+    """A functional of negatives and positives by fine bin, of champion and challenger.
+
+    Labels of `days`, each weighted by 1 / completeness of its class and day. None where a
+    model's labelled rows are not the `paired` ones to within 1 %, or the functional is Undefined.
+    """
+    if sides is None:
+        return None
+    values = []
+    for model in (0, 1):
+        chosen = (sides.model == model) & (sides.segment == ALL_ROWS)
+        chosen &= np.isin(sides.prediction_day, days)
+        label, n = sides.label[chosen], sides.n[chosen].astype(np.float64)
+        if abs(float(n.sum()) - paired) > _SAME_ROWS * paired:
+            return None
+        weight = n / weights(ladders, label, sides.prediction_day[chosen])
+        _, place = np.unique(sides.bin[chosen], return_inverse=True)
+        size = int(place.max(initial=0)) + 1
+        cells = [np.bincount(place, weight * (label == c), size) for c in (0, 1)]
+        found = functional(np.maximum(np.stack(cells), 0.0))
+        if isinstance(found, Undefined):
+            return None
+        values.append(found.value)
+    return values[0], values[1]
+
+
+def weights(
+    ladders: Mapping[int, Completeness], label: NDArray[np.integer], day: NDArray[np.integer]
+) -> Floats:
+    """Completeness of each row's label class on its day."""
+    complete = np.ones(len(label))
+    for code, found in ladders.items():
+        mine = label == code
+        days, place = np.unique(day[mine], return_inverse=True)
+        by_day = np.array([found.value(int(d)) for d in days])
+        complete[mine] = np.maximum(by_day, 1e-9)[place] if len(days) else 1.0
+    return complete
+
+
+def moved(found: dict[Whose, Result], fine: tuple[float, float]) -> dict[Whose, Result]:
+    """The intervals of a coarse grid about the values of the fine bins."""
+    champion, challenger = fine
+    to: dict[Whose, float] = {
+        "champion": champion,
+        "challenger": challenger,
+        "difference": challenger - champion,
+    }
+    return {whose: _moved(result, to[whose]) for whose, result in found.items()}
+
+
+def _moved(result: Result, value: float) -> Result:
+    if not isinstance(result, Estimate):
+        return result
+    by = value - result.value
+    low, high = max(result.low + by, -1.0), min(result.high + by, 1.0)
+    return estimate(value, low, high, result.n, f"{result.method}, fine bins")
+
+
+def widened(found: dict[Whose, Result], hidden: float) -> dict[Whose, Result]:
+    """Intervals that hold whatever order the scores have inside the bins of a coarse grid."""
+    return {
+        whose: Estimate(
+            x.value, x.low - hidden, x.high + hidden, x.n, f"{x.method}, ties either way"
+        )
+        if isinstance(x, Estimate)
+        else x
+        for whose, x in found.items()
+    }
+
+
+def hidden_by_ties(parts: Sequence[Part], metric: PairMetric) -> float:
+    """How far the difference of both models may lie from what the grid of their scores says."""
+    cells = np.maximum(weighted_cells(parts, metric), 0.0)
+    if metric.hidden is None:
+        return 0.0
+    return sum(metric.hidden(*cells.sum(axis=axis)[::-1]) for axis in (1, 2))

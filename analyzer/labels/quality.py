@@ -1,0 +1,257 @@
+"""How good each model was by the labels so far: overall, by day, week, segment and label age."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Literal, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from analyzer.labels.cells import ALL_ROWS, MODELS, Known, SideCells
+from analyzer.labels.evidence import Arrival, picked
+from analyzer.labels.maturity import Completeness, weekday
+from analyzer.labels.side_metrics import Rows, metrics_of
+from analyzer.stats.calibration import CurvePoint
+from analyzer.stats.dependence import combined_design_effect, design_effect
+from analyzer.stats.maturity import REFUSED, Ladder
+from analyzer.stats.result import Result, Undefined
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+By: TypeAlias = Literal["all", "day", "week", "segment", "age"]
+AGES = (0, 1, 2, 3, 5, 7, 10, 14, 21, 30, 45, 60, 90, 120, 180)
+"""Label ages of the curve by age, in days."""
+
+SIDES = ("champion", "challenger")
+
+
+@dataclass(frozen=True)
+class Quality:
+    """One model on one group of predictions.
+
+    `n` labelled rows of the `predicted` ones; `complete` is the least completeness over classes
+    of labels, the mean over the group's rows. Each label counts 1 / completeness of its class
+    and day, so classes that arrive at different speeds stand in their true shares. Days with
+    completeness below 0.3 are `left_out` (rows of them).
+    """
+
+    model: str
+    by: By
+    value: str
+    n: float
+    predicted: float
+    left_out: float
+    complete: float
+    metrics: dict[str, Result]
+    curve: tuple[CurvePoint, ...] = field(default=(), repr=False)
+
+    @property
+    def coverage(self) -> float:
+        """Share of the predictions that have a label."""
+        return self.n / self.predicted if self.predicted else 0.0
+
+
+@dataclass(frozen=True)
+class _Group:
+    """Some predictions: their segment, days, and the age up to which labels count (or all)."""
+
+    value: str
+    segment: int
+    days: Ints
+    age: int | None = None
+
+
+@dataclass(frozen=True)
+class _Days:
+    """Per class of labels and prediction day: completeness."""
+
+    first: int
+    classes: Mapping[int, Floats]
+
+    def least(self, days: Ints) -> Floats:
+        """Least completeness over classes, by day."""
+        if not self.classes:
+            return np.zeros(len(days))
+        by_class = [by_day[days - self.first] for by_day in self.classes.values()]
+        return np.asarray(np.min(by_class, axis=0))
+
+
+def quality(
+    known: Known,
+    ladders: Mapping[int, Completeness],
+    days: Ints,
+    by: By = "all",
+    arrival: Arrival = "both",
+    confidence: float = 0.95,
+) -> list[Quality]:
+    """Quality of both models on the predictions of `days` (since 1970, UTC), by group.
+
+    `ladders`: completeness by class of labels (`maturity.of_labels`). Intervals count effective
+    rows: Kish's effect of the weights times the design effect of units; they hold nothing of the
+    ladders' own errors (`compare` does). Metrics are Undefined with the reason where nothing is
+    mature, and all but recall where only positives are reported. Kish (1965), *Survey Sampling*;
+    Horvitz and Thompson (1952), JASA 47.
+    """
+    found = []
+    days = np.sort(np.asarray(days, dtype=np.int64))
+    models = [_model(known, side, days, by) for side in SIDES]
+    for group in _groups(known, days, by):
+        complete = _completeness(ladders, group, known.as_of)
+        for model in models:
+            one = _quality(known, model, group, complete, by, confidence)
+            found.append(_of_positives(one) if arrival == "positives" else one)
+    return found
+
+
+@dataclass(frozen=True, eq=False)
+class _Model:
+    """One model's labelled cells and the design effect of units on it."""
+
+    side: str
+    cells: SideCells
+    effect: float
+
+
+def _model(known: Known, side: str, days: Ints, by: By) -> _Model:
+    sides = known.sides
+    mine = (sides.model == MODELS[side]) & ((sides.segment == ALL_ROWS) != (by == "segment"))
+    mine &= np.isin(sides.prediction_day, days)
+    return _Model(side, picked(sides, mine), unit_effect(known, side))
+
+
+def _groups(known: Known, days: Ints, by: By) -> Iterator[_Group]:
+    if by == "all":
+        yield _Group("all", ALL_ROWS, days)
+    elif by == "day":
+        yield from (_Group(_date(day), ALL_ROWS, days[days == day]) for day in days.tolist())
+    elif by == "week":
+        monday = days - weekday(days)
+        for first in np.unique(monday).tolist():
+            yield _Group(f"week of {_date(first)}", ALL_ROWS, days[monday == first])
+    elif by == "segment":
+        for code, (column, value) in enumerate(known.segments):
+            if code != ALL_ROWS:
+                yield _Group(f"{column} = {'NULL' if value is None else value}", code, days)
+    else:
+        for age in AGES:
+            old = days[known.as_of - 1 - days >= age]
+            if len(old):
+                yield _Group(f"{age} d", ALL_ROWS, old, age)
+
+
+def _date(day: int) -> str:
+    return str(np.datetime64(day, "D"))
+
+
+def _completeness(ladders: Mapping[int, Completeness], group: _Group, as_of: int) -> _Days:
+    """F of each day of the group, by class; 0 where there is no ladder."""
+    first, last = int(group.days[0]), int(group.days[-1])
+    span = range(first, last + 1)
+    by_class = {}
+    for label, found in ladders.items():
+        values = [
+            _at(found.ladder(day), as_of - 1 - day if group.age is None else group.age)
+            for day in span
+        ]
+        by_class[label] = np.array(values)
+    return _Days(first, by_class)
+
+
+def _at(ladder: Ladder | Undefined, age: int) -> float:
+    return ladder.at(age) if isinstance(ladder, Ladder) else 0.0
+
+
+def _quality(
+    known: Known, model: _Model, group: _Group, complete: _Days, by: By, confidence: float
+) -> Quality:
+    predicted = _predicted(known, MODELS[model.side], group)
+    mature = complete.least(group.days) >= REFUSED
+    here = _chosen(model.cells, group)
+    total = float(predicted.sum())
+    least = float(complete.least(group.days) @ predicted) / total if total else 0.0
+    rows = _rows(here, group.days[mature], complete)
+    metrics, curve = metrics_of(known.kind, known.classes, rows, model.effect, confidence)
+    if not bool(mature.any()):
+        reason = Undefined(f"labels are {least:.0%} complete, below {REFUSED:g}")
+        metrics = dict.fromkeys(metrics, reason)
+    return Quality(
+        model.side,
+        by,
+        group.value,
+        float(here.n.sum()),
+        total,
+        float(predicted[~mature].sum()),
+        least,
+        metrics,
+        curve,
+    )
+
+
+def _of_positives(found: Quality) -> Quality:
+    """What positives alone can say."""
+    nothing = Undefined("only positives are reported: see the comparison", found.n)
+    metrics = {k: v if k == "recall" else nothing for k, v in found.metrics.items()}
+    return replace(found, metrics=metrics, curve=())
+
+
+def _predicted(known: Known, model: int, group: _Group) -> Floats:
+    """Predictions by day of the group."""
+    of = known.predicted
+    mine = (of.model == model) & (of.segment == group.segment)
+    mine &= np.isin(of.prediction_day, group.days)
+    place = np.searchsorted(group.days, of.prediction_day[mine])
+    return np.bincount(place, of.n[mine], len(group.days)).astype(np.float64)
+
+
+def _chosen(cells: SideCells, group: _Group) -> SideCells:
+    chosen = cells.segment == group.segment
+    if group.age is not None:
+        chosen &= cells.age <= group.age
+    return picked(cells, chosen & np.isin(cells.prediction_day, group.days))
+
+
+def _rows(cells: SideCells, days: Ints, complete: _Days) -> Rows:
+    """The labelled rows of some days, each weighted by 1 / completeness, scaled to their number."""
+    here = picked(cells, np.isin(cells.prediction_day, days))
+    label, day, n = here.label, here.prediction_day, here.n
+    weight = np.ones(len(n))
+    for code, by_day in complete.classes.items():
+        mine = label == code
+        weight[mine] = 1 / by_day[day[mine] - complete.first]
+    count, weighted = float(n.sum()), float(n @ weight)
+    scale = count / weighted if weighted > 0 else 1.0
+    kish = count * float(n @ weight**2) / weighted**2 if weighted > 0 else 1.0
+    return Rows(
+        here.bin.astype(np.int64),
+        here.called.astype(np.int64),
+        label.astype(np.int64),
+        n * weight * scale,
+        {name: values * weight * scale for name, values in here.sums.items()},
+        kish,
+    )
+
+
+def unit_effect(known: Known, side: str) -> float:
+    """Design effect of units on a model's mean loss, from the buckets of labelled pairs; >= 1."""
+    pairs = known.pairs
+    n = np.bincount(pairs.bucket, pairs.n).astype(np.float64)
+    if n.sum() <= 0:
+        return 1.0
+    if known.kind == "values":
+        loss = np.bincount(pairs.bucket, pairs.sums[f"{side}_absolute"])
+        squares = float(pairs.sums[f"{side}_squares"].sum())
+        one = squares / n.sum() - (loss.sum() / n.sum()) ** 2
+    else:
+        right = getattr(pairs, f"{side}_called") == pairs.label
+        loss = np.bincount(pairs.bucket, pairs.n * right, len(n))
+        share = loss.sum() / n.sum()
+        one = share * (1 - share)
+    return combined_design_effect(design_effect(loss, n, float(one)))
+
+
+def matured_days(ladders: Mapping[int, Completeness], days: Sequence[int], level: float) -> Ints:
+    """Days on which every class of labels is at least as complete as `level`."""
+    kept = [d for d in days if ladders and all(x.value(d) >= level for x in ladders.values())]
+    return np.array(kept, dtype=np.int64)
