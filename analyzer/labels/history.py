@@ -83,7 +83,8 @@ def history(
         question = Question(arrival, end - WEEK, end, (metric,), confidence)
         now = compare(known, question)
         if now.refused is None and min(now.completeness.values(), default=0.0) >= SETTLED:
-            nights += [_told(known, question, end + after) for after in NIGHTS]
+            past = [end + after for after in NIGHTS if end + after <= known.as_of]
+            nights += [_told(known, question, as_of) for as_of in past]
         end -= WEEK
     nights.sort(key=lambda told: (told.first, told.as_of))
     known_truths = [told for told in nights if told.truth is not None]
@@ -98,7 +99,7 @@ def history(
 
 
 def _told(known: Evidence, question: Question, as_of: int) -> Told:
-    then = known.at(min(as_of, known.as_of))
+    then = known.at(as_of)
     said = compare(then, question)
     days = np.array(said.days, dtype=np.int64)
     metric = question.metrics[0]
