@@ -20,6 +20,7 @@ from analyzer.divergence import divergence
 from analyzer.drift import Drift, default_reference, drift, past_windows
 from analyzer.errors import AnalyzerError, StoreError
 from analyzer.gate import default_window, gate
+from analyzer.labels.update import Update, update
 from analyzer.latency import latency
 from analyzer.overview import Answers, Overview, overview
 from analyzer.policy import Policy
@@ -39,12 +40,16 @@ HISTORY_DAYS = 35
 
 @dataclass(frozen=True)
 class Nightly:
-    """What one night found: the scan, the verdict, the files written, what could not be done."""
+    """What one night found: the scan, the verdict, the files written, what could not be done.
+
+    labels: what was joined, None where no labels are described or they could not be joined.
+    """
 
     scan: Scan
     verdict: Verdict
     files: tuple[str, ...]
     skipped: tuple[str, ...]
+    labels: Update | None = None
 
 
 def nightly(
@@ -70,6 +75,7 @@ def nightly(
     events = read(path_of(rollout))
     needed = (window.start - HISTORY_DAYS * 24 * HOUR, window.end) if window else None
     done = scan(rollout, policy, jobs=jobs, progress=progress, window=needed)
+    joined, without = _joined(rollout)
     phase = running_phase(events)
     store = Store(rollout.store_path)
     started = next((e.at for e in reversed(events) if e.kind == "phase" and e.phase == phase), None)
@@ -95,7 +101,17 @@ def nightly(
     seen = overview(rollout, result, profiles, found, events=events, problems=done.problems)
     files.append(_write(folder, REPORT, report(seen)))
     skipped = tuple(f"{FILES[part.part]}: {part.reason}" for part in found.missing)
-    return Nightly(done, result, tuple(files), skipped)
+    return Nightly(done, result, tuple(files), without + skipped, joined)
+
+
+def _joined(rollout: Rollout) -> tuple[Update | None, tuple[str, ...]]:
+    """Labels joined up to date, or why not: without them the models are judged all the same."""
+    if not rollout.labels.paths:
+        return None, ()
+    try:
+        return update(rollout), ()
+    except AnalyzerError as error:
+        return None, (f"labels: {error}",)
 
 
 def results_folder(rollout: Rollout) -> Path:

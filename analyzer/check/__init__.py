@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from analyzer.check.columns import columns, features_nowhere, versions
 from analyzer.check.files import file_findings, same_content, surveyed
 from analyzer.check.finding import Check, Finding, Need
+from analyzer.check.labels import labels
 from analyzer.check.needs import needs, traffic
 from analyzer.check.pairs import days, pairs, swapped_names
 from analyzer.check.rows import duplicates, row_counts, row_findings
@@ -36,6 +37,7 @@ def check(rollout: Rollout, policy: Policy, window: Window | None = None) -> Che
     for side in SIDES:
         findings += file_findings(rollout, side, files[side], usable[side])
         findings += same_content(side, usable[side])
+    findings += labels(rollout, usable)
     spans = [(f.first, f.last) for side in SIDES for f in usable[side]]
     starts = [first for first, _ in spans if first is not None]
     if not starts or not all(usable.values()):

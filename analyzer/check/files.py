@@ -9,11 +9,11 @@ from collections.abc import Iterator, Sequence
 from analyzer.check.finding import Finding
 from analyzer.config import Rollout
 from analyzer.errors import LogError
-from analyzer.logs import LogFile, Side, gaps, survey
+from analyzer.logs import LogFile, Source, gaps, survey
 from analyzer.reader import null_times
 
 
-def surveyed(rollout: Rollout, side: Side, findings: list[Finding]) -> list[LogFile]:
+def surveyed(rollout: Rollout, side: Source, findings: list[Finding]) -> list[LogFile]:
     """Every file of a log; where `paths` match nothing, a finding and no file."""
     try:
         return survey(rollout, side)
@@ -23,7 +23,7 @@ def surveyed(rollout: Rollout, side: Side, findings: list[Finding]) -> list[LogF
 
 
 def file_findings(
-    rollout: Rollout, side: Side, files: Sequence[LogFile], usable: Sequence[LogFile]
+    rollout: Rollout, side: Source, files: Sequence[LogFile], usable: Sequence[LogFile]
 ) -> Iterator[Finding]:
     """Files that cannot be used, hold no row or no time, or lack a column."""
     for file in files:
@@ -65,7 +65,7 @@ def file_findings(
         )
 
 
-def same_content(side: Side, files: Sequence[LogFile]) -> Iterator[Finding]:
+def same_content(side: Source, files: Sequence[LogFile]) -> Iterator[Finding]:
     """Files that are one file under two names, or byte for byte the same."""
     alike: dict[tuple[object, ...], list[LogFile]] = {}
     for file in files:

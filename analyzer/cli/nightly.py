@@ -53,6 +53,8 @@ def command(job: Job, jobs: int, out: Path | None, exit_zero: bool) -> int:
         )
     for file in found.scan.problems:
         common.note(f"left out: {file.name} {file.problem}")
+    for file in found.labels.problems if found.labels else ():
+        common.note(f"left out: {file.name} {file.problem}")
     for line in found.skipped:
         common.note(f"skipped: {line}")
     if job.json:
@@ -61,6 +63,9 @@ def command(job: Job, jobs: int, out: Path | None, exit_zero: bool) -> int:
         verdicts.show(found.verdict)
         common.say()
         common.say(f"{len(found.scan.scanned)} slots profiled, {len(found.scan.kept)} kept")
+        if found.labels:
+            made, kept = len(found.labels.made), len(found.labels.kept)
+            common.say(f"{common.counted(made, 'day')} of labels joined, {kept} kept")
         for path in found.files:
             common.say(f"wrote {path}")
     return 0 if exit_zero else found.verdict.exit_code

@@ -9,10 +9,14 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
+import pyarrow.compute as pc
+
 from analyzer.init.columns import Described, View, describe, find, score_type
 from analyzer.init.datasets import Dataset
 
 LINE = 76
+LEAST_LABELS = 100
+"""Labels in a sample below which a class that is missing proves nothing."""
 
 
 def written(
@@ -150,12 +154,29 @@ def _labels_table(labels: Dataset, root: Path, notes: list[str]) -> list[str]:
             mapping["label_ts" if canonical == "ts" else canonical] = name
         if canonical == "label_ts" and name is not None:
             break
+    lines += _arrival(view, mapping, notes)
     renamed = {c: n for c, n in mapping.items() if c != n}
     if renamed:
         lines.append("[labels.columns]")
         lines += [f"{_key(c)} = {_text(n)}" for c, n in renamed.items()]
     notes.append(f"labels: {labels.name}, {', '.join(f'{c} = {n}' for c, n in mapping.items())}")
     return [*lines, ""]
+
+
+def _arrival(view: View, mapping: dict[str, str], notes: list[str]) -> list[str]:
+    """How labels come, as far as a sample tells: only positives, or not."""
+    values = view.values(mapping["label"]).drop_null()
+    distinct = set(pc.unique(values).to_pylist())
+    # True == 1, so that flags are understood as well
+    alone = distinct == {1} and len(values) >= LEAST_LABELS
+    if alone:
+        notes.append(f"labels: all {len(values)} sampled are positive; arrival = positives")
+    return [
+        f'arrival = "{"positives" if alone else "both"}"  # or positives (no news means not yet), '
+        "selective, sampled",
+        "# open_days = 30  # how long a label is waited for",
+        '# positive = "fraud"  # the label that means yes, where it is not 1 or true',
+    ]
 
 
 def _closing() -> list[str]:

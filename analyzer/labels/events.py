@@ -134,7 +134,7 @@ def _labels(shape: Shape, values: pa.Array) -> tuple[NDArray[Any], dict[str, NDA
     if kind == "classes":
         label = coded(values, shape.frozen.classes, MISSING).astype(np.int16)
         return label, {NULL: label == MISSING}
-    label = _answers(shape, values)
+    label = answers(shape.rollout.labels.positive, values)
     null = np.zeros(len(values), dtype=bool)
     null[null_positions(values)] = True
     if kind_of(values.type) == "number":
@@ -142,9 +142,15 @@ def _labels(shape: Shape, values: pa.Array) -> tuple[NDArray[Any], dict[str, NDA
     return label, {NULL: null, UNREADABLE: (label == MISSING) & ~null}
 
 
-def _answers(shape: Shape, values: pa.Array) -> NDArray[np.int16]:
-    """1 for yes, 0 for no, MISSING for what is neither."""
-    positive = shape.rollout.labels.positive
+def answers(positive: str | float | None, values: pa.Array) -> NDArray[np.int16]:
+    """1 for yes, 0 for no, MISSING for what is neither; `positive` is what means yes, None: 1, true
+    and how they are spelled.
+
+    >>> answers(None, pa.array(["True", "0", "maybe", None])).tolist()
+    [1, 0, -1, -1]
+    >>> answers("fraud", pa.array(["fraud", "fine"])).tolist()
+    [1, 0]
+    """
     kind = kind_of(values.type)
     if kind == NOTHING:
         return np.full(len(values), MISSING, dtype=np.int16)

@@ -28,6 +28,7 @@ from analyzer.labels.cells import (
     SideCells,
 )
 from analyzer.labels.tables import DAY, QUANTA, fragments, words_of
+from analyzer.profile import hours_between
 from analyzer.profiles import Profiles, open_profiles
 from analyzer.store import Manifest, Store
 from analyzer.window import Window
@@ -181,29 +182,43 @@ def _predicted(store: Store, coder: _Coder, first: int, last: int) -> Predicted:
         none = np.zeros(0, dtype=np.int64)
         short = none.astype(np.int16)
         return Predicted(short, none.astype(np.int32), none.astype(np.int32), none)
-    cells = profiles.table("cells")
-    cells = cells.filter(pc.is_null(cells["b"]))
+    cells = _one_way(profiles)
     day = cells["hour"].cast(pa.int64()).to_numpy() // DAY
     overall = cells["a"].is_null()
     segment = coder.segment(pc.fill_null(cells["a"], ""), pc.if_else(overall, "", cells["a_value"]))
     model = _places(cells["model"], list(MODELS))
-    n = _numbers(cells, "n")
     twice = _duplicates(profiles)
-    model, day, segment, n = (
-        np.concatenate((a, b)) for a, b in zip((model, day, segment, n), twice, strict=True)
-    )
-    key, back = np.unique(np.stack((model, day, segment)), axis=1, return_inverse=True)
-    total = np.bincount(back.reshape(-1), weights=n, minlength=key.shape[1]).astype(np.int64)
+    keys = [np.concatenate(pair) for pair in zip((day, model, segment), twice, strict=False)]
+    n = np.concatenate((_numbers(cells, "n"), twice[-1]))
+    widths = (len(MODELS), len(coder.segments))
+    code = (keys[0] * widths[0] + keys[1]) * widths[1] + keys[2]
+    present, place = np.unique(code, return_inverse=True)
+    total = np.bincount(place, weights=n, minlength=len(present)).astype(np.int64)
     return Predicted(
-        key[0].astype(np.int16), key[1].astype(np.int32), key[2].astype(np.int32), total
+        (present // widths[1] % widths[0]).astype(np.int16),
+        (present // widths[1] // widths[0]).astype(np.int32),
+        (present % widths[1]).astype(np.int32),
+        total,
     )
+
+
+def _one_way(profiles: Profiles) -> pa.Table:
+    """Rows by hour, model and one-way segment; most cells are two-way and let go at once."""
+    parts = []
+    for manifest in profiles.manifests:
+        part = profiles.store.read(manifest, "cells").select(
+            ["hour", "model", "a", "a_value", "b", "n"]
+        )
+        parts.append(part.filter(pc.is_null(part["b"])))
+    cells = pa.concat_tables(parts)
+    return hours_between(cells, "hour", profiles.window.start, profiles.window.end)
 
 
 def _duplicates(profiles: Profiles) -> tuple[Ints, Ints, Ints, Ints]:
-    """Minus the duplicates of each model and hour, under ALL_ROWS."""
+    """Day, model, segment and n: minus the duplicates of each model and hour, under ALL_ROWS."""
     coverage = profiles.table("coverage")
     day = coverage["hour"].cast(pa.int64()).to_numpy() // DAY
     counts = [-_numbers(coverage, f"{side}_duplicates") for side in ("champion", "challenger")]
     model = np.repeat([CHAMPION, CHALLENGER], len(day))
     none = np.zeros(2 * len(day), dtype=np.int64)
-    return model, np.concatenate((day, day)), none + ALL_ROWS, np.concatenate(counts)
+    return np.concatenate((day, day)), model, none + ALL_ROWS, np.concatenate(counts)
