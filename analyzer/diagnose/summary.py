@@ -14,7 +14,6 @@ from analyzer.segments.finding import Segment
 
 MOST = 3
 NOT_SEARCHED = "Not searched for what changed"
-SCORES = {"score", "difference", "distance"}
 CARRYING = 0.2
 """Share of the score's shift from which a feature is named although its drift has no p."""
 
@@ -236,7 +235,7 @@ def _first(onsets: Onsets | None, precursors: Precursors | None) -> str:
             for f in precursors.features
             if f.label in ("undecided", "unmoved") and f.carried and f.carried >= CARRYING
         )
-        if carrying and SCORES & set(names):
+        if carrying and "score" in names:
             listed = ", ".join(f"{feature} ({-part:.0%})" for part, feature in carrying[:5])
             parts.append(
                 "Features by the share of the score's shift that goes with them, though they are "
