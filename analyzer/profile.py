@@ -112,6 +112,15 @@ TABLES: dict[str, TableKind] = {
 }
 
 _LABELLED = {"prediction_day": pa.int32(), "label_day": pa.int32()}
+_LABELLED_PAIRS = {
+    **_LABELLED,
+    "bucket": pa.int16(),
+    "champion_bin": pa.int16(),
+    "challenger_bin": pa.int16(),
+    "champion_called": pa.string(),
+    "challenger_called": pa.string(),
+    "label": pa.string(),
+}
 LABEL_TABLES: dict[str, TableKind] = {
     "labelled": TableKind(
         {
@@ -124,17 +133,8 @@ LABEL_TABLES: dict[str, TableKind] = {
             "label": pa.string(),
         }
     ),
-    "labelled_pairs": TableKind(
-        {
-            **_LABELLED,
-            "bucket": pa.int16(),
-            "champion_bin": pa.int16(),
-            "challenger_bin": pa.int16(),
-            "champion_called": pa.string(),
-            "challenger_called": pa.string(),
-            "label": pa.string(),
-        }
-    ),
+    "labelled_pairs": TableKind(_LABELLED_PAIRS),
+    "predicted_pairs": TableKind(_LABELLED_PAIRS),
     "label_faults": TableKind({"label_day": pa.int32(), "reason": pa.string()}),
 }
 """Tables of a label day, in the store of fragments (see `labels`). Days are counted since 1970."""

@@ -64,9 +64,9 @@ class PairCells:
     champion_bin, challenger_bin: 0 .. 31, cells of nearly equal weight of the champion's frozen
     reference scores, the same edges for both (0 where labels are not binary). The rest as in
     `SideCells`. sums: "champion_squares", "challenger_squares" (squared errors; for binary labels
-    the Brier loss), "difference_squares" (of challenger's minus champion's squared error);
-    values also "champion_absolute", "challenger_absolute", "absolute_difference_squares";
-    none for classes.
+    the Brier loss), "difference_squares" (of challenger's minus champion's squared error),
+    "champion_absolute", "challenger_absolute"; values also "absolute_difference_squares"; none
+    for classes.
     """
 
     prediction_day: NDArray[np.int32]
@@ -100,7 +100,8 @@ class Known:
 
     classes: text of `label` and `called` codes ("0", "1" for binary labels). segments: (column,
     value) of `segment` codes; the first is ("", "") for all rows, a value None is NULL.
-    faults: what was left out by reason. label_days: days with a fragment, ascending.
+    faults: what was left out by reason. label_days: days with a fragment, ascending. made: where
+    only positives are reported, all pairs predicted by then as if their label were 0.
     """
 
     kind: Kind
@@ -112,3 +113,4 @@ class Known:
     predicted: Predicted
     faults: Mapping[str, int]
     label_days: tuple[int, ...]
+    made: PairCells | None = None

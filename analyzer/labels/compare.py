@@ -103,7 +103,7 @@ class Comparison:
     days: tuple[int, ...]
     rows: float
     labels: float
-    completeness: dict[int, float]
+    completeness: dict[str, float]
     metrics: tuple[Compared, ...]
     waited: Waited
     alarms: tuple[str, ...]
@@ -144,7 +144,7 @@ def compare(known: Evidence, question: Question) -> Comparison:
         tuple(days.tolist()),
         float(sum(known.rows.get(day, 0.0) for day in days.tolist())),
         float(pairs.n[here].sum()),
-        {c: min((x.value(d) for d in days.tolist()), default=0.0) for c, x in ladders.items()},
+        {str(c): min((x.value(d) for d in days.tolist()), default=0.0) for c, x in ladders.items()},
         tuple(_compared(parts, slowed, m, question, fine) for m in question.metrics if parts),
         _waited(rows, asked, question, known.sides),
         alarms,

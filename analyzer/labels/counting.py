@@ -38,7 +38,13 @@ SIDE_SUMS = {
     ),
 }
 PAIR_SUMS = {
-    "binary": ("champion_squares", "challenger_squares", "difference_squares"),
+    "binary": (
+        "champion_squares",
+        "challenger_squares",
+        "difference_squares",
+        "champion_absolute",
+        "challenger_absolute",
+    ),
     "classes": (),
     "values": (
         "champion_squares",
@@ -60,6 +66,7 @@ class Counting:
         self.words = pa.array([*words_of(self.kind, shape.frozen), None], pa.string())
         self.sides = [empty("labelled", ["n", *SIDE_SUMS[self.kind]])]
         self.pairs = [empty("labelled_pairs", ["n", *PAIR_SUMS[self.kind]])]
+        self.made = [empty("predicted_pairs", ["n", *PAIR_SUMS[self.kind]])]
         self.faults: dict[str, int] = {}
 
     def fault(self, reason: str, n: int) -> None:
@@ -85,11 +92,14 @@ class Counting:
             self.fault(f"no usable prediction of the {side}", int(sign[lost].sum()))
             chosen = np.flatnonzero(asked & said[side].usable)
             self._add_side(predicted, side, said[side].at(chosen), rows, sign, chosen)
-        both = said["champion"].usable & said["challenger"].usable
-        both &= rows["has"] == HAS["champion"] | HAS["challenger"]
-        chosen = np.flatnonzero(both)
-        ours, theirs = (said[side].at(chosen) for side in SIDES)
-        self._add_pairs(predicted, ours, theirs, rows["bucket"][chosen], sign[chosen])
+        self.pairs.append(self._pairs("labelled_pairs", predicted, rows, said, sign))
+
+    def add_predicted(self, predicted: int, rows: Arrays) -> None:
+        """Count all pairs of a prediction day as if their label were 0 and were here."""
+        label = np.zeros(len(rows["has"]))
+        said = {side: _Said(self.shape, rows, side, label) for side in SIDES}
+        sign = np.ones(len(label), dtype=np.int64)
+        self.made.append(self._pairs("predicted_pairs", predicted, rows, said, sign))
 
     def _add_side(
         self, predicted: int, side: Side, said: _Said, rows: Arrays, sign: Ints, chosen: Ints
@@ -131,13 +141,19 @@ class Counting:
         }
         self.sides.append(table("labelled", {**columns, **_sums(found, sums)}))
 
-    def _add_pairs(
-        self, predicted: int, ours: _Said, theirs: _Said, bucket: Ints, sign: Ints
-    ) -> None:
-        if not len(sign):
-            return
+    def _pairs(
+        self, name: str, predicted: int, rows: Arrays, said: Mapping[Side, _Said], sign: Ints
+    ) -> pa.Table:
+        """Cells of the pairs among some rows in which both models said something."""
+        both = said["champion"].usable & said["challenger"].usable
+        both &= rows["has"] == HAS["champion"] | HAS["challenger"]
+        chosen = np.flatnonzero(both)
+        if not len(chosen):
+            return empty(name, ["n", *PAIR_SUMS[self.kind]])
+        ours, theirs = (said[side].at(chosen) for side in SIDES)
+        bucket, sign = rows["bucket"][chosen], sign[chosen]
         sums = _losses(self.kind, ours.error, theirs.error)
-        sums = {name: sums[name] for name in PAIR_SUMS[self.kind]}
+        sums = {what: sums[what] for what in PAIR_SUMS[self.kind]}
         keys = {
             "bucket": bucket // (BUCKETS // PAIR_BUCKETS),
             "champion_bin": ours.grid(),
@@ -148,10 +164,10 @@ class Counting:
         }
         found = cells(keys, sums, sign)
         columns = {**self._days(predicted, len(found["n"]))}
-        for name in keys:
-            worded = name == "label" or name.endswith("called")
-            columns[name] = self._word(found[name]) if worded else found[name]
-        self.pairs.append(table("labelled_pairs", {**columns, **_sums(found, sums)}))
+        for key in keys:
+            worded = key == "label" or key.endswith("called")
+            columns[key] = self._word(found[key]) if worded else found[key]
+        return table(name, {**columns, **_sums(found, sums)})
 
     def _days(self, predicted: int, rows: int) -> dict[str, Any]:
         return {"prediction_day": np.full(rows, predicted), "label_day": np.full(rows, self.day)}
@@ -170,6 +186,7 @@ class Counting:
         return {
             "labelled": pa.concat_tables(self.sides).combine_chunks(),
             "labelled_pairs": pa.concat_tables(self.pairs).combine_chunks(),
+            "predicted_pairs": pa.concat_tables(self.made).combine_chunks(),
             "label_faults": table("label_faults", left_out),
         }
 

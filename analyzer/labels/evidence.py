@@ -39,7 +39,9 @@ class Evidence:
         if as_of > self.as_of:
             raise ValueError(f"day {as_of} lies after {self.as_of}, up to which labels are known")
         known = picked(self.pairs, self.pairs.prediction_day + self.pairs.age < as_of)
-        made = self.made and picked(self.made, self.made.prediction_day < as_of)
+        made = self.made
+        if made is not None:
+            made = picked(made, made.prediction_day + made.age < as_of)
         rows = {day: n for day, n in self.rows.items() if day < as_of}
         sides = self.sides and picked(
             self.sides, self.sides.prediction_day + self.sides.age < as_of
@@ -53,7 +55,7 @@ def evidence(known: Known) -> Evidence:
     both = (predicted.model == BOTH) & (predicted.segment == ALL_ROWS)
     days, n = predicted.prediction_day[both].tolist(), predicted.n[both].tolist()
     rows = {day: float(count) for day, count in zip(days, n, strict=True)}
-    return Evidence(known.as_of, known.pairs, getattr(known, "made", None), rows, known.sides)
+    return Evidence(known.as_of, known.pairs, known.made, rows, known.sides)
 
 
 def picked(cells: Cells, rows: Chosen) -> Cells:

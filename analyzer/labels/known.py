@@ -71,7 +71,12 @@ def known(rollout: Rollout, as_of: int | None = None, window: Window | None = No
         predicted,
         {reason: n for reason, n in sorted(counts.items()) if n},
         tuple(m.start // DAY for m in chosen),
+        _made(rollout, _joined(made, chosen, "predicted_pairs", first, last), coder, frozen),
     )
+
+
+def _made(rollout: Rollout, table: pa.Table, coder: _Coder, frozen: Frozen) -> PairCells | None:
+    return _pairs(table, coder, frozen) if rollout.labels.arrival == "positives" else None
 
 
 class _Coder:

@@ -28,7 +28,7 @@ from analyzer.labels.events import Events, events_of
 from analyzer.labels.join import EARLY, Touched
 from analyzer.labels.kept import FOLDER, Kept, Recipe
 from analyzer.labels.requests import requests_of
-from analyzer.labels.tables import DAY, fragments
+from analyzer.labels.tables import DAY, FORMAT, fragments
 from analyzer.logs import NOTHING, SIDES, LogFile, Side, Source, survey
 from analyzer.profile import SCHEMA, Tables, encode
 from analyzer.reader import read
@@ -81,7 +81,7 @@ def update(rollout: Rollout, *, progress: Progress | None = None) -> Update:
         for number, day in enumerate(days):
             if progress:
                 progress(number, len(days))
-            if job.bring_up_to_date(day):
+            if job.bring_up_to_date(day, days[number - 1] if number else 0):
                 done.append(day)
         job.close(days[-1] if days else 0)
     return Update(
@@ -175,22 +175,27 @@ class _Job:
         inputs = sorted(_input("labels", f) for f in found)
         return Recipe(self.depends, inputs, lambda: events_of(self.shape, found, day).table())
 
-    def bring_up_to_date(self, day: int) -> bool:
-        """Make a label day's fragment where it is not what it would be now."""
+    def bring_up_to_date(self, day: int, last: int) -> bool:
+        """Make a label day's fragment where it is not what it would be now.
+
+        last: the label day before it. Where only positives are reported, the fragment counts all
+        that was predicted since.
+        """
+        since = last if self.shape.rollout.labels.arrival == "positives" else day
         window = range(day - self.open_days + 1, day + 1)
         digests = [[kept.digest(d) for d in window] for kept in (self.requests, self.labels)]
-        everything = json.dumps([self.depends, *digests])
+        everything = json.dumps([self.depends, since, *digests])
         depends = hashlib.sha256(everything.encode()).hexdigest()[:16]
         manifest = self.manifests.get(day * DAY)
         if manifest and manifest.depends == depends and self.made.intact(manifest):
             return False
-        tables = self._fragment(day, window)
+        tables = self._fragment(day, window, since)
         encoded = {name: encode(content) for name, content in tables.items()}
         self.made.save_slot(day * DAY, (day + 1) * DAY, encoded, depends, [])
         self.close(day)
         return True
 
-    def _fragment(self, day: int, window: Sequence[int]) -> Tables:
+    def _fragment(self, day: int, window: Sequence[int], since: int) -> Tables:
         counting = Counting(self.shape, day)
         new = self.labels.content(day)
         today = Events.of(new) if new is not None else events_of(self.shape, [], day)
@@ -206,6 +211,8 @@ class _Job:
             changes, early = touched.changes(rows)
             counting.fault(EARLY, early)
             counting.add(predicted, changes)
+            if predicted > since:
+                counting.add_predicted(predicted, rows)
         for reason, n in touched.orphans().items():
             counting.fault(reason, n)
         return counting.tables()
@@ -231,6 +238,7 @@ def _depends(shape: Shape) -> str:
     rollout = shape.rollout
     parts = (
         SCHEMA,
+        FORMAT,
         __version__,
         rollout.digest,
         _label_digest(rollout),
