@@ -12,7 +12,7 @@ from analyzer.diagnose import charts
 from analyzer.diagnose.coverage import coverage_of
 from analyzer.diagnose.diagnosis import DIAGNOSIS_SCHEMA, Diagnosis
 from analyzer.diagnose.drill import Drilled, Job, drill
-from analyzer.diagnose.facts import incident_of, provenance, refusals
+from analyzer.diagnose.facts import incident_of, lost, provenance, refusals
 from analyzer.diagnose.findings import Coverage
 from analyzer.diagnose.history import History
 from analyzer.diagnose.located import Located, locate, narrowed
@@ -156,7 +156,8 @@ def _composed(
         null_run=nulls,
         densities=charts.densities(history.profiles, window, baseline),
         latency=charts.latency(history.profiles, charts.span(history, window)),
-        refusals=refusals(found, precursors, drilled, nulls),
+        refusals=lost(coverage.incident.pairs, drilled)
+        + refusals(found, precursors, drilled, nulls),
         drilldown=record,
         provenance=provenance(rollout, policy, history, window),
     )

@@ -100,6 +100,18 @@ def refusals(
     return found
 
 
+def lost(pairs: int, drilled: Drilled) -> list[Refusal]:
+    """That the raw logs no longer hold what was profiled. pairs: of the incident, by profiles."""
+    read = drilled.record.pairs if drilled.record is not None else pairs
+    if read >= pairs:
+        return []
+    reason = (
+        f"{pairs:,} pairs of the incident were profiled, all windows read again now hold {read:,}: "
+        "files are gone or damaged; run `analyzer check`"
+    )
+    return [Refusal(part="raw logs", reason=reason)]
+
+
 def provenance(rollout: Rollout, policy: Policy, history: History, window: Window) -> Provenance:
     """Digests of all that the numbers were made from, and commands that make them again."""
     start, end = show(window.start), show(window.end)

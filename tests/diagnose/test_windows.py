@@ -10,6 +10,7 @@ import pytest
 from planted import diagnosed, hours, logs
 
 from analyzer import config, policy
+from analyzer.diagnose.findings import Refusal
 from analyzer.diagnose.windows import (
     Asked,
     Calendar,
@@ -180,3 +181,17 @@ def test_a_window_is_cut_to_what_was_profiled(tmp_path: Path) -> None:
     assert why(24, 110) == ("given; 48 h of it were not profiled", whole(24, 110))
     with pytest.raises(ConfigError, match="scan those logs first"):
         why(60, 80)
+
+
+def test_raw_logs_that_are_gone_are_said(tmp_path: Path) -> None:
+    path = logs(tmp_path, 3, [], pairs=3_000) / "rollout.toml"
+    scan(config.load(path), policy.load())
+    assert not [r for r in _refusals(path) if r.part == "raw logs"]
+    for file in (tmp_path / "challenger").rglob("*.parquet"):
+        file.write_bytes(file.read_bytes()[:100])
+    (said,) = [r.reason for r in _refusals(path) if r.part == "raw logs"]
+    assert "now hold 0" in said and "analyzer check" in said
+
+
+def _refusals(path: Path) -> list[Refusal]:
+    return diagnosed(path, incident=hours(48, 72)).diagnosis.refusals
