@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pyarrow as pa
 from msgspec import Struct
+from msgspec.structs import replace
 
 from analyzer.errors import StoreError
 from analyzer.scan.freshness import Input
@@ -33,11 +34,15 @@ class Made(Struct, frozen=True, forbid_unknown_fields=True):
 
 @dataclass(frozen=True)
 class Recipe:
-    """How a day's content is made: what it depends on, from which files, and the making."""
+    """How a day's content is made: what it depends on, from which files, and the making.
+
+    untouched: whether given files, which were not there when the content was made, change it.
+    """
 
     depends: str
     inputs: list[Input]
     make: Callable[[], pa.Table]
+    untouched: Callable[[pa.Table, set[Input]], bool] = lambda content, added: False
 
 
 class Kept:
@@ -58,8 +63,14 @@ class Kept:
         made, recipe = self.known.get(day), self.recipe(day)
         if not recipe.inputs:
             return made.digest if made else ""
-        if made and made.depends == recipe.depends and made.inputs == recipe.inputs:
-            return made.digest
+        if made and made.depends == recipe.depends:
+            if made.inputs == recipe.inputs:
+                return made.digest
+            content, before = self._open(day), set(made.inputs)
+            added = set(recipe.inputs) - before
+            if before <= set(recipe.inputs) and content and recipe.untouched(content, added):
+                self.known[day] = replace(made, inputs=recipe.inputs)
+                return made.digest
         return self._save(day, recipe).digest
 
     def content(self, day: int) -> pa.Table | None:

@@ -7,7 +7,7 @@ earliest counts. A request belongs to the day of its champion row, else of its c
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,13 +15,16 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from analyzer import ids
 from analyzer.errors import StoreError
-from analyzer.logs import SIDES, Side, has_column
-from analyzer.scan.narrow import OK
+from analyzer.logs import SIDES, LogFile, Side, has_column
+from analyzer.reader import read
+from analyzer.scan.narrow import OK, Shape
 from analyzer.scan.pairing import pair
 from analyzer.scan.pairs import inside_of, leave_to_neighbours, parts_of, rows_of, spooled
 from analyzer.scan.rows import Rows
 from analyzer.scan.slot import Slot
+from analyzer.window import MINUTE, Window
 
 HAS = {"champion": 1, "challenger": 2}
 """Bits of the column `has`: which model was asked."""
@@ -138,3 +141,28 @@ def _buckets(
         own[partner >= 0] = challenger[partner[partner >= 0]]
     found: NDArray[np.uint8] = np.concatenate((own, challenger[theirs])).astype(np.uint8)
     return found
+
+
+def reaches_in(
+    shape: Shape,
+    span: Window,
+    files: Mapping[Side, Sequence[LogFile]],
+    keys: NDArray[np.uint64],
+) -> bool:
+    """Whether new files may change the requests of a day, whose `keys` are ascending.
+
+    Every night the new day's first files reach into the slack after yesterday: they change it
+    only if one of its requests occurs there.
+    """
+    slack = int(shape.rollout.time.pairing_slack_minutes * MINUTE)
+    around = [(span.start - slack, span.start), (span.end, span.end + slack)]
+    for side in SIDES:
+        if any(file.overlaps(span.start, span.end) for file in files[side]):
+            return True
+        for start, end in around:
+            for batch in read(shape.rollout, side, files[side], ["request_id"], start, end):
+                found, _ = ids.pairing_keys(batch.columns["request_id"], shape.as_text)
+                place = np.minimum(np.searchsorted(keys, found), max(len(keys) - 1, 0))
+                if len(keys) and bool((keys[place] == found).any()):
+                    return True
+    return False

@@ -27,7 +27,7 @@ from analyzer.labels.counting import Counting
 from analyzer.labels.events import Events, events_of
 from analyzer.labels.join import EARLY, Touched
 from analyzer.labels.kept import FOLDER, Kept, Recipe
-from analyzer.labels.requests import requests_of
+from analyzer.labels.requests import reaches_in, requests_of
 from analyzer.labels.tables import DAY, FORMAT, fragments
 from analyzer.logs import NOTHING, SIDES, LogFile, Side, Source, survey
 from analyzer.profile import SCHEMA, Tables, encode
@@ -37,7 +37,7 @@ from analyzer.scan.freshness import Input
 from analyzer.scan.narrow import Shape
 from analyzer.scan.run import shape_of, slot_of
 from analyzer.store import Store, slot_name
-from analyzer.window import HOUR
+from analyzer.window import HOUR, Window
 
 Progress = Callable[[int, int], None]
 """Called with label days done and label days in all."""
@@ -167,7 +167,13 @@ class _Job:
         inputs = sorted(
             {_input(side, f) for slot in slots for side in SIDES for f in slot.files[side]}
         )
-        return Recipe(self.depends, inputs, lambda: requests_of(slots))
+
+        def untouched(content: pa.Table, added: set[Input]) -> bool:
+            new = {s: [f for f in self.files[s] if _input(s, f) in added] for s in SIDES}
+            span = Window(day * DAY, (day + 1) * DAY)
+            return not reaches_in(self.shape, span, new, content["key"].to_numpy())
+
+        return Recipe(self.depends, inputs, lambda: requests_of(slots), untouched)
 
     def _labels(self, day: int) -> Recipe:
         found = [f for f in self.files["labels"] if not f.problem]
