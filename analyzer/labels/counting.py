@@ -22,6 +22,9 @@ from analyzer.scan.tallies import exact_sums, segment_label
 SEGMENT_BINS = 16
 """Fine bins of the score that are one bin in a segment."""
 
+DENSE = 1 << 18
+"""Possible cells up to which counting each is cheaper than finding out which there are."""
+
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
 Arrays = dict[str, NDArray[Any]]
@@ -298,22 +301,26 @@ def cells(
     keys: whole numbers; sums: whole numbers as float64, added exactly; sign: +1 or -1 a row.
     """
     code = np.zeros(len(sign), dtype=np.int64)
-    spans = []
+    spans, width = [], 1
     for values in keys.values():
         low, high = int(values.min()), int(values.max())
         spans.append((low, high - low + 1))
+        width *= high - low + 1
         code *= high - low + 1
         code += values.astype(np.int64) - low
-    present, place = np.unique(code, return_inverse=True)
+    if width <= max(DENSE, 4 * len(code)):
+        present, place = np.arange(width), code
+    else:
+        present, place = np.unique(code, return_inverse=True)
     found = {"n": np.bincount(place, weights=sign, minlength=len(present)).astype(np.int64)}
     for name, weights in sums.items():
         found[name] = exact_sums(place, len(present), weights * sign)
     kept = np.logical_or.reduce([values != 0 for values in found.values()])
     found = {name: values[kept] for name, values in found.items()}
     code = present[kept]
-    for name, (low, width) in reversed(list(zip(keys, spans, strict=True))):
-        found[name] = code % width + low
-        code = code // width
+    for name, (low, span) in reversed(list(zip(keys, spans, strict=True))):
+        found[name] = code % span + low
+        code = code // span
     return found
 
 

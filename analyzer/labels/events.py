@@ -14,6 +14,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from analyzer import ids
+from analyzer.labels.order import by_key
 from analyzer.labels.tables import DAY
 from analyzer.logs import NOTHING, LogFile, kind_of, to_utc
 from analyzer.reader import Batch, null_positions, numbers, read, text
@@ -65,7 +66,7 @@ def events_of(shape: Shape, files: Sequence[LogFile], day: int) -> Events:
     batches = read(shape.rollout, "labels", files, columns, day * DAY, (day + 1) * DAY)
     parts = [_blank(shape), *(_usable(shape, batch, faults) for batch in batches)]
     rows = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
-    order = np.lexsort((rows["predicted"], rows["label"], rows["ts"], rows["check"], rows["key"]))
+    order = by_key(*(rows[name] for name in ("key", "check", "ts", "label", "predicted")))
     rows = {name: values[order] for name, values in rows.items()}
     again = np.zeros(len(order), dtype=bool)
     if len(order) > 1:

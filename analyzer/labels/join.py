@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from analyzer.labels.events import Events
+from analyzer.labels.order import by_key
 from analyzer.labels.tables import DAY
 
 Arrays = dict[str, NDArray[Any]]
@@ -28,7 +29,7 @@ EARLY = "label before the prediction"
 TOO_OLD = "prediction older than open_days"
 ORPHAN = "no prediction in the open window"
 
-PREFIX_BITS = 22
+PREFIX_BITS = 24
 """Leading bits of a key by which most rows of other requests are told at once."""
 
 
@@ -59,7 +60,7 @@ class Touched:
         self.found = np.zeros(len(first), dtype=bool)
         parts = [*(self._own(events.rows)[1] for events in earlier), new]
         rows = {name: np.concatenate([part[name] for part in parts]) for name in new}
-        order = np.lexsort((rows["label"], rows["ts"], rows["check"], rows["key"]))
+        order = by_key(*(rows[name] for name in ("key", "check", "ts", "label")))
         self.ts, self.label = rows["ts"][order], rows["label"][order]
         starts = _first_of_id({name: rows[name][order] for name in ("key", "check")})
         self.start, self.end = starts, np.append(starts[1:], len(order))
@@ -116,7 +117,7 @@ class Touched:
 
 
 def _prefix(key: NDArray[np.uint64]) -> Ints:
-    return (key >> np.uint64(64 - PREFIX_BITS)).astype(np.int64)
+    return (key >> np.uint64(64 - PREFIX_BITS)).view(np.int64)
 
 
 def _first_of_id(rows: Mapping[str, NDArray[Any]]) -> Ints:

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from analyzer import ids
 from analyzer.errors import StoreError
+from analyzer.labels.order import by_key
 from analyzer.logs import SIDES, LogFile, Side, has_column
 from analyzer.reader import read
 from analyzer.scan.narrow import OK, Shape
@@ -42,7 +43,7 @@ def requests_of(slots: Sequence[Slot]) -> pa.Table:
     """
     parts = [part for slot in slots for part in _slot_parts(slot)]
     whole = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
-    order = np.lexsort((whole["ts"], whole["check"], whole["key"]))
+    order = by_key(whole["key"], whole["check"], whole["ts"])
     return pa.table({name: pa.array(values[order]) for name, values in whole.items()})
 
 

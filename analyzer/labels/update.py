@@ -158,12 +158,12 @@ class _Job:
         self.requests = Kept(made, folder, "requests", self._requests)
         self.labels = Kept(made, folder, "labels", self._labels)
         self.manifests = made.manifests()
+        self.spans = {source: _spans(found) for source, found in files.items()}
 
     def _requests(self, day: int) -> Recipe:
-        sides: dict[Side, list[LogFile]] = {side: self.files[side] for side in SIDES}
         length = self.shape.rollout.time.slot_hours * HOUR
         starts = range(day * DAY, (day + 1) * DAY, length)
-        slots = [slot_of(self.shape, sides, start) for start in starts]
+        slots = [slot_of(self.shape, self._near(start, start + length), start) for start in starts]
         inputs = sorted(
             {_input(side, f) for slot in slots for side in SIDES for f in slot.files[side]}
         )
@@ -175,9 +175,17 @@ class _Job:
 
         return Recipe(self.depends, inputs, lambda: requests_of(slots), untouched)
 
+    def _near(self, start: int, end: int) -> dict[Side, list[LogFile]]:
+        """Files of both models that may hold rows of a span or their partners."""
+        slack = DAY  # more than any slack; `slot_of` looks again
+        return {side: self._between(side, start - slack, end + slack) for side in SIDES}
+
+    def _between(self, source: Source, start: int, end: int) -> list[LogFile]:
+        spans = self.spans[source]
+        return [file for first, last, file in spans if first < end and last >= start]
+
     def _labels(self, day: int) -> Recipe:
-        found = [f for f in self.files["labels"] if not f.problem]
-        found = [f for f in found if f.overlaps(day * DAY, (day + 1) * DAY)]
+        found = self._between("labels", day * DAY, (day + 1) * DAY)
         inputs = sorted(_input("labels", f) for f in found)
         return Recipe(self.depends, inputs, lambda: events_of(self.shape, found, day).table())
 
@@ -228,6 +236,12 @@ class _Job:
         for kept in (self.requests, self.labels):
             kept.remember()
             kept.drop_before(day - self.open_days + 1)
+
+
+def _spans(files: Sequence[LogFile]) -> list[tuple[int, int, LogFile]]:
+    """First and last `ts` of each usable file, found once: a year's files are asked for daily."""
+    ends = [(file.first, file.last, file) for file in files if not file.problem]
+    return [(a, b, file) for a, b, file in ends if a is not None and b is not None]
 
 
 def _input(source: Source, file: LogFile) -> Input:
