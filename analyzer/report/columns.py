@@ -9,9 +9,9 @@ from markupsafe import Markup
 from analyzer.diagnose.findings import Cell
 from analyzer.overview import Column, Overview
 from analyzer.report import charts
+from analyzer.report.again import how
 from analyzer.report.blocks import Block, Figure, Gallery, Head, Lines, Section, Table, Text
 from analyzer.report.marks import sparkline, swatch
-from analyzer.report.parts import how
 from analyzer.report.words import DASH, count, name, number, percent, result, shown
 from analyzer.stats.result import Undefined
 

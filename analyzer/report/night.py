@@ -7,11 +7,12 @@ from collections.abc import Iterator, Sequence
 from markupsafe import Markup
 
 from analyzer.overview import Overview
+from analyzer.report.again import how
 from analyzer.report.blocks import Answer, Block, Facts, Head, Lines, Page, Section, Table, Text
 from analyzer.report.columns import drift_section
 from analyzer.report.marks import bullet, chip, tone
 from analyzer.report.page import render
-from analyzer.report.parts import how, latency_section, quality_section, scores_section
+from analyzer.report.parts import latency_section, quality_section, scores_section
 from analyzer.report.segments import segments_section
 from analyzer.report.timeline import timeline_section
 from analyzer.report.words import code, count, moment, name, number, percent, prose, shown, span

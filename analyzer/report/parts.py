@@ -13,11 +13,11 @@ from analyzer.logs import SIDES
 from analyzer.measure import Rate
 from analyzer.overview import Overview
 from analyzer.report import charts
+from analyzer.report.again import how
 from analyzer.report.blocks import Block, Facts, Figure, Gallery, Head, Lines, Section, Table, Text
 from analyzer.report.marks import swatch
 from analyzer.report.plots import HALF, NARROW
 from analyzer.report.words import code, count, name, number, percent, result
-from analyzer.verdict import Verdict
 
 COVERAGE = {
     "champion_rows": "Champion requests",
@@ -28,12 +28,6 @@ COVERAGE = {
     "champion_duplicates": "Champion ids logged twice",
     "challenger_duplicates": "Challenger ids logged twice",
 }
-
-
-def how(verdict: Verdict, window: bool = True) -> str:
-    """The options that make a command look at the same rows."""
-    span = f"--from {verdict.window[0]} --to {verdict.window[1]}" if window else ""
-    return f"--config rollout.toml {span}".strip()
 
 
 def scores_section(found: Overview) -> Section:

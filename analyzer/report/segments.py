@@ -7,8 +7,8 @@ from markupsafe import Markup
 from analyzer.divergence import SegmentDivergence
 from analyzer.overview import Overview
 from analyzer.report import charts
+from analyzer.report.again import how
 from analyzer.report.blocks import Block, Figure, Head, Lines, Section, Table, Text
-from analyzer.report.parts import how
 from analyzer.report.plots import NARROW, WIDE, Interval
 from analyzer.report.words import count, name, number, percent, result, shown
 from analyzer.segments.finding import BOUND

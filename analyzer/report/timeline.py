@@ -9,9 +9,9 @@ from markupsafe import Markup
 from analyzer.diagnose.findings import Hours, Moment
 from analyzer.overview import Overview
 from analyzer.report import charts
+from analyzer.report.again import how
 from analyzer.report.blocks import Block, Figure, Head, Lines, Section, Table, Text
 from analyzer.report.marks import swatch
-from analyzer.report.parts import how
 from analyzer.report.plots import CHAMPION, NARROW, QUIET, WIDE, Line, Mark
 from analyzer.report.words import name, number, percent, shown, when
 from analyzer.window import parse, show
