@@ -20,6 +20,9 @@ from analyzer.divergence import divergence
 from analyzer.drift import Drift, default_reference, drift, past_windows
 from analyzer.errors import AnalyzerError, StoreError
 from analyzer.gate import default_window, gate
+from analyzer.labels.answer import labels
+from analyzer.labels.business import business_checks
+from analyzer.labels.known import known
 from analyzer.labels.update import Update, update
 from analyzer.latency import latency
 from analyzer.overview import Answers, Overview, overview
@@ -28,12 +31,15 @@ from analyzer.profiles import Profiles, open_profiles
 from analyzer.scan.run import Progress, Scan, scan
 from analyzer.store import Store
 from analyzer.verdict import Verdict
-from analyzer.window import HOUR, Window
+from analyzer.window import HOUR, Window, parse
 
 FILES = {"divergence": "diff.json", "latency": "latency.json", "drift": "drift.json"}
 """Where each answer is kept, named by the command that gives it."""
 
 REPORT = "report.html"
+LABELS = "labels.json"
+"""What labels say by the end of the window: quality, comparison, business checks."""
+
 HISTORY_DAYS = 35
 """Four clean weeks of history and a week of reference."""
 
@@ -67,7 +73,8 @@ def nightly(
     With a window of its own the scan is limited to that and the 35 days before, which hold every
     reference and history it may need; without one, everything new is scanned.
 
-    Writes verdict.json, diff.json, latency.json, drift.json and report.html into `out` (default:
+    Writes verdict.json, diff.json, latency.json, drift.json, labels.json (where labels are
+    described) and report.html into `out` (default:
     a folder `nightly/END` in the store). as_of: instant in microseconds UTC, default the
     window's end. Raises what `scan` and `gate` raise; what comes after the verdict is skipped
     and named.
@@ -98,6 +105,9 @@ def nightly(
         answer = getattr(found, name)
         if answer is not None:
             files.append(_write(folder, FILES[name], _encode(answer)))
+    told, untold = _labels(rollout, policy, result, joined)
+    files += [_write(folder, LABELS, _encode(told))] if told else []
+    without += untold
     seen = overview(rollout, result, profiles, found, events=events, problems=done.problems)
     files.append(_write(folder, REPORT, report(seen)))
     skipped = tuple(f"{FILES[part.part]}: {part.reason}" for part in found.missing)
@@ -112,6 +122,21 @@ def _joined(rollout: Rollout) -> tuple[Update | None, tuple[str, ...]]:
         return update(rollout), ()
     except AnalyzerError as error:
         return None, (f"labels: {error}",)
+
+
+def _labels(
+    rollout: Rollout, policy: Policy, verdict: Verdict, joined: Update | None
+) -> tuple[dict[str, object] | None, tuple[str, ...]]:
+    """What the labels known by the verdict's as-of say, or why there is nothing to say."""
+    if joined is None:
+        return None, ()
+    try:
+        found = known(rollout, parse(verdict.as_of))
+    except AnalyzerError as error:
+        return None, (f"{LABELS}: {error}",)
+    arrival = rollout.labels.arrival
+    checks = business_checks(found, arrival, policy.business)
+    return {"labels": labels(found, arrival), "checks": checks}, ()
 
 
 def results_folder(rollout: Rollout) -> Path:

@@ -78,6 +78,15 @@ class Trigger(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     baseline_weeks: Annotated[int, Meta(ge=1, le=52)]
 
 
+class Business(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """What labels must say of the models."""
+
+    confidence: Confidence
+    max_loss_growth: Annotated[float, Meta(ge=0)]
+    max_loss_excess: Annotated[float, Meta(ge=0)]
+    min_completeness: Annotated[float, Meta(ge=0.05, le=1)]
+
+
 class VerdictLife(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """How long a verdict may be acted upon."""
 
@@ -91,6 +100,7 @@ class Policy(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     latency: Latency
     shadow: ShadowPhase
     trigger: Trigger
+    business: Business
     record: Record
     verdict: VerdictLife
 

@@ -1,0 +1,123 @@
+"""Business checks from late labels: a model's loss week over week, and which model loses less.
+
+The primary loss: Brier for probabilities, mean absolute error for values, the share of wrong
+predictions for classes. Labels still on their way are allowed for by 1 / completeness.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+from analyzer.labels.answer import metrics_for
+from analyzer.labels.cells import Known
+from analyzer.labels.compare import Compared, Question, compare
+from analyzer.labels.evidence import Arrival, Evidence, evidence
+from analyzer.labels.tables import DAY
+from analyzer.policy import Business
+from analyzer.stats.result import Estimate, Result, Undefined, estimate
+from analyzer.verdict import Check, judge, observed
+from analyzer.window import show
+
+WEEK = 7
+_LOOK_BACK = 60
+"""Days before the as-of in which the newest days with enough labels are looked for."""
+
+
+def business_checks(known: Known, arrival: Arrival, limits: Business) -> list[Check]:
+    """Checks of layer business, all of them warnings: they inform, a human decides.
+
+    The last 7 prediction days whose labels are complete enough, against the 7 before (each model)
+    and champion against challenger on the same pairs. Without such days they are undecided.
+    """
+    found = evidence(known)
+    metric = metrics_for(known)[0]
+    base = Question(
+        arrival,
+        known.as_of - _LOOK_BACK,
+        known.as_of,
+        (metric,),
+        limits.confidence,
+        floor=limits.min_completeness,
+    )
+    days = compare(found, base).days
+    end = max(days) + 1 if days else known.as_of
+    now = _week(found, replace(base, first=end - WEEK, last=end))
+    before = _week(found, replace(base, first=end - 2 * WEEK, last=end - WEEK))
+    name = "share wrong" if metric.better == "higher" else metric.name
+    span = (show((end - WEEK) * DAY), show(end * DAY))
+    checks = []
+    for side in ("champion", "challenger"):
+        grown = _growth(_loss(now, side), _loss(before, side))
+        what = f"{name} of the {side}, 7 days on the 7 before"
+        checks.append(_check(f"business.{side}_loss", what, grown, limits.max_loss_growth, span))
+    excess = _difference(now)
+    what = f"{name}, challenger minus champion"
+    checks.append(_check("business.excess_loss", what, excess, limits.max_loss_excess, span))
+    return checks
+
+
+def _week(found: Evidence, question: Question) -> Compared | Undefined:
+    said = compare(found, question)
+    if not said.metrics:
+        return said.refused or Undefined("nothing can be compared")
+    return said.metrics[0]
+
+
+def _loss(week: Compared | Undefined, side: str) -> Result:
+    """A model's loss in a week; accuracy becomes the share of wrong predictions."""
+    if isinstance(week, Undefined):
+        return week
+    value: Result = getattr(week, side)
+    if week.metric != "accuracy" or isinstance(value, Undefined):
+        return value
+    return Estimate(1 - value.value, 1 - value.high, 1 - value.low, value.n, value.method)
+
+
+def _difference(week: Compared | Undefined) -> Result:
+    if isinstance(week, Undefined):
+        return week
+    value = week.difference
+    if week.metric != "accuracy" or isinstance(value, Undefined):
+        return value
+    return Estimate(-value.value, -value.high, -value.low, value.n, value.method)
+
+
+def _growth(now: Result, before: Result) -> Result:
+    """now / before - 1; both intervals' errors added in squares on the log scale.
+
+    Units that return in both weeks make their losses alike: the interval is then too wide.
+    """
+    if isinstance(now, Undefined):
+        return now
+    if isinstance(before, Undefined):
+        return Undefined(f"the week before: {before.reason}", before.n)
+    if min(now.low, before.low) <= 0:
+        return Undefined("a loss of 0 has no growth", now.n)
+    ratio = now.value / before.value
+    up = math.hypot(math.log(now.high / now.value), math.log(before.value / before.low))
+    down = math.hypot(math.log(now.value / now.low), math.log(before.high / before.value))
+    low, high = ratio * math.exp(-down) - 1, ratio * math.exp(up) - 1
+    return estimate(ratio - 1, low, high, now.n, f"week over week, {now.method}")
+
+
+def _check(name: str, metric: str, result: Result, limit: float, window: tuple[str, str]) -> Check:
+    if isinstance(result, Undefined):
+        sentence = f"{metric}: cannot be said ({result.reason})."
+    else:
+        sentence = f"{metric}: {result.value:+.3g} ({result.low:+.3g} to {result.high:+.3g})."
+    return Check(
+        id=name,
+        layer="business",
+        metric=metric,
+        segment=None,
+        window=window,
+        observed=observed(result),
+        counts={},
+        operator="<=",
+        limit=limit,
+        outcome=judge(result, "<=", limit),
+        severity="warn",
+        on_fail="hold",
+        sentence=f"{sentence[0].upper()}{sentence[1:]}",
+    )
