@@ -36,7 +36,10 @@ HEADLINE = {
     help="Also the quality of each model by prediction day, week, segment or label age.",
 )
 @click.option("--history", is_flag=True, help="What was said on past nights, and what came true.")
-def command(job: Job, by: str | None, history: bool) -> None:
+@click.option(
+    "--expected", is_flag=True, help="What calibrated scores expect of the window, without labels."
+)
+def command(job: Job, by: str | None, history: bool, expected: bool) -> None:
     """What the labels known so far say: quality, which model is better, what is still to come.
 
     Labels that are still on their way are allowed for: each label counts 1 / completeness of its
@@ -47,6 +50,9 @@ def command(job: Job, by: str | None, history: bool) -> None:
     known = _known(job)
     if history:
         _history(job, known)
+        return
+    if expected:
+        _expected(job, known)
         return
     first, last = _days(job)
     arrival = job.rollout.labels.arrival
@@ -180,6 +186,27 @@ def _groups(groups: list[Quality], kind: str) -> None:
     young = {q.value for q in groups if q.complete < 0.3}
     if young:
         common.say(f"nothing is said of {len(young)} groups: fewer than 0.3 of the labels are here")
+
+
+def _expected(job: Job, known: Known) -> None:
+    from analyzer.labels.maturity import of_labels
+    from analyzer.labels.unlabelled import hinted
+    from analyzer.measure import fine_bins, scored
+
+    profiles, ladders = job.profiles(), of_labels(known)
+    found = [
+        hinted(known, ladders, side, *fine_bins(profiles, side, "score")[1:])
+        for side in ("champion", "challenger")
+    ]
+    if job.json:
+        common.show_json(found)
+        return
+    common.show_table(
+        ("metric", "champion", "challenger"),
+        [(name, *(scored(x.metrics[name]) for x in found)) for name in found[0].metrics],
+        title=f"Expected from calibrated scores, {profiles.window}",
+    )
+    common.say("If scores mean what they meant: blind where the world itself has changed")
 
 
 def _history(job: Job, known: Known) -> None:

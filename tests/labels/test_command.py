@@ -112,6 +112,8 @@ def test_the_command(books: dict, capsys: pytest.CaptureFixture[str]) -> None:
     assert run([*asked, "--by", "age"]) == 0
     assert capsys.readouterr().out == first
     assert json.loads(first)["comparison"]["metrics"][0]["metric"] == "brier"
+    assert run(["labels", *config, "--expected"]) == 0
+    assert "Expected from calibrated scores" in capsys.readouterr().out
     assert run(["labels", *config, "--history"]) == 0
     assert "in the end" in capsys.readouterr().out
     assert run([*asked, "--history"]) == 0
