@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from analyzer.labels.cells import Known
     from analyzer.labels.compare import Comparison
     from analyzer.labels.quality import Quality
+    from analyzer.labels.selective import Acceptance
     from analyzer.stats.result import Result
 
 HEADLINE = {
@@ -92,6 +93,8 @@ def _show(found: Labels, by: str | None) -> None:
     _maturity(found)
     _quality([q for q in found.quality if q.by == "all"])
     _comparison(found.comparison)
+    if found.acceptance is not None:
+        _acceptance(found.acceptance)
     if by is not None:
         _groups([q for q in found.quality if q.by == by], found.kind)
 
@@ -166,6 +169,23 @@ def _comparison(found: Comparison) -> None:
         common.say(f"ALARM: {alarm}; intervals also hold labels that take twice as long")
     ready = "when is unknown" if found.waited.ready is None else f"on {date(found.waited.ready)}"
     common.say(f"Simply waiting until 0.9 of the labels of every day are here: {ready}")
+
+
+def _acceptance(found: Acceptance) -> None:
+    from analyzer.stats.result import Undefined
+
+    common.say(
+        f"Let through by both {found.both:,.0f}, by the champion alone {found.only_champion:,.0f}, "
+        f"by the challenger alone {found.only_challenger:,.0f} (these can have no label)"
+    )
+    if isinstance(found.bounds, Undefined):
+        common.say(f"Bounds of what the challenger's decisions are worth: {found.bounds.reason}")
+        return
+    b = found.bounds
+    common.say(
+        f"Good ones let through, challenger minus champion, per pair: between {b.low:+.4g} and "
+        f"{b.high:+.4g} ({b.outer_low:+.4g} to {b.outer_high:+.4g} with chance)"
+    )
 
 
 def _groups(groups: list[Quality], kind: str) -> None:

@@ -5,15 +5,18 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from analyzer.labels.cells import NONE, Known
 from analyzer.labels.compare import Comparison, Question, compare
-from analyzer.labels.evidence import Arrival, evidence
+from analyzer.labels.evidence import Arrival, evidence, picked
 from analyzer.labels.maturity import Age, Completeness, curve, of_labels, predicted_by_day
 from analyzer.labels.pair_metrics import PROBABILITY, VALUE, PairMetric, of_classes
-from analyzer.labels.quality import AGES, By, Quality, quality
+from analyzer.labels.quality import AGES, By, Quality, matured_days, quality
+from analyzer.labels.selective import Acceptance, acceptance
 from analyzer.stats.result import Result
 
+_ALL = 0.99
 USUAL_DAYS = 30
 """Prediction days that are judged where no window is asked for: the last ones."""
 
@@ -39,7 +42,10 @@ class Maturity:
 
 @dataclass(frozen=True)
 class Labels:
-    """The whole answer: days are dates (UTC); `as_of` is the midnight up to which labels count."""
+    """The whole answer: days are dates (UTC); `as_of` is the midnight up to which labels count.
+
+    `acceptance`: where labels are selective, what can be said of decisions without a label.
+    """
 
     as_of: str
     first: str
@@ -50,6 +56,7 @@ class Labels:
     maturity: tuple[Maturity, ...]
     comparison: Comparison
     quality: tuple[Quality, ...]
+    acceptance: Acceptance | None = None
 
 
 def labels(
@@ -86,7 +93,21 @@ def labels(
         tuple(_maturity(known, code, found) for code, found in ladders.items()),
         compare(evidence(known), question),
         tuple(said),
+        _acceptance(known, ladders, days) if arrival == "selective" else None,
     )
+
+
+def _acceptance(
+    known: Known, ladders: dict[int, Completeness], days: NDArray[np.int64]
+) -> Acceptance | None:
+    """Bounds on the days all of whose labels have come, None without such days."""
+    whole = matured_days(ladders, days.tolist(), _ALL)
+    if known.made is None or known.kind != "binary" or not len(whole):
+        return None
+    made, labelled = (
+        picked(cells, np.isin(cells.prediction_day, whole)) for cells in (known.made, known.pairs)
+    )
+    return acceptance(made, labelled)
 
 
 def metrics_for(known: Known) -> tuple[PairMetric, ...]:

@@ -27,7 +27,7 @@ from analyzer.labels.cells import (
     Predicted,
     SideCells,
 )
-from analyzer.labels.tables import DAY, QUANTA, fragments, words_of
+from analyzer.labels.tables import COUNTED, DAY, QUANTA, fragments, words_of
 from analyzer.profile import hours_between
 from analyzer.profiles import Profiles, open_profiles
 from analyzer.store import Manifest, Store
@@ -76,7 +76,7 @@ def known(rollout: Rollout, as_of: int | None = None, window: Window | None = No
 
 
 def _made(rollout: Rollout, table: pa.Table, coder: _Coder, frozen: Frozen) -> PairCells | None:
-    return _pairs(table, coder, frozen) if rollout.labels.arrival == "positives" else None
+    return _pairs(table, coder, frozen) if rollout.labels.arrival in COUNTED else None
 
 
 class _Coder:

@@ -2,7 +2,7 @@
 
 labelled        requests of each model by itself
 labelled_pairs  requests that both models answered
-predicted_pairs where only positives are reported: all pairs predicted since the last label day
+predicted_pairs where labels do not tell: all pairs predicted since the last label day
 label_faults    labels that were left out, and why
 
 A fragment holds the net change of one day: -1 in the cell a revised label leaves, +1 in the one
@@ -18,8 +18,11 @@ from analyzer.store import Store
 from analyzer.window import HOUR
 
 DAY = 24 * HOUR
-FORMAT = 2
+FORMAT = 3
 """Changes whenever fragments of the same logs would; older ones are then made again."""
+
+COUNTED = ("positives", "selective")
+"""Arrivals in which labels alone do not tell what was predicted: all pairs are counted too."""
 
 PAIR_BUCKETS = 32
 """Buckets of units in `labelled_pairs`: an eighth of the scan's, as each is cut by both scores."""

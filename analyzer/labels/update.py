@@ -28,7 +28,7 @@ from analyzer.labels.events import Events, events_of
 from analyzer.labels.join import EARLY, Touched
 from analyzer.labels.kept import FOLDER, Kept, Recipe
 from analyzer.labels.requests import reaches_in, requests_of
-from analyzer.labels.tables import DAY, FORMAT, fragments
+from analyzer.labels.tables import COUNTED, DAY, FORMAT, fragments
 from analyzer.logs import NOTHING, SIDES, LogFile, Side, Source, survey
 from analyzer.profile import SCHEMA, Tables, encode
 from analyzer.reader import read
@@ -192,10 +192,10 @@ class _Job:
     def bring_up_to_date(self, day: int, last: int) -> bool:
         """Make a label day's fragment where it is not what it would be now.
 
-        last: the label day before it. Where only positives are reported, the fragment counts all
-        that was predicted since.
+        last: the label day before it. Where labels alone do not tell, the fragment counts all that
+        was predicted since.
         """
-        since = last if self.shape.rollout.labels.arrival == "positives" else day
+        since = last if self.shape.rollout.labels.arrival in COUNTED else day
         window = range(day - self.open_days + 1, day + 1)
         digests = [[kept.digest(d) for d in window] for kept in (self.requests, self.labels)]
         everything = json.dumps([self.depends, since, *digests])
