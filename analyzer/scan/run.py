@@ -41,7 +41,7 @@ WIDE_GROUP = 40
 
 @dataclass(frozen=True)
 class Scan:
-    """What a scan did. Slots by name; rows of both logs; files that could not be used."""
+    """What a scan did. Slots by name; rows of both logs, about; files that could not be used."""
 
     scanned: tuple[str, ...]
     kept: tuple[str, ...]
@@ -282,7 +282,7 @@ def _run(
     executor: Executor | None,
     progress: Progress | None,
 ) -> int:
-    weights = {slot.start: sum(slot.rows(side) for side in SIDES) for slot, _ in plan}
+    weights = {slot.start: sum(slot.weight(side) for side in SIDES) for slot, _ in plan}
     total, done = sum(weights.values()), 0
     if progress:
         progress(0, total)

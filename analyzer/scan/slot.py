@@ -34,3 +34,16 @@ class Slot:
             and group.last is not None
             and (group.first < self.end and group.last >= self.start)
         )
+
+    def weight(self, side: Side) -> int:
+        """Rows of a side in the slot, about: of a row group that reaches beyond, its share by time.
+
+        Exact where no row group does.
+        """
+        rows = 0.0
+        for file in self.files[side]:
+            for group in file.groups:
+                if group.first is not None and group.last is not None:
+                    inside = min(self.end - 1, group.last) - max(self.start, group.first) + 1
+                    rows += group.rows * max(inside, 0) / (group.last - group.first + 1)
+        return round(rows)
