@@ -20,7 +20,7 @@ from analyzer.labels.evidence import (
     together,
 )
 from analyzer.labels.fine import fine_values, hidden_by_ties, moved, widened
-from analyzer.labels.maturity import Completeness, by_class, named
+from analyzer.labels.maturity import Completeness, by_class, named, one_class
 from analyzer.labels.pair_metrics import PROBABILITY, PairMetric
 from analyzer.labels.weighting import Asked, Part, Whose, weighted
 from analyzer.stats.influence import Functional
@@ -183,6 +183,8 @@ def _refusal(question: Question, rows: _Rows, asked: Ints, days: Ints) -> Undefi
         return Undefined("no pair was predicted on these days")
     if not ladders:
         return Undefined("no label has arrived")
+    if lone := _lone(rows, question):
+        return lone
     if _blind(rows, question):
         return Undefined("all predicted pairs are needed where only positives are reported")
     if len(days):
@@ -290,7 +292,7 @@ def _waited(rows: _Rows, asked: Ints, question: Question, sides: SideCells | Non
     """What waiting until labels are 0.9 complete says, and when it will say it of every day."""
     days = _mature(asked, rows.ladders, READY)
     ready = _ready(rows.ladders, asked)
-    if not len(days) or _blind(rows, question):
+    if not len(days) or _blind(rows, question) or _lone(rows, question):
         return Waited(0, ready, ())
     parts = rows.parts(days, slowed=0)
     n = float(rows.pairs.n[np.isin(rows.pairs.prediction_day, days)].sum())
@@ -305,6 +307,11 @@ def _ready(ladders: dict[int, Completeness], asked: Ints) -> int | None:
     dates = [x.ready(int(day)) for x, day in newest]
     known = [date.value for date in dates if isinstance(date, Estimate)]
     return int(max(known)) if known and len(known) == len(dates) else None
+
+
+def _lone(rows: _Rows, question: Question) -> Undefined | None:
+    """One class of labels alone: it would speak for the model that leans to its side."""
+    return None if question.arrival == "positives" else one_class(rows.ladders)
 
 
 def _blind(rows: _Rows, question: Question) -> bool:

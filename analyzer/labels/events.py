@@ -17,7 +17,7 @@ from analyzer import ids
 from analyzer.labels.order import by_key
 from analyzer.labels.tables import DAY
 from analyzer.logs import NOTHING, LogFile, kind_of, to_utc
-from analyzer.reader import Batch, null_positions, numbers, read, text
+from analyzer.reader import Batch, numbers, read, text
 from analyzer.scan.narrow import SCORE_REACH, Shape, coded
 
 NO_ID = "no request id"
@@ -136,8 +136,7 @@ def _labels(shape: Shape, values: pa.Array) -> tuple[NDArray[Any], dict[str, NDA
         label = coded(values, shape.frozen.classes, MISSING).astype(np.int16)
         return label, {NULL: label == MISSING}
     label = answers(shape.rollout.labels.positive, values)
-    null = np.zeros(len(values), dtype=bool)
-    null[null_positions(values)] = True
+    null = np.array(values.is_null())  # a column of nothing but NULL has no bitmap
     if kind_of(values.type) == "number":
         null |= np.asarray(pc.is_nan(values.cast(pa.float64(), safe=False)).fill_null(False))
     return label, {NULL: null, UNREADABLE: (label == MISSING) & ~null}

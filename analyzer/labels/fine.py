@@ -73,14 +73,19 @@ def moved(found: dict[Whose, Result], fine: tuple[float, float]) -> dict[Whose, 
         "challenger": challenger,
         "difference": challenger - champion,
     }
-    return {whose: _moved(result, to[whose]) for whose, result in found.items()}
+    return {whose: _moved(result, to[whose], _floor(whose)) for whose, result in found.items()}
 
 
-def _moved(result: Result, value: float) -> Result:
+def _floor(whose: Whose) -> float:
+    """The least that a share, or a difference of shares, can be."""
+    return -1.0 if whose == "difference" else 0.0
+
+
+def _moved(result: Result, value: float, floor: float) -> Result:
     if not isinstance(result, Estimate):
         return result
     by = value - result.value
-    low, high = max(result.low + by, -1.0), min(result.high + by, 1.0)
+    low, high = max(result.low + by, floor), min(result.high + by, 1.0)
     return estimate(value, low, high, result.n, f"{result.method}, fine bins")
 
 
@@ -88,7 +93,11 @@ def widened(found: dict[Whose, Result], hidden: float) -> dict[Whose, Result]:
     """Intervals that hold whatever order the scores have inside the bins of a coarse grid."""
     return {
         whose: Estimate(
-            x.value, x.low - hidden, x.high + hidden, x.n, f"{x.method}, ties either way"
+            x.value,
+            max(x.low - hidden, _floor(whose)),
+            min(x.high + hidden, 1.0),
+            x.n,
+            f"{x.method}, ties either way",
         )
         if isinstance(x, Estimate)
         else x

@@ -280,6 +280,18 @@ def by_class(
     return found
 
 
+def one_class(found: Mapping[int, Completeness]) -> Undefined | None:
+    """Why labels say nothing yet where only one class of them has come: the other may be late."""
+    (label, *others) = found or (NONE,)
+    if others or label == NONE:
+        return None
+    return Undefined(
+        f"only {named(label)} have arrived: other classes may still be on their way "
+        'or never come (then declare arrival = "positives")',
+        float(found[label].arrivals.counts.sum()),
+    )
+
+
 def predicted_by_day(known: Known, model: int, segment: int = ALL_ROWS) -> dict[int, float]:
     """Rows predicted by prediction day."""
     of = known.predicted

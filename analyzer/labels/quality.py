@@ -11,12 +11,12 @@ from numpy.typing import NDArray
 
 from analyzer.labels.cells import ALL_ROWS, MODELS, Known, SideCells
 from analyzer.labels.evidence import Arrival, picked
-from analyzer.labels.maturity import Completeness, weekday
+from analyzer.labels.maturity import Completeness, one_class, weekday
 from analyzer.labels.side_metrics import Rows, metrics_of
 from analyzer.stats.calibration import CurvePoint
 from analyzer.stats.dependence import combined_design_effect, design_effect
-from analyzer.stats.maturity import REFUSED, Ladder
-from analyzer.stats.result import Result, Undefined
+from analyzer.stats.maturity import REFUSED, Ladder, completeness
+from analyzer.stats.result import Estimate, Result, Undefined
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -101,7 +101,11 @@ def quality(
         complete = _completeness(ladders, group, known.as_of)
         for model in models:
             one = _quality(known, model, group, complete, by, confidence)
-            found.append(_of_positives(one) if arrival == "positives" else one)
+            if arrival == "positives":
+                one = _of_positives(one)
+            elif lone := one_class(ladders):
+                one = replace(one, metrics=dict.fromkeys(one.metrics, lone), curve=())
+            found.append(one)
     return found
 
 
@@ -160,7 +164,9 @@ def _completeness(ladders: Mapping[int, Completeness], group: _Group, as_of: int
 
 
 def _at(ladder: Ladder | Undefined, age: int) -> float:
-    return ladder.at(age) if isinstance(ladder, Ladder) else 0.0
+    """F at an age; 0 where it is unknown, also as labels still arrive at the oldest age seen."""
+    found = completeness(ladder, age) if isinstance(ladder, Ladder) else ladder
+    return found.value if isinstance(found, Estimate) else 0.0
 
 
 def _quality(
