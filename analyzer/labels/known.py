@@ -37,7 +37,8 @@ from analyzer.window import Window
 def known(rollout: Rollout, as_of: int | None = None, window: Window | None = None) -> Known:
     """What was known at `as_of` of the predictions made in `window`, both microseconds UTC.
 
-    as_of is floored to midnight, by default the end of the last label day; window: its whole
+    as_of is floored to midnight, by default the end of the last label day on which a label could
+    still be joined: one that is dated far ahead is a fault, not today; window: its whole
     days, by default all that the store holds. Exact for any past date, as fragments never change.
     Raises StoreError where nothing was scanned, or labels were never joined.
     """
@@ -49,7 +50,8 @@ def known(rollout: Rollout, as_of: int | None = None, window: Window | None = No
         raise StoreError(
             f"{store.path}: holds no labels yet; run `analyzer scan`, then `analyzer labels`"
         )
-    today = as_of // DAY if as_of is not None else max(held) // DAY + 1
+    end = max(held) // DAY + 1
+    today = as_of // DAY if as_of is not None else min(end, _closed(rollout, store))
     first, last = (window.start // DAY, -(-window.end // DAY)) if window else (0, today)
     last = min(last, today)
     chosen = [held[start] for start in sorted(held) if first <= start // DAY < today]
@@ -57,7 +59,8 @@ def known(rollout: Rollout, as_of: int | None = None, window: Window | None = No
     sides = _sides(_joined(made, chosen, "labelled", first, last), coder, frozen)
     pairs = _pairs(_joined(made, chosen, "labelled_pairs", first, last), coder, frozen)
     predicted = _predicted(store, coder, first, last)
-    faults = _joined(made, chosen, "label_faults")
+    left = chosen if as_of is not None else [held[s] for s in sorted(held) if s // DAY >= first]
+    faults = _joined(made, left, "label_faults")
     counts: dict[str, int] = {}
     for reason, n in zip(faults["reason"].to_pylist(), faults["n"].to_pylist(), strict=True):
         counts[reason] = counts.get(reason, 0) + n
@@ -73,6 +76,12 @@ def known(rollout: Rollout, as_of: int | None = None, window: Window | None = No
         tuple(m.start // DAY for m in chosen),
         _made(rollout, _joined(made, chosen, "predicted_pairs", first, last), coder, frozen),
     )
+
+
+def _closed(rollout: Rollout, store: Store) -> int:
+    """Day on which the window in which labels are waited for closes behind the last prediction."""
+    last = max((m.end - 1 for m in store.manifests().values()), default=0)
+    return last // DAY + rollout.labels.open_days
 
 
 def _made(rollout: Rollout, table: pa.Table, coder: _Coder, frozen: Frozen) -> PairCells | None:

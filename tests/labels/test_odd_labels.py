@@ -82,3 +82,22 @@ def test_intervals_of_shares_stay_shares() -> None:
     assert [(x.low, x.high) for x in wide.values()] == [(0.0, 1.0), (-0.5, 1.0)]
     near = moved({"champion": Estimate(0.5, 0.1, 0.6, 9, "example")}, (0.2, 0.3))["champion"]
     assert near.low == 0.0
+
+
+def test_a_label_dated_far_ahead_is_no_today(tmp_path: Path) -> None:
+    """Its date as the as-of would leave nothing in the last 30 days, and all labels complete."""
+    book = Book(tmp_path)
+    ids, at = [1, 2], pa.array([START, START + 1], INSTANT)
+    for side in ("champion", "challenger"):
+        book.write(f"{side}.parquet", {"request_id": ids, "ts": at, "score": [0.2, 0.7]})
+    ahead = pa.array([START + DAY, START + 20_000 * DAY], INSTANT)
+    book.write("labels.parquet", {"request_id": ids, "label": [0, 1], "label_ts": ahead})
+    book.describe(
+        score={"type": "probability"}, labels={"paths": ["labels.parquet"], "open_days": 5}
+    )
+    book.scan()
+    update(book.rollout)
+    found = known(book.rollout)
+    assert found.as_of == START // DAY + 5
+    assert found.faults == {"no prediction in the open window": 1}
+    assert known(book.rollout, START + 2 * DAY).faults == {}
