@@ -13,7 +13,7 @@ from analyzer.measure import (
     fine_bins,
     hourly,
     latency_quantile,
-    quantile_of_bins,
+    quantiles_of_bins,
     rate,
 )
 from analyzer.profile import over
@@ -104,9 +104,7 @@ def _by_hour(
     for hour, codes, counts in zip(
         logged.tolist(), np.split(code, first[1:]), np.split(n, first[1:]), strict=True
     ):
-        p50, p99 = (
-            quantile_of_bins(profiles, codes, counts, q, confidence=confidence) for q in (0.5, 0.99)
-        )
+        p50, p99 = quantiles_of_bins(profiles, codes, counts, (0.5, 0.99), confidence=confidence)
         result.append(
             HourOfLatency(
                 model,

@@ -6,7 +6,7 @@ divides its sample size by a design effect, the larger of 2-hour blocks and unit
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -246,13 +246,31 @@ def quantile_of_bins(
     always_valid: bool = False,
 ) -> Result:
     """A latency percentile, in milliseconds, from fine bins in any order."""
+    (found,) = quantiles_of_bins(
+        profiles, code, n, [q], deff=deff, confidence=confidence, always_valid=always_valid
+    )
+    return found
+
+
+def quantiles_of_bins(
+    profiles: Profiles,
+    code: Ints,
+    n: Ints,
+    qs: Sequence[float],
+    *,
+    deff: float = 1.0,
+    confidence: float = 0.95,
+    always_valid: bool = False,
+) -> list[Result]:
+    """Several latency percentiles of the same bins."""
     if not len(code):
-        return Undefined("no latency was logged")
+        return [Undefined("no latency was logged") for _ in qs]
     codes, counts = _counted(code, n)
     low, high = bin_edges(codes, "distance", profiles.frozen.bins["latency_ms"].origin)
-    return quantile(
-        low, high, counts, q, confidence=confidence, always_valid=always_valid, deff=deff
-    )
+    return [
+        quantile(low, high, counts, q, confidence=confidence, always_valid=always_valid, deff=deff)
+        for q in qs
+    ]
 
 
 def _counted(code: Ints, n: Ints) -> tuple[Ints, Floats]:

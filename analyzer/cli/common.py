@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import json
 import re
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -219,8 +218,7 @@ def show_json(data: Any) -> None:
     """Print anything that msgspec can encode, keys sorted; what is not finite becomes null."""
     import msgspec
 
-    plain = msgspec.json.decode(msgspec.json.encode(data, order="sorted"))
-    click.echo(json.dumps(plain, indent=2, ensure_ascii=False, sort_keys=True))
+    click.echo(msgspec.json.format(msgspec.json.encode(data, order="sorted"), indent=2).decode())
 
 
 def show_table(
