@@ -25,7 +25,7 @@ from analyzer.labels.business import business_checks
 from analyzer.labels.known import known
 from analyzer.labels.update import Update, update
 from analyzer.latency import latency
-from analyzer.overview import Answers, Overview, overview
+from analyzer.overview import Answers, Late, Overview, overview
 from analyzer.policy import Policy
 from analyzer.profiles import Profiles, open_profiles
 from analyzer.scan.run import Progress, Scan, scan
@@ -105,10 +105,15 @@ def nightly(
         answer = getattr(found, name)
         if answer is not None:
             files.append(_write(folder, FILES[name], _encode(answer)))
-    told, untold = _labels(rollout, policy, result, joined)
-    files += [_write(folder, LABELS, _encode(told))] if told else []
-    without += untold
-    seen = overview(rollout, result, profiles, found, events=events, problems=done.problems)
+    told = late(rollout, policy, result) if joined else Late(missing="".join(without))
+    if told.labels is not None:
+        content = {"labels": told.labels, "checks": told.checks}
+        files.append(_write(folder, LABELS, _encode(content)))
+    elif joined:
+        without += (f"{LABELS}: {told.missing}",)
+    seen = overview(
+        rollout, result, profiles, found, events=events, problems=done.problems, late=told
+    )
     files.append(_write(folder, REPORT, report(seen)))
     skipped = tuple(f"{FILES[part.part]}: {part.reason}" for part in found.missing)
     return Nightly(done, result, tuple(files), without + skipped, joined)
@@ -124,19 +129,17 @@ def _joined(rollout: Rollout) -> tuple[Update | None, tuple[str, ...]]:
         return None, (f"labels: {error}",)
 
 
-def _labels(
-    rollout: Rollout, policy: Policy, verdict: Verdict, joined: Update | None
-) -> tuple[dict[str, object] | None, tuple[str, ...]]:
-    """What the labels known by the verdict's as-of say, or why there is nothing to say."""
-    if joined is None:
-        return None, ()
+def late(rollout: Rollout, policy: Policy, verdict: Verdict) -> Late:
+    """What the labels joined so far and known by the verdict's as-of say, or why nothing."""
+    if not rollout.labels.paths:
+        return Late()
     try:
         found = known(rollout, parse(verdict.as_of))
     except AnalyzerError as error:
-        return None, (f"{LABELS}: {error}",)
+        return Late(missing=str(error))
     arrival = rollout.labels.arrival
     checks = business_checks(found, arrival, policy.business)
-    return {"labels": labels(found, arrival), "checks": checks}, ()
+    return Late(labels(found, arrival), tuple(checks))
 
 
 def results_folder(rollout: Rollout) -> Path:

@@ -14,10 +14,11 @@ from analyzer.diagnose.findings import Cell, Density, Hours, Latency, Moment, Re
 from analyzer.diary import Event
 from analyzer.divergence import Divergence
 from analyzer.drift import ColumnDrift, Counts, Drift, Key, counts_of
+from analyzer.labels.answer import Labels
 from analyzer.latency import Latency as Percentiles
 from analyzer.logs import SIDES, LogFile
 from analyzer.profiles import Profiles
-from analyzer.verdict import Verdict
+from analyzer.verdict import Check, Verdict
 from analyzer.window import parse_window, show
 
 DRAWN = 20
@@ -32,6 +33,15 @@ class Answers:
     latency: Percentiles | None = None
     drift: Drift | None = None
     missing: tuple[Refusal, ...] = ()
+
+
+@dataclass(frozen=True)
+class Late:
+    """What labels say by the verdict's as-of, with the business checks; missing: why nothing."""
+
+    labels: Labels | None = None
+    checks: tuple[Check, ...] = ()
+    missing: str = ""
 
 
 @dataclass(frozen=True)
@@ -66,6 +76,7 @@ class Overview:
     unusable: tuple[tuple[str, str], ...]
     diary: tuple[Moment, ...]
     changed: tuple[str, ...]
+    late: Late = Late()
 
 
 def overview(
@@ -76,6 +87,7 @@ def overview(
     *,
     events: Sequence[Event] = (),
     problems: Sequence[LogFile] = (),
+    late: Late = Late(),
 ) -> Overview:
     """Gather the page of `verdict` from the profiles of its window and the answers given beside."""
     moved = answers.drift
@@ -91,6 +103,7 @@ def overview(
         unusable=tuple(sorted((file.name, file.problem) for file in problems)),
         diary=tuple(_moment(event) for event in events if _within(event, profiles)),
         changed=tuple(_changed(verdict, profiles)),
+        late=late,
     )
 
 

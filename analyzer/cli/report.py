@@ -57,7 +57,7 @@ def _is_diagnosis(content: bytes) -> bool:
 
 def _night(job: Job, content: bytes, file: Path) -> bytes:
     from analyzer import diary
-    from analyzer.nightly import answers, report
+    from analyzer.nightly import answers, late, report
     from analyzer.overview import overview
     from analyzer.profiles import open_profiles
     from analyzer.store import known_problems
@@ -68,7 +68,10 @@ def _night(job: Job, content: bytes, file: Path) -> bytes:
     profiles = open_profiles(job.store, parse_window(*verdict.window))
     found = answers(job.policy, profiles, events)
     problems = known_problems(job.store)
-    seen = overview(job.rollout, verdict, profiles, found, events=events, problems=problems)
+    told = late(job.rollout, job.policy, verdict)
+    seen = overview(
+        job.rollout, verdict, profiles, found, events=events, problems=problems, late=told
+    )
     for slot in seen.changed:
         common.note(f"slot {slot} was scanned again since the verdict")
     return report(seen)

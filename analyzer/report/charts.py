@@ -127,6 +127,28 @@ def density(shape: Density, *, width: int, height: int = 150) -> Markup:
     return _draw(sheet, alt.layer(*layers), width, height)
 
 
+def curves(
+    lines: Sequence[tuple[str, Sequence[tuple[float, float]]]], *, width: int, diagonal: bool
+) -> Markup:
+    """Shares against a number, one line a tone. diagonal: with the line of equality, on [0, 1]."""
+    sheet = _Sheet()
+    top = 1.0 if diagonal else max((x for _, points in lines for x, _ in points), default=1.0)
+    scale = alt.Scale(domain=[0, top], nice=False)
+    x = alt.X("x:Q", title=None, scale=scale, axis=_below("~g", max(width // 70, 3)))
+    y = alt.Y("v:Q", title=None, scale=alt.Scale(domain=[0, 1]), axis=_values(".0~%"))
+    layers: list[Any] = []
+    if diagonal:
+        equal = sheet.chart([{"x": 0, "v": 0}, {"x": 1, "v": 1}])
+        layers.append(
+            equal.mark_line(color=QUIET, strokeDash=[2, 3], strokeWidth=1).encode(x=x, y=y)
+        )
+    for tone, points in lines:
+        data = sheet.chart([{"x": _short(at), "v": _short(value)} for at, value in points])
+        drawn = data.mark_line(color=tone, strokeWidth=1.5, point=alt.OverlayMarkDef(color=tone))
+        layers.append(drawn.encode(x=x, y=y))
+    return _draw(sheet, alt.layer(*layers), width, 150)
+
+
 def distribution(cells: Sequence[Cell], *, width: int = SMALL, height: int = 96) -> Markup:
     """A column before (wide bars) and after (narrow bars in front), cell by cell in order."""
     sheet = _Sheet()

@@ -15,6 +15,7 @@ from analyzer.report.page import render
 from analyzer.report.parts import latency_section, quality_section, scores_section
 from analyzer.report.segments import segments_section
 from analyzer.report.timeline import timeline_section
+from analyzer.report.truth import truth_section
 from analyzer.report.words import code, count, moment, name, number, percent, prose, shown, span
 from analyzer.verdict import Check, Verdict, digest
 
@@ -52,7 +53,7 @@ def page(found: Overview) -> Page:
             segments_section(found),
             drift_section(found),
             latency_section(found),
-            _truth_section(found),
+            truth_section(found),
             quality_section(found),
             _gate_section(verdict),
         ],
@@ -178,16 +179,6 @@ def _seen(check: Check) -> Markup:
     return Markup("<strong>{}</strong> {} <small>{} · {}</small>").format(
         title(check.metric) + ".", prose(check.sentence), code(check.id), size
     )
-
-
-def _truth_section(found: Overview) -> Section:
-    said = (
-        "Labels are configured, but this version does not read them yet."
-        if found.labels
-        else "No labels are configured, so nothing here says which model is right: only how they "
-        "differ, and whether each is stable."
-    )
-    return Section("truth", "Calibration and accuracy", said, [])
 
 
 def _gate_section(verdict: Verdict) -> Section:
