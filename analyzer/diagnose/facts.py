@@ -95,7 +95,10 @@ def refusals(
     if nulls.refusal:
         found.append(Refusal(part="null run", reason=nulls.refusal))
     found.append(
-        Refusal(part="labels", reason="no labels are read yet: matured loss has no series")
+        Refusal(
+            part="labels",
+            reason="loss by labels is no series of a diagnosis yet: see analyzer labels",
+        )
     )
     return found
 

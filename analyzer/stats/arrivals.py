@@ -55,7 +55,7 @@ def batched(arrivals: ArrayLike, observed: ArrayLike, days: ArrayLike | None = N
     upload = day + age
     sizes = {at: len({*day[whole & (upload == at)].tolist()}) for at in {*upload[whole].tolist()}}
     crowded = [sizes.get(at, 0) >= _FEWEST_COHORTS for at in upload.tolist()]
-    return np.asarray(whole & np.array(crowded), dtype=np.bool_)
+    return np.asarray(whole & np.array(crowded, dtype=np.bool_), dtype=np.bool_)
 
 
 def _thinning(counts: Floats, known: Bools) -> tuple[Floats, Floats]:

@@ -82,3 +82,7 @@ def test_what_cannot_be_said() -> None:
     assert isinstance(arrival_shortfall(np.ones((3, 3)), [3] * 3, [10] * 3), Undefined)
     with pytest.raises(ValueError, match="shape"):
         batched(np.ones(3), [1])
+
+
+def test_no_cohort_at_all_has_no_upload() -> None:
+    assert batched(np.zeros((0, 5)), []).tolist() == []
