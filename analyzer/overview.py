@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 
 from analyzer import courses, shapes
 from analyzer.config import Rollout
+from analyzer.diagnose.facts import moment_of
 from analyzer.diagnose.findings import Cell, Density, Hours, Latency, Moment, Refusal, Rejected
 from analyzer.diary import Event
 from analyzer.divergence import Divergence
@@ -19,7 +20,7 @@ from analyzer.latency import Latency as Percentiles
 from analyzer.logs import SIDES, LogFile
 from analyzer.profiles import Profiles
 from analyzer.verdict import Check, Verdict
-from analyzer.window import parse_window, show
+from analyzer.window import parse_window
 
 DRAWN = 20
 """Columns whose distribution is drawn; of the others there is the course of their PSI."""
@@ -101,7 +102,7 @@ def overview(
         labels=bool(rollout.labels.paths),
         rejected=tuple(Rejected(model=m, reason=r, n=n) for m, r, n in courses.rejected(profiles)),
         unusable=tuple(sorted((file.name, file.problem) for file in problems)),
-        diary=tuple(_moment(event) for event in events if _within(event, profiles)),
+        diary=tuple(moment_of(event) for event in events if _within(event, profiles)),
         changed=tuple(_changed(verdict, profiles)),
         late=late,
     )
@@ -149,17 +150,6 @@ def _cells(
 
 def _within(event: Event, profiles: Profiles) -> bool:
     return event.at < profiles.window.end and (event.until or event.at) >= profiles.window.start
-
-
-def _moment(event: Event) -> Moment:
-    return Moment(
-        at=show(event.at),
-        kind=event.kind,
-        text=" ".join(part for part in (event.phase, event.note) if part),
-        end=show(event.until) if event.until is not None else None,
-        challenger_weight=event.challenger_weight,
-        source=event.source,
-    )
 
 
 def _changed(verdict: Verdict, profiles: Profiles) -> list[str]:

@@ -44,7 +44,7 @@ def incident_of(found: Located, events: Sequence[Event]) -> Incident:
         minutes_onset_to_rollback=_minutes(start, rollback),
         objective_minutes=OBJECTIVE_MINUTES,
         diary=[
-            _moment(event)
+            moment_of(event)
             for event in events
             if event.at < window.end + DAY
             and (event.until or event.at) >= question.search.start - WEEK
@@ -56,7 +56,8 @@ def _minutes(start: int | None, end: int | None) -> float | None:
     return None if start is None or end is None else (end - start) / 60_000_000
 
 
-def _moment(event: Event) -> Moment:
+def moment_of(event: Event) -> Moment:
+    """A line of the diary in the form that pages show."""
     return Moment(
         at=show(event.at),
         kind=event.kind,

@@ -14,6 +14,7 @@ from analyzer.frozen import Frozen
 from analyzer.histogram import Kind
 from analyzer.logs import NOTHING, SIDES, LogFile, Side, has_column
 from analyzer.scan.narrow import Shape
+from analyzer.scan.run import decided_by
 from analyzer.scan.slot import Slot
 from analyzer.window import HOUR, MINUTE, Window
 
@@ -76,20 +77,8 @@ def shape_of(rollout: Rollout, frozen: Frozen, files: Files) -> Shape:
         len(kinds) > 1,
         (),
         "unit_id" if units else "request_id",
-        _decided_by(rollout, files),
+        decided_by(rollout, files),
     )
-
-
-def _decided_by(rollout: Rollout, files: Files) -> str:
-    """How a decision is told, the same for both models: logged, or the score's side of a limit."""
-    both = [
-        column
-        for column in ("decision", "prediction")
-        if all(has_column(files[side], rollout, side, column) for side in SIDES)
-    ]
-    if "decision" in both or rollout.threshold is None:
-        return both[0] if both else ""
-    return "threshold"
 
 
 def logged_by(rollout: Rollout, files: Files, column: str) -> Side | None:

@@ -207,12 +207,12 @@ def shape_of(
         len(kinds) > 1,
         tuple(shared),
         "unit_id" if units else "request_id",
-        _decided_by(rollout, files),
+        decided_by(rollout, files),
         logged,
     )
 
 
-def _decided_by(rollout: Rollout, files: Files) -> str:
+def decided_by(rollout: Rollout, files: Files) -> str:
     """How to tell what was decided, the same for both models; "" where it cannot be told."""
     both = [
         column

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -130,31 +131,36 @@ class Rows:
 
     def sums(self, kept: Ints | None, values: Floats) -> Sums:
         """Sums over the chosen rows (None: all), whose values are given in whole numbers."""
-        size, bucket = len(self.groups.signs), self.table.bucket
         group = self.group if kept is None or self.group is None else self.group[kept]
         squares = self._by_group(group, self.squares(values))
-        if bucket is None:
+        place = self._place(kept, group)
+        if place is None:
             n = self._by_group(group, None, len(values))
             total = self._by_group(group, values)
             return Sums(self, n, total, squares, n[:, None], total[:, None])
-        code = bucket if kept is None else bucket[kept]
-        if group is not None:
-            code = code + group.astype(np.uint16) * np.uint16(BUCKETS)
-        cells = size * BUCKETS
-        by_n = np.bincount(code, minlength=cells).reshape(size, BUCKETS).astype(np.float64)
-        flat = np.bincount(code, weights=values, minlength=cells).astype(np.float64)
-        by_total = flat.reshape(size, BUCKETS)
+        by_n, by_total = self._by_place(place, None), self._by_place(place, values)
         return Sums(self, by_n.sum(axis=1), by_total.sum(axis=1), squares, by_n, by_total)
 
     def by_bucket(self, kept: Ints) -> Floats:
         """The chosen rows by group and bucket, (groups, buckets), one bucket without units."""
-        size, bucket = len(self.groups.signs), self.table.bucket
-        code = np.zeros(len(kept), dtype=np.uint16) if self.group is None else self.group[kept]
+        group = None if self.group is None else self.group[kept]
+        place = self._place(kept, group)
+        if place is None:
+            return self._by_group(group, None, len(kept))[:, None]
+        return self._by_place(place, None)
+
+    def _place(self, kept: Ints | None, group: NDArray[np.uint8] | None) -> NDArray[Any] | None:
+        """Group and bucket of the chosen rows as one number; None without units."""
+        bucket = self.table.bucket
         if bucket is None:
-            return np.bincount(code, minlength=size).astype(np.float64)[:, None]
-        code = bucket[kept] + code.astype(np.uint16) * np.uint16(BUCKETS)
-        dense = np.bincount(code, minlength=size * BUCKETS).astype(np.float64)
-        return dense.reshape(size, BUCKETS)
+            return None
+        code = bucket if kept is None else bucket[kept]
+        return code if group is None else code + group.astype(np.uint16) * np.uint16(BUCKETS)
+
+    def _by_place(self, place: NDArray[Any], values: Floats | None) -> Floats:
+        size = len(self.groups.signs)
+        dense = np.bincount(place, weights=values, minlength=size * BUCKETS)
+        return dense.astype(np.float64).reshape(size, BUCKETS)
 
     def _by_group(
         self, group: NDArray[np.uint8] | None, values: Floats | None, rows: int = 0

@@ -33,21 +33,18 @@ class Rule:
     note: str = ""
 
 
-def latency(grid: Grid, baseline: Floats, limits: Limits, against: str) -> Rule:
-    """The challenger's percentile against a multiple of its baseline, ms per bucket."""
+def latency(grid: Grid, limits: Limits) -> Rule:
+    """The challenger's percentile against a multiple of the champion's in the same bucket, ms."""
     arm, champion = grid.arms["challenger"], grid.arms["champion"]
-    limit = limits.latency_factor * baseline
+    limit = limits.latency_factor * champion.latency
     states = _judged(arm.latency, limit)
-    few = (arm.latency_n < limits.min_requests) & (arm.latency_n > 0)
-    if against == "champion":
-        few |= (champion.latency_n < limits.min_requests) & (champion.latency_n > 0)
-        states[(champion.latency_n == 0)] = MISSING
-    states[few & (states != MISSING)] = LOW_N
-    states[arm.latency_n == 0] = MISSING
+    fewest = np.minimum(arm.latency_n, champion.latency_n)
+    states[fewest < limits.min_requests] = LOW_N
+    states[fewest == 0] = MISSING
     return Rule(
         "latency",
         f"challenger P{limits.latency_quantile * 100:g} > {limits.latency_factor:g} x "
-        f"{against}'s for {limits.latency_minutes} minutes in a row",
+        f"champion's for {limits.latency_minutes} minutes in a row",
         limits.latency_minutes,
         states,
         arm.latency,

@@ -97,14 +97,14 @@ def rules_of(
 ) -> list[Rule]:
     """The rules with the state of every minute."""
     zone = ZoneInfo(rollout.time.calendar)
-    past = history(profiles, grid, mirrored, limits.baseline_weeks)
+    past = history(profiles, grid, limits.baseline_weeks)
     total = rules.served(grid, mirrored)
     due = expected(
         total.astype(np.float64), grid.start, grid.step, past, events, zone, limits.baseline_weeks
     )
     parts = rules.shares(weight, mirrored, rollout.shadow.mirror_share)
     found = [
-        rules.latency(grid, grid.arms["champion"].latency, limits, "champion"),
+        rules.latency(grid, limits),
         rules.errors(grid, limits),
         rules.volume("volume", "all traffic", total, due, limits),
     ]
@@ -136,7 +136,7 @@ def weights(events: Sequence[Event], grid: Grid) -> tuple[Floats, NDArray[np.boo
     return weight, weight == 0
 
 
-def history(profiles: Profiles, grid: Grid, mirrored: NDArray[np.bool_], weeks: int) -> Past:
+def history(profiles: Profiles, grid: Grid, weeks: int) -> Past:
     """Requests served by hour, from `weeks` before the grid to its end; NaN where not profiled."""
     end = -(-grid.end // HOUR) * HOUR
     window = Window(grid.start // HOUR * HOUR - (weeks + 1) * WEEK, end)

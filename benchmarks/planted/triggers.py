@@ -101,7 +101,7 @@ class World:
         due = expected(total.astype(float), self.start, MINUTE, self.past, self.events, ZONE)
         parts = rules.shares(self.weight, mirrored, 1.0)
         every = [
-            rules.latency(grid, self.arms["champion"].latency, LIMITS, "champion"),
+            rules.latency(grid, LIMITS),
             rules.errors(grid, LIMITS),
             rules.volume("volume", "all traffic", total, due, LIMITS),
             *(
