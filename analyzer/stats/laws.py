@@ -38,6 +38,15 @@ def student_isf(p: float, df: float) -> float:
     return -float(special.stdtrit(df, p))
 
 
+def student_sf(x: float, df: float) -> float:
+    """Probability that Student's t with df degrees of freedom exceeds x.
+
+    >>> round(student_sf(2.228139, 10), 6)
+    0.025
+    """
+    return float(special.stdtr(df, -x))
+
+
 def chi2_isf(p: float, df: float) -> float:
     """The value that a chi-square with df degrees of freedom exceeds with probability p.
 
