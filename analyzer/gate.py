@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -12,20 +11,13 @@ from analyzer import __version__
 from analyzer.config import Rollout
 from analyzer.diary import Event, phase_start
 from analyzer.errors import ConfigError, StoreError
-from analyzer.histogram import bin_edges
-from analyzer.logs import LogFile
-from analyzer.measure import fine_bins, hourly, rate
-from analyzer.phases.data import unwatched_minutes
-from analyzer.phases.gate import Material, percent
-from analyzer.phases.halves import half_psi
-from analyzer.phases.shadow import shadow_checks
+from analyzer.logs import LogFile, Side
+from analyzer.phases.gate import Material, Phase, percent
+from analyzer.phases.shadow import SHADOW
 from analyzer.policy import Policy
-from analyzer.profile import over
 from analyzer.profiles import Profiles, open_profiles
 from analyzer.rehearsal import rehearse
 from analyzer.roles import refuse_swapped
-from analyzer.stats.proportion import detectable_rate, requests_needed
-from analyzer.stats.result import Estimate
 from analyzer.store import Store
 from analyzer.verdict import (
     EXIT_CODES,
@@ -34,14 +26,18 @@ from analyzer.verdict import (
     Decision,
     Step,
     Verdict,
-    Waiting,
     decide,
-    judge,
 )
 from analyzer.window import HOUR, Window, show
 
-PHASES = ("shadow",)
+PHASES: dict[str, Phase] = {phase.name: phase for phase in (SHADOW,)}
 """Phases whose gates exist."""
+
+WITHOUT_GATE = {
+    "ab": "the gate of an A/B test is not there yet",
+    "decommission": "the rollout is over; nothing is left to judge",
+}
+"""Phases of a rollout that no gate judges, and why."""
 
 
 def gate(
@@ -64,12 +60,11 @@ def gate(
     Raises ConfigError (unknown phase), StoreError (no profiles of that window, or champion and
     challenger have changed places since the store was made).
     """
-    if phase not in PHASES:
-        raise ConfigError(f"there is no gate for phase {phase!r}; there is: {', '.join(PHASES)}")
+    asked = phase_named(phase)
     store = Store(rollout.store_path)
     refuse_swapped(rollout, store)
     started = phase_start(events, phase)
-    window = window or default_window(rollout, policy, store, started, as_of)
+    window = window or default_window(rollout, policy, store, started, as_of, asked.serves)
     material = Material(
         rollout,
         policy,
@@ -77,15 +72,36 @@ def gate(
         problems,
         window.end if as_of is None else as_of,
         started,
+        phase=asked.name,
+        serves=asked.serves,
+        events=events,
     )
-    return _verdict(material, phase, shadow_checks(material))
+    return _verdict(material, asked, asked.checks(material))
+
+
+def phase_named(name: str) -> Phase:
+    """The phase of that name. Raises ConfigError for one that has no gate, and says why."""
+    if name not in PHASES:
+        why = f": {WITHOUT_GATE[name]}" if name in WITHOUT_GATE else ""
+        raise ConfigError(
+            f"there is no gate for phase {name!r}{why}; there are gates for: {', '.join(PHASES)}"
+        )
+    return PHASES[name]
 
 
 def default_window(
-    rollout: Rollout, policy: Policy, store: Store, started: int | None, as_of: int | None
+    rollout: Rollout,
+    policy: Policy,
+    store: Store,
+    started: int | None,
+    as_of: int | None,
+    serves: Side = "champion",
 ) -> Window:
-    """From the phase's start, else the last 24 h, to the last hour that is logged and settled."""
-    last = last_hour(store)
+    """From the phase's start, else the last 24 h, to the last hour that is logged and settled.
+
+    serves: the model whose log tells which hour is the last.
+    """
+    last = last_hour(store, serves)
     if as_of is not None:
         settled = as_of - int(rollout.time.settle_hours * HOUR)
         last = min(last, settled // HOUR * HOUR)
@@ -98,34 +114,33 @@ def default_window(
     return Window(first, last)
 
 
-def last_hour(store: Store) -> int:
-    """End of the last hour in which the champion logged anything, microseconds UTC.
+def last_hour(store: Store, serves: Side = "champion") -> int:
+    """End of the last hour in which the model that serves logged anything, microseconds UTC.
 
     Raises StoreError when it never did.
     """
     everything = open_profiles(store)
     for manifest in reversed(everything.manifests):
         coverage = everything.within(Window(manifest.start, manifest.end)).table("coverage")
-        hours = coverage.filter(pc.greater(coverage["champion_rows"], 0))["hour"]
+        hours = coverage.filter(pc.greater(coverage[f"{serves}_rows"], 0))["hour"]
         if len(hours):
             return int(pc.max(hours.cast(pa.int64())).as_py()) + HOUR
-    raise StoreError(f"{store.path}: no slot holds a champion row; check the champion's `paths`")
+    raise StoreError(f"{store.path}: no slot holds a {serves} row; check the {serves}'s `paths`")
 
 
-def _verdict(material: Material, phase: str, checks: list[Check]) -> Verdict:
-    limits = material.policy.shadow
-    overdue = material.window.hours >= limits.max_hours
+def _verdict(material: Material, phase: Phase, checks: list[Check]) -> Verdict:
+    overdue = material.window.hours >= material.limits.max_hours
     outcome = decide(checks, overdue=overdue)
     blocking = [c for c in checks if c.severity == "block" and c.outcome != "pass"]
-    waiting = [w for c in blocking if c.outcome == "undecided" for w in _waiting(material, c)]
-    step = Step(limits.next_phase, limits.next_weight) if outcome == "promote" else None
+    waiting = [w for c in blocking if c.outcome == "undecided" for w in phase.waiting(material, c)]
+    step = phase.step(material.policy) if outcome == "promote" else None
     window = (show(material.window.start), show(material.window.end))
-    busy, unwatched = unwatched_minutes(material)
+    busy, unwatched = phase.unwatched(material)
     return Verdict(
         schema=VERDICT_SCHEMA,
         tool=__version__,
         rollout=material.rollout.name,
-        phase=phase,
+        phase=phase.name,
         outcome=outcome,
         exit_code=EXIT_CODES[outcome],
         headline=_headline(outcome, blocking, step, overdue),
@@ -138,10 +153,10 @@ def _verdict(material: Material, phase: str, checks: list[Check]) -> Verdict:
         checks=checks,
         blocking=[c.id for c in blocking],
         enough_data=waiting,
-        detectable=_detectable(material),
+        detectable=phase.detectable(material),
         record=rehearse(material),
         unwatched_minutes=unwatched,
-        cost=_cost(material),
+        cost=phase.cost(material),
         next=step,
         evidence=[],
         notes=_notes(material, busy),
@@ -163,126 +178,6 @@ def _headline(
             f"Hold: the phase has lasted as long as it may and {first.id}{rest} is still undecided."
         )
     return f"{outcome.capitalize()}: {first.id} ({first.outcome}){rest}."
-
-
-def _waiting(material: Material, check: Check) -> list[Waiting]:
-    """When enough data will be there for an undecided check, at this window's traffic."""
-    hours = material.window.hours
-    if check.id == "process.duration":
-        needs = float(material.policy.shadow.min_hours)
-        at = material.window.start + int(needs * HOUR)
-        return [_wait(check.id, hours, needs, at, "hours")]
-    if check.id == "model.score_psi" and check.observed.undefined:
-        return []
-    if check.id == "model.score_psi":
-        return _psi_waiting(material, check)
-    shares = ("infrastructure.errors", "infrastructure.latency")
-    if check.id not in shares and not check.id.startswith(("model.nulls", "model.parity")):
-        return []
-    if check.limit is None or check.observed.value is None:
-        return []
-    # a rate's interval stands on counted / deff effective requests: its own design effect
-    counted = max(check.counts.values(), default=0)
-    deff = counted / check.observed.n if check.observed.n else 1.0
-    rows = hourly(material.profiles, "challenger").total("n")
-    seen = check.observed.value
-    if check.id == "infrastructure.latency" and rows > counted:  # silent requests stay unknown
-        seen = (check.counts["over_limit"] + rows - counted) / rows
-    needed = requests_needed(
-        seen, check.limit, material.policy.shadow.confidence, always_valid=True
-    )
-    if not isinstance(needed, Estimate):
-        return [
-            Waiting(
-                check=check.id,
-                has=float(rows),
-                needs=None,
-                at=None,
-                sentence=f"{check.id}: has {rows:,} requests; at the rate seen no number of "
-                f"requests will let it pass ({needed.reason}).",
-            )
-        ]
-    requests = needed.value * deff
-    if rows == 0:
-        return []
-    requests *= rows / max(counted, 1)
-    at = material.window.start + int(requests / rows * hours) * HOUR
-    return [_wait(check.id, float(rows), requests, at, "requests")]
-
-
-def _psi_waiting(material: Material, check: Check) -> list[Waiting]:
-    """How much longer a window would settle the PSI, if it stayed what it is."""
-    hours = material.window.hours
-    for factor in np.geomspace(1.05, 20.0, 60).tolist():
-        if judge(half_psi(material, factor), "<=", check.limit or 0.0) == "pass":
-            at = material.window.start + int(hours * factor) * HOUR
-            return [_wait(check.id, hours, hours * factor, at, "hours")]
-    return [
-        Waiting(
-            check=check.id,
-            has=hours,
-            needs=None,
-            at=None,
-            sentence=f"{check.id}: has {hours:g} hours; at the drift seen, 20 times as many would "
-            "not bring it below the limit.",
-        )
-    ]
-
-
-def _wait(name: str, has: float, needs: float, at: int, unit: str) -> Waiting:
-    return Waiting(
-        check=name,
-        has=has,
-        needs=needs,
-        at=show(at),
-        sentence=f"{name}: has {has:,.0f}, needs about {needs:,.0f} {unit}, "
-        f"at this traffic by {show(at)}.",
-    )
-
-
-def _detectable(material: Material) -> list[str]:
-    """The smallest true harm this window would have found with 90 % power."""
-    limits, power = material.policy.shadow, material.policy.record.power
-    slow = over(limits.latency_limit_ms)
-    lines = []
-    for what, numerator, denominator, limit in (
-        ("an error rate", "errors", "n", limits.max_error_rate),
-        (
-            f"a share of requests over {limits.latency_limit_ms:g} ms",
-            slow,
-            "latency_n",
-            round(1 - limits.latency_quantile, 12),
-        ),
-    ):
-        found = rate(material.profiles, "challenger", numerator, denominator)
-        least = detectable_rate(
-            found.n / found.deff, limit, limits.confidence, power, always_valid=True
-        )
-        if isinstance(least, Estimate):
-            lines.append(
-                f"{what.capitalize()} of {percent(least.value)} or more would have been found "
-                f"with {percent(power)} power (limit {percent(limit)})."
-            )
-        else:
-            lines.append(f"No harm in {what} could have been found: {least.reason}.")
-    return lines
-
-
-def _cost(material: Material) -> str:
-    """What the phase costs: the mirrored requests and the time spent on them."""
-    rows = hourly(material.profiles, "challenger").total("n")
-    _, code, n = fine_bins(material.profiles, "challenger", "latency_ms")
-    if not len(code):
-        return f"{rows:,} mirrored requests; the challenger logs no latency."
-    low, high = bin_edges(code, "distance", material.profiles.frozen.bins["latency_ms"].origin)
-    seconds = float(((low + high) / 2) @ n) / 1e3
-    return f"{rows:,} mirrored requests, about {_duration(seconds)} of serving time."
-
-
-def _duration(seconds: float) -> str:
-    if seconds < 120:
-        return f"{seconds:.3g} seconds"
-    return f"{seconds / 60:.3g} minutes" if seconds < 7200 else f"{seconds / 3600:,.3g} hours"
 
 
 def _notes(material: Material, busy: int) -> list[str]:
@@ -307,5 +202,5 @@ def _notes(material: Material, busy: int) -> list[str]:
             "is said of units counts the cut slots whole."
         )
     if busy == 0:
-        notes.append("The champion logged nothing in this window.")
+        notes.append(f"The {material.serves} logged nothing in this window.")
     return notes

@@ -19,7 +19,7 @@ from analyzer.diary import Event, incidents, path_of, read
 from analyzer.divergence import divergence
 from analyzer.drift import Drift, default_reference, drift, past_windows
 from analyzer.errors import AnalyzerError, StoreError
-from analyzer.gate import default_window, gate
+from analyzer.gate import default_window, gate, phase_named
 from analyzer.labels.answer import labels
 from analyzer.labels.business import business_checks
 from analyzer.labels.known import known
@@ -86,7 +86,9 @@ def nightly(
     phase = running_phase(events)
     store = Store(rollout.store_path)
     started = next((e.at for e in reversed(events) if e.kind == "phase" and e.phase == phase), None)
-    window = window or default_window(rollout, policy, store, started, as_of)
+    window = window or default_window(
+        rollout, policy, store, started, as_of, phase_named(phase).serves
+    )
     profiles = open_profiles(store, window)
     result = gate(
         rollout,

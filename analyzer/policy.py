@@ -26,8 +26,11 @@ class Data(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     max_unwatched_minutes_share: Fraction
 
 
-class ShadowPhase(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """The shadow gate."""
+class PhaseLimits(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """What every phase's gate asks; a phase adds keys of its own.
+
+    on_harm: what a failed check of errors or latency leads to.
+    """
 
     min_hours: Annotated[int, Meta(ge=1)]
     max_hours: Annotated[int, Meta(ge=1)]
@@ -35,15 +38,26 @@ class ShadowPhase(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True)
     latency_limit_ms: Positive
     latency_quantile: Annotated[float, Meta(gt=0, lt=1)]
     max_error_rate: Fraction
+    max_duplicates: Fraction
+    on_harm: Literal["hold", "roll back"]
+    next_phase: str
+    next_weight: Fraction
+
+
+class PairedPhase(PhaseLimits, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """A phase in which one model is mirrored, so that requests have two answers."""
+
+    min_coverage: Fraction
     max_score_ratio_change: Positive
+
+
+class ShadowPhase(PairedPhase, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """The shadow gate."""
+
     max_score_psi: Positive
     max_critical_null_share: Fraction
     max_parity_mismatch: Fraction
-    min_coverage: Fraction
-    max_duplicates: Fraction
     max_divergence: Positive | None = None
-    next_phase: str
-    next_weight: Fraction
 
 
 class Latency(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -93,6 +107,10 @@ class VerdictLife(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True)
     valid_hours: Annotated[int, Meta(ge=1)]
 
 
+PHASES = ("shadow",)
+"""Phases with limits of their own."""
+
+
 class Policy(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """All thresholds in force."""
 
@@ -107,7 +125,13 @@ class Policy(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     @property
     def latency_thresholds(self) -> list[float]:
         """Latencies, in milliseconds, that profiles count exactly."""
-        return [*self.latency.objectives_ms, self.shadow.latency_limit_ms]
+        limits = [self.phase(name).latency_limit_ms for name in PHASES]
+        return [*self.latency.objectives_ms, *limits]
+
+    def phase(self, name: str) -> PhaseLimits:
+        """The limits of a phase. Raises KeyError for one that has none here."""
+        limits: dict[str, PhaseLimits] = {"shadow": self.shadow}
+        return limits[name]
 
     @property
     def digest(self) -> str:
@@ -129,8 +153,9 @@ def load(path: str | Path | None = None) -> Policy:
         policy = msgspec.convert(merged, Policy)
     except msgspec.ValidationError as error:
         raise ConfigError(f"{where}: {error}") from None
-    if policy.shadow.min_hours > policy.shadow.max_hours:
-        raise ConfigError(f"{where}: shadow.min_hours is more than shadow.max_hours")
+    for name in PHASES:
+        if policy.phase(name).min_hours > policy.phase(name).max_hours:
+            raise ConfigError(f"{where}: {name}.min_hours is more than {name}.max_hours")
     return policy
 
 

@@ -1,4 +1,4 @@
-"""The gate tried on the team's own champion log: A/A splits and injected harm.
+"""The gate tried on the log of the model that serves: A/A splits and injected harm.
 
 A split puts each of the 256 unit buckets at random on one side; one side plays the challenger.
 What the gate's statistics then say is known to be wrong (no harm) or right (harm was added).
@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from analyzer.ids import BUCKETS
 from analyzer.measure import Hourly, hourly, in_buckets
 from analyzer.phases.gate import Material, percent
+from analyzer.policy import PairedPhase
 from analyzer.profile import over
 from analyzer.stats.dependence import (
     combined_design_effect,
@@ -37,7 +38,7 @@ Ints = NDArray[np.int64]
 
 @dataclass(frozen=True)
 class _Log:
-    """The champion's log as the rehearsal needs it: sums by bucket, and what hours cost."""
+    """A log as the rehearsal needs it: sums by bucket, and what hours cost."""
 
     buckets: Mapping[str, Ints]
     tried: tuple[str, ...]
@@ -50,7 +51,7 @@ def rehearse(material: Material) -> list[Trial]:
     """How often the gate would have stopped the rollout, without harm and with each kind of it.
 
     Injected: each request fails, or is slow, with twice the allowed chance on top; the mean
-    score is moved by twice its limit. Harm to what the champion does not log is not tried.
+    score is moved by twice its limit. Harm to what the model does not log is not tried.
     Undecided outcomes are counted apart.
     """
     log = _log(material)
@@ -68,8 +69,8 @@ def rehearse(material: Material) -> list[Trial]:
 
 
 def _log(material: Material) -> _Log:
-    hours = hourly(material.profiles, "champion")
-    slow = over(material.policy.shadow.latency_limit_ms)
+    hours = hourly(material.profiles, material.serves)
+    slow = over(material.limits.latency_limit_ms)
     effects = {}
     for numerator, denominator in (("errors", "n"), (slow, "latency_n")):
         k, n = hours.blocks(numerator), hours.blocks(denominator)
@@ -77,18 +78,19 @@ def _log(material: Material) -> _Log:
         effects[numerator] = design_effect(k, n, whole * (1 - whole))
     unit, scored = _score_unit(material, hours)
     has = {"errors": True, "latency": hours.total("latency_n") > 0, "score": scored}
-    buckets = in_buckets(material.profiles, "champion")
+    buckets = in_buckets(material.profiles, material.serves)
     return _Log(buckets, tuple(name for name in has if has[name]), slow, effects, unit)
 
 
 def _score_unit(material: Material, hours: Hourly) -> tuple[float | None, bool]:
     """What a change of the mean score is measured in, and whether there is any score to measure.
 
-    None: the other side's mean (probabilities). Else one standard deviation of the champion's
+    None: the other side's mean (probabilities). Else one standard deviation of the log's
     scores, in quanta as `score_sum` is.
     """
     n = hours.total("n") - hours.total("nulls")
-    if material.rollout.score.type == "class" or n < 2:
+    paired = isinstance(material.limits, PairedPhase)
+    if not paired or material.rollout.score.type == "class" or n < 2:
         return None, False
     if material.rollout.score.type == "probability":
         return None, hours.total("score_sum") > 0
@@ -108,11 +110,11 @@ def _trial(material: Material, log: _Log, harm: str, outcomes: Sequence[Outcome]
         f"undecided {undecided} times"
     )
     if harm == "none":
-        what = "A/A split of the champion's log"
+        what = f"A/A split of the {material.serves}'s log"
         sentence = (
-            f"On {len(outcomes)} A/A splits of the champion's own log, where nothing differs, the "
-            f"limits on {_listed([names[name] for name in log.tried])} {counted}. All splits are "
-            "of one log: they show what these limits make of it, not a false-alarm rate."
+            f"On {len(outcomes)} A/A splits of the {material.serves}'s own log, where nothing "
+            f"differs, the limits on {_listed([names[name] for name in log.tried])} {counted}. "
+            "All splits are of one log: they show what these limits make of it, not a false-alarm rate."
         )
     else:
         what = f"{harm} injected"
@@ -128,23 +130,28 @@ def _listed(names: Sequence[str]) -> str:
 
 
 def _injected(material: Material, harm: str) -> str:
-    limits = material.policy.shadow
+    limits = material.limits
     if harm == "errors":
         return f"an error rate of {percent(2 * limits.max_error_rate)}"
     if harm == "latency":
         share = percent(2 * (1 - limits.latency_quantile))
         return f"{share} of requests slower than {limits.latency_limit_ms:g} ms"
-    change = 2 * limits.max_score_ratio_change
+    change = 2 * _score_limit(material)
     if material.rollout.score.type == "probability":
         return f"a change of the mean score by {percent(change)}"
     return f"a change of the mean score by {change:g} standard deviations"
+
+
+def _score_limit(material: Material) -> float:
+    limits = material.limits
+    return limits.max_score_ratio_change if isinstance(limits, PairedPhase) else math.inf
 
 
 def _outcomes(
     material: Material, log: _Log, side: NDArray[np.bool_], random: np.random.Generator
 ) -> dict[str, Outcome]:
     """What the limits say of one split, for each harm: only the harmed check is judged anew."""
-    limits = material.policy.shadow
+    limits = material.limits
     confidence, slow = limits.confidence, 1 - limits.latency_quantile
     plain: dict[str, Outcome] = {}
     harmed: dict[str, Outcome] = {}
@@ -156,9 +163,9 @@ def _outcomes(
             found = _share(log, side, log.slow, "latency_n", extra, confidence, random)
             judged["latency"] = judge(found, "<", round(slow, 12))
     if "score" in log.tried:
-        for judged, moved in ((plain, 0.0), (harmed, 2 * limits.max_score_ratio_change)):
+        for judged, moved in ((plain, 0.0), (harmed, 2 * _score_limit(material))):
             found = _score_change(log, side, moved, confidence)
-            judged["score"] = judge(found, "<=", limits.max_score_ratio_change)
+            judged["score"] = judge(found, "<=", _score_limit(material))
     return {
         harm: worst([harmed[name] if name == harm else plain[name] for name in plain])
         for harm in HARMS

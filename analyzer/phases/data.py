@@ -10,32 +10,28 @@ from analyzer.logs import SIDES
 from analyzer.measure import by_hour, feature_nulls, hourly, realised
 from analyzer.phases.gate import Material, check, percent, share_with_interval
 from analyzer.profile import ERROR_UNKNOWN
-from analyzer.stats.proportion import bernoulli_sequence
-from analyzer.stats.result import Result, Undefined, point
-from analyzer.verdict import Check, judge
+from analyzer.stats.result import point
+from analyzer.verdict import Check
 from analyzer.window import HOUR, show
 
 DAY_HOURS = 24
 
 
-def data_checks(material: Material) -> list[Check]:
-    """Files, versions, coverage, duplicates, unusable values, clocks, unwatched minutes."""
+def log_checks(material: Material) -> list[Check]:
+    """Files, versions, duplicates, unusable values, days without a log."""
     return [
         _files(material),
         _store(material),
         *_versions(material),
-        _coverage(material),
-        _strangers(material),
         *_duplicates(material),
         *_rejects(material),
         *_unscored(material),
-        _clocks(material),
-        _unwatched(material),
         _days(material),
     ]
 
 
-def _coverage_sums(material: Material) -> dict[str, int]:
+def coverage_sums(material: Material) -> dict[str, int]:
+    """The sums of the window's `coverage` table."""
     table = material.profiles.table("coverage")
     return {c: pc.sum(table[c]).as_py() or 0 for c in table.schema.names if c != "hour"}
 
@@ -124,58 +120,9 @@ def _versions(material: Material) -> list[Check]:
     return checks
 
 
-def _coverage(material: Material) -> Check:
-    sums = _coverage_sums(material)
-    rows = sums["champion_rows"] - sums["champion_duplicates"]
-    result = realised(sums["matched"], rows, "champion requests with a shadow row, counted")
-    mirrored = material.rollout.shadow.mirror_share
-    limit = material.policy.shadow.min_coverage * mirrored
-    chance = ""
-    outcome = judge(result, ">=", limit)
-    if outcome == "fail" and mirrored < 1:  # which requests are mirrored is chance as well
-        confidence = material.policy.shadow.confidence
-        possible = bernoulli_sequence(sums["matched"], rows, 1 - confidence)
-        if judge(possible, ">=", limit) != "fail":
-            outcome, chance = "undecided", " So few could be chance: more requests will tell."
-    return check(
-        material,
-        "data.coverage",
-        "data",
-        "pair coverage",
-        result,
-        ">=",
-        limit,
-        f"{sums['matched']:,} of {rows:,} champion requests have a shadow row: "
-        f"{share_with_interval(result)}; needed {percent(limit)}.{chance}",
-        outcome=outcome,
-        counts={"matched": sums["matched"], "champion_requests": rows},
-    )
-
-
-def _strangers(material: Material) -> Check:
-    """A challenger's rows that the champion never saw: logs are missing, or roles are swapped."""
-    sums = _coverage_sums(material)
-    rows = sums["challenger_rows"] - sums["challenger_duplicates"]
-    result = realised(sums["only_challenger"], rows, "challenger requests unknown to the champion")
-    limit = 1 - material.policy.shadow.min_coverage
-    return check(
-        material,
-        "data.strangers",
-        "data",
-        "shadow requests the champion never saw",
-        result,
-        "<=",
-        limit,
-        f"{sums['only_challenger']:,} of {rows:,} challenger requests were not seen by the "
-        f"champion: {share_with_interval(result)}, at most {percent(limit)} expected. More means "
-        "that logs are missing, or that champion and challenger are swapped.",
-        counts={"only_challenger": sums["only_challenger"], "challenger_requests": rows},
-    )
-
-
 def _duplicates(material: Material) -> list[Check]:
-    sums = _coverage_sums(material)
-    limit = material.policy.shadow.max_duplicates
+    sums = coverage_sums(material)
+    limit = material.limits.max_duplicates
     checks = []
     for side in SIDES:
         found, rows = sums[f"{side}_duplicates"], sums[f"{side}_rows"]
@@ -199,7 +146,7 @@ def _duplicates(material: Material) -> list[Check]:
 
 def _rejects(material: Material) -> list[Check]:
     table = material.profiles.table("rejects")
-    sums = _coverage_sums(material)
+    sums = coverage_sums(material)
     limit = material.policy.data.max_rejected_share
     checks = []
     for side in SIDES:
@@ -226,104 +173,42 @@ def _rejects(material: Material) -> list[Check]:
     return checks
 
 
-def _clocks(material: Material) -> Check:
-    sums = _coverage_sums(material)
-    limit = material.policy.data.max_clock_skew_seconds
-    skew: Result
-    if not sums["matched"]:
-        skew = Undefined("no request was matched")
-        text = "cannot be said, no request was matched"
-    else:
-        seconds = sums["lag_us"] / sums["matched"] / 1e6
-        skew = point(abs(seconds), sums["matched"], "mean time from champion row to shadow row")
-        text = f"{seconds:.3g} s on average"
-    return check(
-        material,
-        "data.clocks",
-        "data",
-        "clock skew between the logs",
-        skew,
-        "<=",
-        limit,
-        f"Time from a champion row to its shadow: {text}; at most {limit:g} s.",
-    )
-
-
-def unwatched_minutes(material: Material) -> tuple[int, int]:
-    """Minutes with champion traffic, and those of them in which no request has a shadow row."""
-    table = material.profiles.table("minutes")
-    champion = pc.unique(table.filter(pc.equal(table["model"], "champion"))["minute"])
-    pairs = pc.unique(table.filter(pc.equal(table["model"], "pair"))["minute"])
-    seen = pc.sum(pc.is_in(champion, value_set=pairs)).as_py() or 0
-    return len(champion), len(champion) - seen
-
-
-def _unwatched(material: Material) -> Check:
-    busy, unwatched = unwatched_minutes(material)
-    by_chance = _unmirrored_minutes(material) / busy if busy else 0.0
-    limit = material.policy.data.max_unwatched_minutes_share + by_chance
-    result = realised(unwatched, busy, "minutes with champion traffic and no shadow row")
-    mirrored = f", {percent(by_chance)} of it by the choice of requests" if by_chance else ""
-    hours = _dark_hours(material)
-    empty = f" In {hours:,} whole hours the champion logged nothing." if hours else ""
-    return check(
-        material,
-        "data.unwatched",
-        "data",
-        "minutes without shadow",
-        result,
-        "<=",
-        limit,
-        f"{unwatched:,} of {busy:,} minutes with champion traffic have no shadow row: "
-        f"{share_with_interval(result)}; at most {percent(limit)}{mirrored}.{empty}",
-        counts={"unwatched_minutes": unwatched, "busy_minutes": busy},
-    )
-
-
-def _unmirrored_minutes(material: Material) -> float:
-    """Minutes expected without a mirrored request: sum (1 - mirror_share)^n over busy minutes."""
-    share = material.rollout.shadow.mirror_share
-    if share >= 1:
-        return 0.0
-    table = material.profiles.table("minutes")
-    n = table.filter(pc.equal(table["model"], "champion"))["n"].to_numpy()
-    return float(np.sum((1 - share) ** n))
-
-
-def _dark_hours(material: Material) -> int:
+def dark_hours(material: Material) -> int:
+    """Hours in which the model that serves logged nothing."""
     return int(material.window.hours) - len(_busy_hours(material))
 
 
 def watched_hours(material: Material) -> int:
-    """Hours from the window's first to its last with champion traffic."""
+    """Hours from the window's first to its last with traffic of the model that serves."""
     busy = _busy_hours(material)
     return int(busy[-1] - busy[0]) + 1 if len(busy) else 0
 
 
 def _busy_hours(material: Material) -> NDArray[np.int64]:
-    hours = by_hour(material.profiles, material.profiles.table("coverage"), ["champion_rows"])
-    return np.flatnonzero(hours["champion_rows"])
+    rows = f"{material.serves}_rows"
+    hours = by_hour(material.profiles, material.profiles.table("coverage"), [rows])
+    return np.flatnonzero(hours[rows])
 
 
 def _days(material: Material) -> Check:
-    """A whole day without a champion row inside the phase: its logs are missing."""
+    """A whole day without a row of the serving model inside the phase: its logs are missing."""
     busy = _busy_hours(material)
     gaps = np.diff(busy) - 1
     longest = int(gaps.max(initial=0))
     missing = longest >= DAY_HOURS
     at = int(busy[int(np.argmax(gaps))]) + 1 if missing else 0
     sentence = (
-        f"The champion logged nothing for {longest} h from "
+        f"The {material.serves} logged nothing for {longest} h from "
         f"{show(material.window.start + at * HOUR)}: logs are missing, or choose a window "
         "without that time."
         if missing
-        else "No whole day of the phase is without champion rows."
+        else f"No whole day of the phase is without {material.serves} rows."
     )
     return check(
         material,
         "data.days",
         "data",
-        "longest time without champion rows, hours",
+        f"longest time without {material.serves} rows, hours",
         point(float(longest), len(busy), "counted"),
         "<",
         float(DAY_HOURS),

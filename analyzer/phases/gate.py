@@ -1,16 +1,17 @@
-"""What every phase's gate shares: its material, and how a check is put into words."""
+"""What every phase's gate shares: its material, what a phase is, how a check is put into words."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from analyzer.config import Rollout
-from analyzer.logs import LogFile
-from analyzer.policy import Policy
+from analyzer.diary import Event
+from analyzer.logs import LogFile, Side
+from analyzer.policy import PhaseLimits, Policy
 from analyzer.profiles import Profiles
 from analyzer.stats.result import Estimate, Result
-from analyzer.verdict import Check, Layer, Operator, Outcome, judge, observed
+from analyzer.verdict import Check, Layer, Operator, Outcome, Step, Waiting, judge, observed
 from analyzer.window import Window, show
 
 
@@ -20,7 +21,7 @@ class Material:
 
     as_of: instant (microseconds UTC) as of which is judged; problems: log files that could not
     be used; started: when the phase began by the diary (microseconds UTC),
-    None where it does not say.
+    None where it does not say; serves: the model that answers most users; events: the diary.
     """
 
     rollout: Rollout
@@ -29,11 +30,46 @@ class Material:
     problems: Sequence[LogFile]
     as_of: int
     started: int | None
+    phase: str = "shadow"
+    serves: Side = "champion"
+    events: Sequence[Event] = ()
 
     @property
     def window(self) -> Window:
         """The window judged."""
         return self.profiles.window
+
+    @property
+    def limits(self) -> PhaseLimits:
+        """The phase's limits in the policy."""
+        return self.policy.phase(self.phase)
+
+    @property
+    def mirrored(self) -> Side:
+        """The model that does not serve most users."""
+        return "challenger" if self.serves == "champion" else "champion"
+
+
+@dataclass(frozen=True)
+class Phase:
+    """A phase of the rollout: what its gate asks, and what it says beside its checks.
+
+    waiting: when an undecided check will have enough data; detectable: the smallest harm that
+    would have been found; cost: what the phase costs; step: what follows when all checks pass.
+    """
+
+    name: str
+    serves: Side
+    checks: Callable[[Material], list[Check]]
+    waiting: Callable[[Material, Check], list[Waiting]]
+    detectable: Callable[[Material], list[str]]
+    cost: Callable[[Material], str]
+    unwatched: Callable[[Material], tuple[int, int]]
+
+    def step(self, policy: Policy) -> Step:
+        """The next phase and the challenger's share of traffic in it."""
+        limits = policy.phase(self.name)
+        return Step(limits.next_phase, limits.next_weight)
 
 
 def check(
@@ -48,11 +84,15 @@ def check(
     *,
     outcome: Outcome | None = None,
     severity: str = "block",
+    harm: bool = False,
     segment: str | None = None,
     window: Window | None = None,
     counts: Mapping[str, int] | None = None,
 ) -> Check:
-    """A check whose outcome is judged from `result`, or given where there is nothing to compare."""
+    """A check whose outcome is judged from `result`, or given where there is nothing to compare.
+
+    harm: failing means harm to users; the phase's limits say what follows.
+    """
     if outcome is None:
         if operator is None or limit is None:
             raise ValueError(f"check {name} has neither a limit nor an outcome")
@@ -70,7 +110,7 @@ def check(
         limit=limit,
         outcome=outcome,
         severity="warn" if severity == "warn" else "block",
-        on_fail="hold",
+        on_fail=material.limits.on_harm if harm else "hold",
         sentence=sentence,
     )
 
