@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+import sys
 from pathlib import Path
 
 import pytest
@@ -23,6 +24,17 @@ ONLY_HERE = {
 
 NEVER = {"random", "time", "requests", "urllib.request", "pandas", "sklearn"}
 """No clock, chance or network below `cli`."""
+
+SERVING = {"router/client.py", "router/sources.py", "router/killswitch.py"}
+"""The client runs in the serving process: these may read the clock, the environment, an address."""
+
+CLIENT = SERVING | {
+    "router/__init__.py",
+    "router/decision.py",
+    "router/files.py",
+    "router/units.py",
+}
+"""What serving code imports: the standard library, and of ours only this and `errors`."""
 
 STATS = {
     "numpy",
@@ -54,6 +66,7 @@ LAYERS = [
     ("onset", "segments", "mix"),
     ("drilldown",),
     ("gate", "diagnose", "shapes", "courses"),
+    ("router",),
     ("overview",),
     ("report",),
     ("nightly", "postmortem"),
@@ -99,9 +112,17 @@ def test_imports(path: Path) -> None:
     for module in found:
         allowed = ONLY_HERE.get(module.split(".")[0])
         assert allowed is None or place.startswith(allowed), f"{place} imports {module}"
+    if place in CLIENT:
+        ours = {module for module in found if module.startswith("analyzer")}
+        others = {module.split(".")[0] for module in found - ours}
+        assert others <= sys.stdlib_module_names, f"{place} imports {others}"
+        files = {name.removesuffix(".py").replace("/", ".") for name in CLIENT}
+        stray = {m for m in ours if m.removeprefix("analyzer.") not in {*files, "errors"}}
+        assert not stray, f"{place} imports {stray}"
     if not place.startswith("cli/"):
-        assert not found & NEVER, f"{place} imports {found & NEVER}"
         assert not any(module.startswith("analyzer.cli") for module in found), place
+    if not place.startswith("cli/") and place not in SERVING:
+        assert not found & NEVER, f"{place} imports {found & NEVER}"
         read = re.search(r"\b(environ|getenv)\b", path.read_text(encoding="utf-8"))
         assert not read, f"{place} reads the environment"
     if place.startswith("stats/"):
