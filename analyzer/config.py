@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 import tomllib
 from collections.abc import Callable
 from pathlib import Path
@@ -30,6 +31,12 @@ CANONICAL = (
 
 LABEL_COLUMNS = ("request_id", "label", "label_ts", "prediction_ts")
 """Names that `[labels.columns]` maps."""
+
+PROXY_COLUMNS = (*LABEL_COLUMNS[:3], "name")
+"""Names that `[proxies.NAME.columns]` maps."""
+
+_PLAIN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,39}")
+"""What a proxy may be called: it names a folder of the store, too."""
 
 Share = Annotated[float, Meta(gt=0, le=1)]
 
@@ -105,15 +112,42 @@ class Labels(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     kind: two classes, several, or values; by default what fits the score. positive: the label
     that means yes, where it is not 1 or true. arrival: both classes come late; only positives
     come (no news means not yet); only where the champion's action let them (selective); or a
-    sample by design. open_days: labels of older predictions are not waited for any more.
+    sample by design. open_days: labels of older predictions are not waited for any more. where:
+    optional SQL that says which rows of the log are labels.
     """
 
     paths: list[str] = []
     columns: dict[str, str] = {}
+    where: str = ""
     kind: Literal["binary", "classes", "values"] | None = None
     arrival: Literal["both", "positives", "selective", "sampled"] = "both"
     open_days: Annotated[int, Meta(ge=1, le=1000)] = 30
     positive: str | int | float | None = None
+
+
+class Proxy(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """A fast signal that stands in for a late label: a log like that of labels, yes or no.
+
+    name: rows of the log whose column `name` says this; empty: all rows. positive: what means yes,
+    where it is not 1 or true. open_hours: without a signal by then, there is none.
+    """
+
+    paths: list[str]
+    columns: dict[str, str] = {}
+    name: str = ""
+    positive: str | int | float | None = None
+    open_hours: Annotated[float, Meta(gt=0, le=8760)] = 72.0
+
+    @property
+    def as_labels(self) -> Labels:
+        """The same log as if its signals were labels: it is read and joined by the same rules."""
+        columns = {c: n for c, n in self.columns.items() if c != "name"}
+        column, value = self.columns.get("name", "name"), self.name
+        quoted = [column.replace('"', '""'), value.replace("'", "''")]
+        where = "\"{}\" = '{}'".format(*quoted) if value else ""
+        return Labels(
+            paths=self.paths, columns=columns, where=where, kind="binary", positive=self.positive
+        )
 
 
 class Rollout(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -130,13 +164,15 @@ class Rollout(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     store: StoreAt = StoreAt()
     policy: PolicyAt = PolicyAt()
     labels: Labels = Labels()
+    proxies: dict[str, Proxy] = {}
     root: str = "."
 
     def log(self, side: str) -> Log:
         """The log of `champion` or `challenger`, or that of `labels`, whose `ts` is `label_ts`."""
         if side == "labels":
             ts = {"ts": self.labels.columns.get("label_ts", "label_ts")}
-            return Log(paths=self.labels.paths, columns={**self.labels.columns, **ts})
+            given = self.labels
+            return Log(paths=given.paths, columns={**given.columns, **ts}, where=given.where)
         return self.champion if side == "champion" else self.challenger
 
     @property
@@ -240,6 +276,7 @@ def _check(rollout: Rollout, file: Path) -> None:
             "give each its own paths, `where` or [columns]"
         )
     _check_labels(rollout, refuse)
+    _check_proxies(rollout, refuse)
     threshold = rollout.score.threshold
     if threshold is not None and not (-1e300 < threshold < 1e300):
         refuse("[score] threshold must be a finite number")
@@ -262,6 +299,27 @@ def _check_labels(rollout: Rollout, refuse: Callable[[str], None]) -> None:
         refuse(f"[labels] positive = {positive!r} means nothing where labels are {kind}")
     if rollout.labels.arrival == "positives" and kind != "binary":
         refuse(f'[labels] arrival = "positives" means nothing where labels are {kind}')
+
+
+def _check_proxies(rollout: Rollout, refuse: Callable[[str], None]) -> None:
+    if rollout.proxies and not rollout.labels.paths:
+        refuse("[proxies] stand in for labels: describe these under [labels]")
+    for name, proxy in rollout.proxies.items():
+        if not _PLAIN_NAME.fullmatch(name):
+            refuse(f"[proxies.{name!r}]: a proxy's name is letters, digits, - and _, at most 40")
+        if not proxy.paths:
+            refuse(f"[proxies.{name}] paths is empty; name the files that its signals arrive in")
+        unknown = sorted(set(proxy.columns) - set(PROXY_COLUMNS))
+        if unknown:
+            refuse(
+                f"[proxies.{name}.columns] {unknown[0]!r} is no column of proxies; "
+                f"map {', '.join(PROXY_COLUMNS)} to names in the log"
+            )
+        if proxy.open_hours > 24 * (rollout.labels.open_days - 2):
+            refuse(
+                f"[proxies.{name}] open_hours = {proxy.open_hours:g} is no faster than labels, "
+                f"which are waited for {rollout.labels.open_days} days (open_days)"
+            )
 
 
 def calendar(rollout: Rollout) -> ZoneInfo:

@@ -90,11 +90,40 @@ class Touched:
         after, new = self._state(rows["ts"], self.start[place], self.end[place])
         return Changes(rows, before, old, after, new), self._early(rows["ts"], place)
 
+    def within(self, requests: Mapping[str, NDArray[Any]], reach: int) -> NDArray[np.int8]:
+        """What each of some requests was told within `reach` microseconds of its prediction: its
+        last label in that time, 0 without any, -1 where two contradict each other.
+        """
+        at = np.arange(len(requests["key"]))
+        place, rows = self._own({**requests, "at": at})
+        event = self._events(self.start[place], self.end[place])
+        owner = np.repeat(np.arange(len(place)), self.end[place] - self.start[place])
+        soon = self.ts[event] <= rows["ts"][owner] + reach
+        end = self.start[place] + np.bincount(owner, soon, len(place)).astype(np.int64)
+        state, label = self._state(rows["ts"], self.start[place], end)
+        told = np.zeros(len(at), dtype=np.int8)
+        told[rows["at"]] = np.where(state == LABELLED, label, np.where(state == CONFLICT, -1, 0))
+        return told
+
+    def late(self, requests: Mapping[str, NDArray[Any]], reach: int) -> int:
+        """Labels of the day that came more than `reach` microseconds after their prediction."""
+        place, rows = self._own(requests)
+        event = self._events(self.middle[place], self.end[place])
+        limit = np.repeat(rows["ts"] + reach, self.end[place] - self.middle[place])
+        return int(np.count_nonzero(self.ts[event] > limit))
+
+    @staticmethod
+    def _events(start: Ints, end: Ints) -> Ints:
+        """Places of the events of each request, one request after the other."""
+        length = end - start
+        within = np.arange(length.sum()) - np.repeat(np.cumsum(length) - length, length)
+        places: Ints = np.repeat(start, length) + within
+        return places
+
     def _early(self, predicted: Ints, place: Ints) -> int:
         """Labels of the day that came before the prediction they are about."""
+        at = self._events(self.middle[place], self.end[place])
         length = self.end[place] - self.middle[place]
-        within = np.arange(length.sum()) - np.repeat(np.cumsum(length) - length, length)
-        at = np.repeat(self.middle[place], length) + within
         return int(np.count_nonzero(self.ts[at] < np.repeat(predicted, length)))
 
     def _state(

@@ -12,10 +12,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 from msgspec import Struct
 from msgspec.structs import replace
+from numpy.typing import NDArray
 
 from analyzer.errors import StoreError
 from analyzer.scan.freshness import Input
@@ -119,6 +121,11 @@ class Kept:
             number = file.name.removeprefix(f"{self.name}-").split(".")[0]
             if not number.isdigit() or int(number) < day:
                 file.unlink(missing_ok=True)
+
+
+def arrays_of(content: pa.Table) -> dict[str, NDArray[Any]]:
+    """The columns of a day's content as arrays."""
+    return {name: content[name].to_numpy() for name in content.schema.names}
 
 
 def digest_of(content: pa.Table) -> str:

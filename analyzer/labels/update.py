@@ -13,6 +13,7 @@ import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from pathlib import Path
 
 import msgspec
@@ -25,8 +26,9 @@ from analyzer.errors import ConfigError, StoreError
 from analyzer.frozen import Frozen
 from analyzer.labels.counting import Counting
 from analyzer.labels.events import Events, events_of
-from analyzer.labels.join import EARLY, Touched
-from analyzer.labels.kept import FOLDER, Kept, Recipe
+from analyzer.labels.join import EARLY, Changes, Touched
+from analyzer.labels.kept import FOLDER, Kept, Recipe, arrays_of
+from analyzer.labels.proxies.signals import Signals, Truths, proxy_rollout, proxy_store, surveyed
 from analyzer.labels.requests import reaches_in, requests_of
 from analyzer.labels.tables import COUNTED, DAY, FORMAT, fragments
 from analyzer.logs import NOTHING, SIDES, LogFile, Side, Source, survey
@@ -55,6 +57,15 @@ class Update:
     problems: tuple[LogFile, ...]
 
 
+@dataclass(frozen=True)
+class _Joined:
+    """One day's labels: whom they touch, what they change by prediction day, how many are early."""
+
+    touched: Touched
+    changes: Mapping[int, Changes]
+    early: int
+
+
 def update(rollout: Rollout, *, progress: Progress | None = None) -> Update:
     """Join what labels are new or changed; the result is the same bytes for any order of files,
     of nights and of interruptions.
@@ -72,24 +83,35 @@ def update(rollout: Rollout, *, progress: Progress | None = None) -> Update:
     made = fragments(store)
     with made.locked(), ExitStack() as stack:
         files = _survey(rollout, store, made)
+        signals = {name: surveyed(rollout, name, store) for name in rollout.proxies}
         folder = made.path / FOLDER
         if rollout.store.redact_ids:  # nothing about single requests outlives the update
             folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="analyzer-")))
-        job = _Job(_shape(rollout, frozen, files), files, made, folder)
-        days = _label_days(rollout, files["labels"])
+        job = _Job(_shape(rollout, frozen, files, signals), files, made, folder)
+        label_days = _label_days(rollout, files["labels"])
+        proxies = [_signals(job, store, name, found) for name, found in signals.items()]
+        days = sorted({*label_days, *(day for proxy in proxies for day in proxy.days)})
         done: list[int] = []
+        last = 0
         for number, day in enumerate(days):
             if progress:
                 progress(number, len(days))
-            if job.bring_up_to_date(day, days[number - 1] if number else 0):
-                done.append(day)
+            new = [proxy.bring_up_to_date(day) for proxy in proxies]
+            if day in label_days:
+                new.append(job.bring_up_to_date(day, last))
+                done += [day] * new[-1]
+                last = day
+            if any(new):
+                job.close(day)
         job.close(days[-1] if days else 0)
+        for proxy in proxies:
+            proxy.close(days[-1] if days else 0)
     return Update(
         tuple(_name(day) for day in done),
         tuple(
             _name(start // DAY) for start in sorted(made.manifests()) if start // DAY not in done
         ),
-        tuple(file for file in files["labels"] if file.problem),
+        tuple(f for found in (files["labels"], *signals.values()) for f in found if f.problem),
     )
 
 
@@ -118,8 +140,23 @@ def _label_digest(rollout: Rollout) -> str:
     return hashlib.sha256(msgspec.json.encode(parts, order="sorted")).hexdigest()[:16]
 
 
-def _shape(rollout: Rollout, frozen: Frozen, files: Mapping[Source, list[LogFile]]) -> Shape:
-    """What is kept of a request: no latencies, no features; ids as all three logs can tell."""
+def _signals(job: _Job, store: Store, name: str, files: Sequence[LogFile]) -> Signals:
+    """A proxy's part of the update: it shares what the job keeps of requests and labels."""
+    rollout = job.shape.rollout
+    own = proxy_store(store, name)
+    folder = job.folder / name if rollout.store.redact_ids else own.path / FOLDER
+    days = _label_days(proxy_rollout(rollout, name), files)
+    truths = Truths(job.depends, job.requests, job.labels, lambda day: job.joined(day).changes)
+    return Signals(job.shape, name, files, days, own, folder, truths)
+
+
+def _shape(
+    rollout: Rollout,
+    frozen: Frozen,
+    files: Mapping[Source, list[LogFile]],
+    signals: Mapping[str, list[LogFile]],
+) -> Shape:
+    """What is kept of a request: no latencies, no features; ids as all logs can tell."""
     sides: dict[Side, list[LogFile]] = {side: files[side] for side in SIDES}
     shape = shape_of(rollout, frozen, sides)
     source = rollout.log("labels").source("request_id")
@@ -127,6 +164,9 @@ def _shape(rollout: Rollout, frozen: Frozen, files: Mapping[Source, list[LogFile
     for side in SIDES:
         name = rollout.log(side).source("request_id")
         kinds |= {f.schema[name] for f in files[side] if not f.problem} - {NOTHING}
+    for proxy, found in signals.items():
+        name = proxy_rollout(rollout, proxy).log("labels").source("request_id")
+        kinds |= {f.schema[name] for f in found if not f.problem} - {NOTHING}
     return replace(shape, as_text=len(kinds) > 1, parity=(), logged={})
 
 
@@ -152,12 +192,13 @@ class _Job:
     def __init__(
         self, shape: Shape, files: Mapping[Source, list[LogFile]], made: Store, folder: Path
     ) -> None:
-        self.shape, self.files, self.made = shape, files, made
+        self.shape, self.files, self.folder, self.made = shape, files, folder, made
         self.open_days = shape.rollout.labels.open_days
         self.depends = _depends(shape)
         self.requests = Kept(made, folder, "requests", self._requests)
         self.labels = Kept(made, folder, "labels", self._labels)
         self.manifests = made.manifests()
+        self.joined = lru_cache(maxsize=1)(self._joined)
         self.spans = {source: _spans(found) for source, found in files.items()}
 
     def _requests(self, day: int) -> Recipe:
@@ -206,30 +247,41 @@ class _Job:
         tables = self._fragment(day, window, since)
         encoded = {name: encode(content) for name, content in tables.items()}
         self.made.save_slot(day * DAY, (day + 1) * DAY, encoded, depends, [])
-        self.close(day)
         return True
 
     def _fragment(self, day: int, window: Sequence[int], since: int) -> Tables:
         counting = Counting(self.shape, day)
-        new = self.labels.content(day)
-        today = Events.of(new) if new is not None else events_of(self.shape, [], day)
-        earlier = (self.labels.content(past) for past in window[:-1])
-        touched = Touched(day, self.open_days, today, (Events.of(t) for t in earlier if t))
-        for reason, n in today.faults.items():
+        for reason, n in self._labels_of(day).faults.items():
             counting.fault(reason, n)
-        for predicted in window:
-            requests = self.requests.content(predicted)
-            if requests is None:
-                continue
-            rows = {name: requests[name].to_numpy() for name in requests.schema.names}
-            changes, early = touched.changes(rows)
-            counting.fault(EARLY, early)
+        joined = self.joined(day)
+        counting.fault(EARLY, joined.early)
+        for predicted, changes in joined.changes.items():
             counting.add(predicted, changes)
-            if predicted > since:
-                counting.add_predicted(predicted, rows)
-        for reason, n in touched.orphans().items():
+        for predicted in window:
+            requests = self.requests.content(predicted) if predicted > since else None
+            if requests is not None:
+                counting.add_predicted(predicted, arrays_of(requests))
+        for reason, n in joined.touched.orphans().items():
             counting.fault(reason, n)
         return counting.tables()
+
+    def _labels_of(self, day: int) -> Events:
+        found = self.labels.content(day)
+        return Events.of(found) if found is not None else events_of(self.shape, [], day)
+
+    def _joined(self, day: int) -> _Joined:
+        """What a day's labels change in its open window."""
+        window = range(day - self.open_days + 1, day + 1)
+        earlier = (self.labels.content(past) for past in window[:-1])
+        events = (Events.of(t) for t in earlier if t)
+        touched = Touched(day, self.open_days, self._labels_of(day), events)
+        found, early = {}, 0
+        for predicted in window:
+            requests = self.requests.content(predicted)
+            if requests is not None:
+                found[predicted], n = touched.changes(arrays_of(requests))
+                early += n
+        return _Joined(touched, found, early)
 
     def close(self, day: int) -> None:
         """Remember what was made, and let go of what no later label day needs."""

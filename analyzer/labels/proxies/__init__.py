@@ -1,0 +1,1 @@
+"""Proxies: fast signals that stand in for late labels, and how far they may be trusted."""
