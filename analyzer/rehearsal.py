@@ -114,7 +114,8 @@ def _trial(material: Material, log: _Log, harm: str, outcomes: Sequence[Outcome]
         sentence = (
             f"On {len(outcomes)} A/A splits of the {material.serves}'s own log, where nothing "
             f"differs, the limits on {_listed([names[name] for name in log.tried])} {counted}. "
-            "All splits are of one log: they show what these limits make of it, not a false-alarm rate."
+            "All splits are of one log: they show what these limits make of it, not a "
+            "false-alarm rate."
         )
     else:
         what = f"{harm} injected"
