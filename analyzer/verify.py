@@ -28,7 +28,8 @@ from analyzer.logs import NOTHING, SIDES, LogFile, Side, has_column, kind_of, su
 from analyzer.policy import Policy
 from analyzer.reader import PARTITION_DAYS
 from analyzer.scan.agreement import LARGEST, PARITY_TOLERANCE
-from analyzer.scan.narrow import LARGEST_LATENCY, SCORE_REACH
+from analyzer.scan.narrow import SCORE_REACH
+from analyzer.serving import LARGEST_LATENCY
 from analyzer.store import Store
 from analyzer.verdict import Verdict
 from analyzer.window import HOUR, MINUTE, Window, parse

@@ -53,7 +53,7 @@ STATS = {
 LAYERS = [
     ("errors", "config", "policy", "window", "weeks", "sql", "engine"),
     ("logs", "ids", "histogram"),
-    ("selection", "reader", "frozen", "profile"),
+    ("selection", "reader", "serving", "frozen", "profile"),
     ("store",),
     ("roles", "profiles"),
     ("scan",),

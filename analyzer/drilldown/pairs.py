@@ -18,8 +18,9 @@ from analyzer.drilldown.plan import Task, slack_of
 from analyzer.errors import StoreError
 from analyzer.logs import SIDES, Side, has_column
 from analyzer.reader import Batch, read
-from analyzer.scan.narrow import ERROR, HAS_LATENCY, UNKNOWN, UNKNOWN_ERROR, Spool, narrow
+from analyzer.scan.narrow import UNKNOWN, Spool, narrow
 from analyzer.scan.pairing import Identity, pair
+from analyzer.serving import ERROR, HAS_LATENCY, UNKNOWN_ERROR
 from analyzer.window import HOUR
 
 PART_ROWS = 2_000_000

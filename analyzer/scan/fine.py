@@ -10,10 +10,8 @@ from analyzer.frozen import Frozen
 from analyzer.histogram import RAW_BINS, codes_of
 from analyzer.logs import Side
 from analyzer.profile import add_up, empty, merge, repeated, table
+from analyzer.serving import COARSE
 from analyzer.window import MINUTE
-
-COARSE = 3
-"""Bits dropped from fine bins per minute and of differences: 16 bins an octave are left."""
 
 _ORDER: tuple[Side, ...] = ("challenger", "champion")
 """The models as tables sort them."""

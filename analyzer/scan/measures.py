@@ -14,8 +14,9 @@ from numpy.typing import NDArray
 
 from analyzer.frozen import QUANTUM_BITS
 from analyzer.profile import over
-from analyzer.scan.narrow import ERROR, FIRST_THRESHOLD_BIT, HAS_LATENCY, OK, UNKNOWN, Shape
+from analyzer.scan.narrow import OK, UNKNOWN, Shape
 from analyzer.scan.rows import Rows
+from analyzer.serving import ERROR, FIRST_THRESHOLD_BIT, HAS_LATENCY
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]

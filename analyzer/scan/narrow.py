@@ -20,14 +20,11 @@ from analyzer import ids
 from analyzer.config import Rollout
 from analyzer.frozen import Frozen
 from analyzer.logs import NOTHING, Side, kind_of
-from analyzer.reader import STRAY, Batch, null_positions, numbers, text
+from analyzer.reader import STRAY, Batch, numbers, text
+from analyzer.serving import STRAYED, served
 
 SCORE_STATES = ("ok", "null", "nan", "infinite", "out_of_range")
 OK, NO_SCORE, NAN_SCORE, INFINITE, OUT_OF_RANGE = range(5)
-ERROR, HAS_LATENCY, BAD_LATENCY, STRAYED, UNKNOWN_ERROR = 1, 2, 4, 128, 256
-FIRST_THRESHOLD_BIT = 3
-MAX_THRESHOLDS = 4
-LARGEST_LATENCY = float(np.finfo(np.float32).max)
 SCORE_REACH = 16
 """A score beyond this multiple of the frozen scale is out of range: its square and the sums of
 squares of an hour's rows would not fit into 64 bits."""
@@ -72,7 +69,7 @@ def narrow(shape: Shape, batch: Batch, ids_too: bool = True) -> pa.RecordBatch:
     key, check = ids.pairing_keys(request, shape.as_text)
     score, state = _score(shape, columns.get("score"), rows)
     klass = _classes(shape, columns.get("prediction"), rows)
-    flags, latency = _flags(shape, columns.get("latency_ms"), columns.get("error"), rows)
+    flags, latency = served(columns.get("latency_ms"), columns.get("error"), rows, shape.thresholds)
     if STRAY in columns:
         flags |= np.asarray(columns[STRAY]) * np.uint16(STRAYED)
     fields: dict[str, pa.Array | NDArray[np.generic]] = {
@@ -123,59 +120,6 @@ def _score(
         state[nulls] = NO_SCORE
         score[odd] = np.nan
     return score, state
-
-
-def _flags(
-    shape: Shape, latency: pa.Array | None, error: pa.Array | None, rows: int
-) -> tuple[NDArray[np.uint16], NDArray[np.float32]]:
-    """Bits: error or not known, latency there, latency impossible, latency >= each threshold."""
-    flags = _errors(error, rows)
-    if latency is None:
-        return flags, np.full(rows, np.nan, dtype=np.float32)
-    values, nulls = numbers(latency)
-    there = (values >= 0) & (values <= LARGEST_LATENCY)
-    there[nulls] = False
-    missing = np.ones(rows, dtype=bool)
-    missing[nulls] = False
-    flags |= there * np.uint16(HAS_LATENCY)
-    flags |= (missing & ~there) * np.uint16(BAD_LATENCY)
-    for bit, threshold in enumerate(shape.thresholds, start=FIRST_THRESHOLD_BIT):
-        flags |= ((values >= threshold) & there) * np.uint16(1 << bit)
-    if there.all():
-        return flags, values.astype(np.float32, copy=False)
-    return flags, np.where(there, values, np.nan).astype(np.float32)
-
-
-def _errors(values: pa.Array | None, rows: int) -> NDArray[np.uint16]:
-    """ERROR where a request failed: true, a status of 500 or more, or a message.
-
-    UNKNOWN_ERROR where a flag or a status is NULL or not logged: no news is not good news. A
-    message that is NULL says that there was nothing to say.
-    """
-    if values is None:
-        return np.full(rows, UNKNOWN_ERROR, dtype=np.uint16)
-    kind = values.type
-    unknown = np.zeros(0, dtype=np.int64)
-    if pa.types.is_boolean(kind):
-        unknown, failed = null_positions(values), values.fill_null(False)
-    elif pa.types.is_dictionary(kind) or kind_of(kind) == "text":
-        failed = _failed_text(text(values))
-    else:  # 0 is no error and 1 is `true`; below 100 there is no status of HTTP
-        values = values.cast(pa.float64(), safe=False)
-        values = pc.if_else(pc.is_nan(values), None, values)
-        unknown = null_positions(values)
-        small = pc.and_(pc.not_equal(values, 0), pc.less(values, 100))
-        failed = pc.or_(small, pc.greater_equal(values, 500)).fill_null(False)
-    flags = np.asarray(failed).astype(np.uint16)
-    flags[unknown] = UNKNOWN_ERROR
-    return flags
-
-
-def _failed_text(values: pa.DictionaryArray) -> pa.Array:
-    """A message is a failure, and so is the spelling of true or of a status of 500 or more."""
-    words = pc.utf8_lower(pc.utf8_trim_whitespace(values.dictionary))
-    fine = pc.match_substring_regex(words, r"^(|false|0|none|null|ok|[1-4]\d\d)$")
-    return pc.invert(fine).take(values.indices).fill_null(False)
 
 
 def _classes(shape: Shape, values: pa.Array | None, rows: int) -> NDArray[np.int16]:

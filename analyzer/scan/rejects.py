@@ -11,9 +11,10 @@ from numpy.typing import NDArray
 from analyzer.logs import SIDES, Side
 from analyzer.profile import ERROR_UNKNOWN, add_up, empty, merge, repeat, table
 from analyzer.reader import null_times
-from analyzer.scan.narrow import BAD_LATENCY, NO_SCORE, OK, SCORE_STATES, STRAYED, UNKNOWN_ERROR
+from analyzer.scan.narrow import NO_SCORE, OK, SCORE_STATES
 from analyzer.scan.rows import Rows
 from analyzer.scan.slot import Slot
+from analyzer.serving import BAD_LATENCY, STRAYED, UNKNOWN_ERROR
 from analyzer.window import HOUR
 
 Ints = NDArray[np.int64]

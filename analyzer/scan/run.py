@@ -22,9 +22,10 @@ from analyzer.profile import SCHEMA
 from analyzer.reader import read
 from analyzer.roles import refuse_swapped, roles_of
 from analyzer.scan.freshness import Fingerprint, fingerprint, is_fresh
-from analyzer.scan.narrow import MAX_THRESHOLDS, Shape
+from analyzer.scan.narrow import Shape
 from analyzer.scan.slot import Slot
 from analyzer.scan.workers import ordered, team, work
+from analyzer.serving import MAX_THRESHOLDS
 from analyzer.store import Store, slot_name
 from analyzer.window import HOUR, MINUTE
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from analyzer.histogram import bin_edges
 from analyzer.logs import SIDES, Side
 from analyzer.profiles import Profiles
-from analyzer.scan.fine import COARSE
+from analyzer.serving import COARSE
 from analyzer.window import MINUTE, Window
 
 Floats = NDArray[np.float64]

@@ -7,7 +7,8 @@ import pyarrow as pa
 import pytest
 from logbook import Book, plain, times
 
-from analyzer.scan.narrow import UNKNOWN_ERROR, _errors, coded
+from analyzer.scan.narrow import coded
+from analyzer.serving import UNKNOWN_ERROR, failures
 
 U = UNKNOWN_ERROR
 
@@ -29,11 +30,11 @@ U = UNKNOWN_ERROR
     ids=["flag", "status", "real", "text", "dictionary", "large", "null"],
 )
 def test_what_counts_as_an_error(values: pa.Array, failed: list[int]) -> None:
-    assert _errors(values, len(values)).tolist() == failed
+    assert failures(values, len(values)).tolist() == failed
 
 
 def test_a_log_without_errors_knows_nothing_of_them() -> None:
-    assert _errors(None, 2).tolist() == [U, U]
+    assert failures(None, 2).tolist() == [U, U]
 
 
 def test_codes_of_a_full_small_dictionary() -> None:
