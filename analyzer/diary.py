@@ -12,9 +12,21 @@ from msgspec import Meta, Struct
 
 from analyzer.config import Rollout
 from analyzer.errors import ConfigError
+from analyzer.policy import LADDER
 from analyzer.window import parse
 
-Kind = Literal["phase", "weight", "trigger", "rollback", "holiday", "incident", "note"]
+Kind = Literal[
+    "phase",
+    "weight",
+    "trigger",
+    "rollback",
+    "holiday",
+    "incident",
+    "override",
+    "note",
+]
+What = Literal["", "skip", "shorten", "policy", "restart", "split"]
+"""What an override sets aside: see `verdict.Override`."""
 
 
 class Event(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -22,6 +34,8 @@ class Event(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True)
 
     phase: a phase's name, where the event starts one. challenger_weight: share of the traffic
     that the challenger serves from then on. end: of an incident or a holiday, where it is over.
+    An override says what rule it sets aside in which phase, for which challenger ("" any), and
+    `note` why; where the policy changed in mid-phase, `policy` is the digest of the new one.
     """
 
     ts: str
@@ -31,6 +45,9 @@ class Event(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True)
     end: str = ""
     source: str = ""
     note: str = ""
+    what: What = ""
+    policy: str = ""
+    challenger: str = ""
 
     @property
     def at(self) -> int:
@@ -79,8 +96,21 @@ def _check(event: Event) -> None:
         raise ConfigError(f"end {event.end} does not lie after ts {event.ts}")
     if event.kind == "phase" and not event.phase:
         raise ConfigError("a phase event needs the phase's name")
+    if event.kind in ("phase", "override") and event.phase not in LADDER:
+        raise ConfigError(f"there is no phase {event.phase!r}; there is: {', '.join(LADDER)}")
+    if event.kind == "override":
+        _check_override(event)
     if event.kind == "weight" and event.challenger_weight is None:
         raise ConfigError("a weight event needs challenger_weight, a share from 0 to 1")
+
+
+def _check_override(event: Event) -> None:
+    if not event.what:
+        raise ConfigError("an override says what it sets aside: skip, shorten, policy, ...")
+    if not event.note.strip():
+        raise ConfigError("an override needs its reason: every later verdict will name it")
+    if event.what == "policy" and not event.policy:
+        raise ConfigError("an override of the policy needs the digest of the new policy")
 
 
 def append(path: Path, event: Event) -> None:

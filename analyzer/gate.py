@@ -8,6 +8,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from analyzer import __version__
+from analyzer.chain.kept import Chain, read
+from analyzer.chain.standing import Standing, stand
 from analyzer.config import Rollout
 from analyzer.diary import Event, phase_start
 from analyzer.errors import ConfigError, StoreError
@@ -50,12 +52,15 @@ def gate(
     events: Sequence[Event] = (),
     problems: Sequence[LogFile] = (),
     profiles: Profiles | None = None,
+    chain: Chain | None = None,
 ) -> Verdict:
     """Judge a phase from the store's profiles.
 
     window: whole hours; default from the phase's start in the diary (else the last day) to the
     last settled hour as of `as_of` (microseconds UTC, default the window's end). problems: log
     files that the scan could not use. profiles: of that window, where they are open already.
+    chain: verdicts kept so far, by default those in the store; what is to count later is kept
+    with `chain.kept.keep`. With `as_of` given, the diary counts up to it.
 
     Raises ConfigError (unknown phase), StoreError (no profiles of that window, or champion and
     challenger have changed places since the store was made).
@@ -76,7 +81,13 @@ def gate(
         serves=asked.serves,
         events=events,
     )
-    return _verdict(material, asked, asked.checks(material))
+    stands = stand(
+        material,
+        asked.checks(material),
+        chain=read(store.path) if chain is None else chain,
+        events=[event for event in events if as_of is None or event.at <= as_of],
+    )
+    return _verdict(material, asked, stands)
 
 
 def phase_named(name: str) -> Phase:
@@ -128,7 +139,8 @@ def last_hour(store: Store, serves: Side = "champion") -> int:
     raise StoreError(f"{store.path}: no slot holds a {serves} row; check the {serves}'s `paths`")
 
 
-def _verdict(material: Material, phase: Phase, checks: list[Check]) -> Verdict:
+def _verdict(material: Material, phase: Phase, stands: Standing) -> Verdict:
+    checks = stands.checks
     overdue = material.window.hours >= material.limits.max_hours
     outcome = decide(checks, overdue=overdue)
     blocking = [c for c in checks if c.severity == "block" and c.outcome != "pass"]
@@ -158,8 +170,10 @@ def _verdict(material: Material, phase: Phase, checks: list[Check]) -> Verdict:
         unwatched_minutes=unwatched,
         cost=phase.cost(material),
         next=step,
-        evidence=[],
-        notes=_notes(material, busy),
+        evidence=stands.evidence,
+        notes=[*stands.notes, *_notes(material, busy)],
+        started=show(material.started) if material.started is not None else None,
+        overrides=stands.overrides,
     )
 
 

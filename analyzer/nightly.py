@@ -13,6 +13,7 @@ from typing import Any
 import msgspec
 
 from analyzer import verdict as verdicts
+from analyzer.chain.kept import keep
 from analyzer.config import Rollout
 from analyzer.diagnose.findings import Refusal
 from analyzer.diary import Event, incidents, path_of, read
@@ -74,8 +75,8 @@ def nightly(
     reference and history it may need; without one, everything new is scanned.
 
     Writes verdict.json, diff.json, latency.json, drift.json, labels.json (where labels are
-    described) and report.html into `out` (default:
-    a folder `nightly/END` in the store). as_of: instant in microseconds UTC, default the
+    described) and report.html into `out` (default: a folder `nightly/END` in the store), and
+    keeps the verdict in the chain of evidence. as_of: instant in microseconds UTC, default the
     window's end. Raises what `scan` and `gate` raise; what comes after the verdict is skipped
     and named.
     """
@@ -100,6 +101,7 @@ def nightly(
         problems=done.problems,
         profiles=profiles,
     )
+    lost = _kept(rollout, result, policy)
     folder = out or results_folder(rollout) / result.window[1].replace(":", "")
     files = [_write(folder, "verdict.json", verdicts.encode(result))]
     found = answers(policy, profiles, events)
@@ -118,7 +120,16 @@ def nightly(
     )
     files.append(_write(folder, REPORT, report(seen)))
     skipped = tuple(f"{FILES[part.part]}: {part.reason}" for part in found.missing)
-    return Nightly(done, result, tuple(files), without + skipped, joined)
+    return Nightly(done, result, tuple(files), lost + without + skipped, joined)
+
+
+def _kept(rollout: Rollout, verdict: Verdict, policy: Policy) -> tuple[str, ...]:
+    """Keep the verdict as evidence; in words what could not be done."""
+    try:
+        keep(rollout.store_path, verdict, policy)
+    except StoreError as error:
+        return (f"the chain of evidence: {error}",)
+    return ()
 
 
 def _joined(rollout: Rollout) -> tuple[Update | None, tuple[str, ...]]:

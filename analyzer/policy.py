@@ -13,6 +13,9 @@ from msgspec import Meta, Struct
 
 from analyzer.errors import ConfigError
 
+LADDER = ("shadow", "canary", "ab", "full", "decommission")
+"""The phases of a rollout, in their order; the last one is its end."""
+
 Positive = Annotated[float, Meta(gt=0)]
 Fraction = Annotated[float, Meta(ge=0, le=1)]
 Confidence = Annotated[float, Meta(ge=0.5, lt=1)]
@@ -134,9 +137,14 @@ class Policy(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
         return limits[name]
 
     @property
+    def content(self) -> bytes:
+        """Every threshold as JSON, sorted."""
+        return msgspec.json.encode(self, order="sorted")
+
+    @property
     def digest(self) -> str:
         """Digest of every threshold; a verdict names it."""
-        return hashlib.sha256(msgspec.json.encode(self, order="sorted")).hexdigest()[:16]
+        return hashlib.sha256(self.content).hexdigest()[:16]
 
 
 def load(path: str | Path | None = None) -> Policy:
@@ -156,7 +164,19 @@ def load(path: str | Path | None = None) -> Policy:
     for name in PHASES:
         if policy.phase(name).min_hours > policy.phase(name).max_hours:
             raise ConfigError(f"{where}: {name}.min_hours is more than {name}.max_hours")
+    _refuse_unknown_phases(merged, where)
     return policy
+
+
+def _refuse_unknown_phases(tables: dict[str, object], where: str) -> None:
+    for table, keys in tables.items():
+        named = keys.get("next_phase") if isinstance(keys, dict) else None
+        later = LADDER[LADDER.index(table) + 1 :] if table in LADDER else LADDER
+        if named is not None and named not in later:
+            raise ConfigError(
+                f"{where}: `{table}.next_phase` is {named!r}; after {table} there is: "
+                f"{', '.join(later)}"
+            )
 
 
 def _own(path: Path) -> dict[str, object]:

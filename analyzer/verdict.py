@@ -86,8 +86,27 @@ class Trial(Struct, frozen=True, kw_only=True):
     sentence: str
 
 
+class Override(Struct, frozen=True, kw_only=True):
+    """A rule that somebody set aside, with a reason: every later verdict names it.
+
+    what: skip (a phase), shorten (one), policy (changed in mid-phase: `policy` is the digest of
+    the new one), restart (a phase's start moved), split (not 50/50). by: who, as the diary says.
+    """
+
+    phase: str
+    what: str
+    reason: str
+    by: str
+    at: str
+    policy: str = ""
+
+
 class Verdict(Struct, frozen=True, kw_only=True):
-    """May the challenger take the next step, and on what evidence."""
+    """May the challenger take the next step, and on what evidence.
+
+    evidence: digests of the kept verdicts of earlier phases that this one stands on. started:
+    when the phase began by the diary, null where it does not say.
+    """
 
     schema: int
     tool: str
@@ -112,6 +131,8 @@ class Verdict(Struct, frozen=True, kw_only=True):
     next: Step | None
     evidence: list[str]
     notes: list[str]
+    started: str | None = None
+    overrides: list[Override] = []
 
 
 def judge(observed: Result, operator: Operator, limit: float) -> Outcome:

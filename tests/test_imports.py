@@ -62,6 +62,7 @@ LAYERS = [
     ("labels",),
     ("triggers",),
     ("phases",),
+    ("chain",),
     ("rehearsal", "divergence", "drift", "latency"),
     ("onset", "segments", "mix"),
     ("drilldown",),

@@ -6,7 +6,11 @@ import click
 
 from analyzer.cli import common
 
-KINDS = ["phase", "weight", "trigger", "rollback", "holiday", "incident", "note"]
+KINDS = [
+    *("phase", "weight", "trigger", "rollback", "holiday", "incident"),
+    *("override", "note"),
+]
+RULES = ["skip", "shorten", "policy", "restart", "split"]
 
 
 @click.group(epilog="Example: analyzer event add phase shadow --weight 0")
@@ -24,6 +28,8 @@ def command() -> None:
     "--weight", type=click.FloatRange(0, 1), help="Share of traffic the challenger now serves."
 )
 @click.option("--source", default="", help="Who or what says so.")
+@click.option("--phase", default="", metavar="PHASE", help="Of an override: the phase it is about.")
+@click.option("--what", type=click.Choice(RULES), help="Of an override: the rule it sets aside.")
 def add(
     kind: str,
     text: str,
@@ -33,21 +39,35 @@ def add(
     end: str | None,
     weight: float | None,
     source: str,
+    phase: str,
+    what: str | None,
 ) -> None:
-    """Append one event. TEXT is the phase's name for a phase, else a note."""
+    """Append one event. TEXT is the phase's name for a phase, else a note.
+
+    An override sets a rule of the process aside for this challenger; TEXT is why, and every later
+    verdict names it. --what is skip or shorten (a phase), policy (changed in mid-phase to what it
+    is now), restart (a phase began anew) or split (not 50/50).
+    """
     import msgspec
 
     from analyzer import diary
     from analyzer.window import parse, show
 
-    path = diary.path_of(common.load_rollout(config, store))
+    job = common.job(config, store)
+    path = diary.path_of(job.rollout)
+    if kind != "override" and (phase or what):
+        raise click.UsageError("--phase and --what belong to an override")
     known: dict[str, object] = {
         "ts": show(parse(at) if at else common.now()),
         "kind": kind,
+        "phase": phase,
         "phase" if kind == "phase" else "note": text,
         "challenger_weight": weight,
         "end": show(parse(end)) if end else "",
         "source": source,
+        "what": what or "",
+        "policy": job.policy.digest if what == "policy" else "",
+        "challenger": job.rollout.model("challenger") if kind == "override" else "",
     }
     event = msgspec.convert(known, diary.Event)
     diary.append(path, event)
@@ -72,7 +92,15 @@ def show_events(config: str, store: str | None, as_json: bool) -> None:
     common.show_table(
         ["time", "kind", "phase", "weight", "until", "source", "note"],
         [
-            (e.ts, e.kind, e.phase, e.challenger_weight, e.end or None, e.source, e.note)
+            (
+                e.ts,
+                f"{e.kind} ({e.what})" if e.what else e.kind,
+                e.phase,
+                e.challenger_weight,
+                e.end or None,
+                e.source,
+                e.note,
+            )
             for e in events
         ],
     )

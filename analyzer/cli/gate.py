@@ -17,14 +17,17 @@ from analyzer.cli.common import Job
 @click.argument("phase", metavar="PHASE")
 @common.job_options
 @click.option("--out", type=click.Path(path_type=Path), metavar="FILE", help="Write verdict.json.")
+@click.option("--dry-run", is_flag=True, help="Judge only: keep no verdict in the store.")
 @click.option("--exit-zero", is_flag=True, help="Exit 0 whatever the verdict.")
-def command(job: Job, phase: str, out: Path | None, exit_zero: bool) -> int:
+def command(job: Job, phase: str, out: Path | None, dry_run: bool, exit_zero: bool) -> int:
     """May the challenger take the next step? Judged from profiles; scan first.
 
-    The window is the time since the phase's start in the diary, else the last 24 hours.
+    The window is the time since the phase's start in the diary, else the last 24 hours. The
+    verdict is kept in the store as evidence for later phases (`analyzer history` lists it).
     The exit code is the verdict: 0 promote, 3 hold, 4 undecided, 5 roll back.
     """
     from analyzer import diary, verdict
+    from analyzer.chain.kept import keep
     from analyzer.errors import StoreError
     from analyzer.gate import gate
     from analyzer.store import known_problems
@@ -43,6 +46,11 @@ def command(job: Job, phase: str, out: Path | None, exit_zero: bool) -> int:
             out.write_bytes(verdict.encode(found))
         except OSError as error:
             raise StoreError(f"{out}: cannot be written ({error})") from None
+    if not dry_run:
+        try:
+            keep(job.rollout.store_path, found, job.policy)
+        except StoreError as error:
+            common.note(f"not kept as evidence: {error}")
     if job.json:
         click.echo(verdict.encode(found).decode(), nl=False)
     else:

@@ -28,6 +28,7 @@ def show(verdict: Verdict) -> None:
         ("This gate on the champion's own log", [t.sentence for t in verdict.record]),
         ("Cost of the phase", [verdict.cost]),
         ("Minutes that nothing watched", [f"{verdict.unwatched_minutes:,}"]),
+        ("Stands on verdicts", [", ".join(verdict.evidence)] if verdict.evidence else []),
         ("Notes", verdict.notes),
     ):
         if lines:
