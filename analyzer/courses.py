@@ -15,9 +15,8 @@ from analyzer.measure import fine_bins, hourly, quantile_of_bins
 from analyzer.profiles import Profiles
 from analyzer.stats.psi import Psi
 from analyzer.stats.result import Estimate
-from analyzer.window import HOUR, Window, show
+from analyzer.window import DAY, HOUR, Window, show
 
-DAY = 24 * HOUR
 SPARK_DAYS = 30
 MOST_STEPS = 168
 Ints = NDArray[np.int64]

@@ -95,6 +95,44 @@ class Trigger(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     baseline_weeks: Annotated[int, Meta(ge=1, le=52)]
 
 
+class Burn(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """A burn-rate alert: both windows must spend the budget faster than `rate` times evenly.
+
+    alert: a page blocks, a ticket informs.
+    """
+
+    rate: Positive
+    hours: Annotated[int, Meta(ge=1, le=720)]
+    minutes: Annotated[int, Meta(ge=1, le=1440)]
+    alert: Literal["page", "ticket"]
+
+
+class Slo(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Service levels: infrastructure, model health, the error budget."""
+
+    confidence: Confidence
+    median_ms: Positive
+    latency_limit_ms: Positive
+    latency_quantile: Annotated[float, Meta(gt=0, lt=1)]
+    max_error_rate: Annotated[float, Meta(gt=0, lt=1)]
+    min_availability: Fraction
+    min_due: Positive
+    max_feature_age_minutes: Positive
+    min_fresh_share: Fraction
+    max_score_change: Positive
+    score_days: Annotated[int, Meta(ge=2, le=365)]
+    min_score_days: Annotated[int, Meta(ge=2, le=365)]
+    max_volume_change: Annotated[float, Meta(gt=0, lt=1)]
+    volume_requests: Positive
+    max_critical_null_share: Fraction
+    baseline_weeks: Annotated[int, Meta(ge=1, le=52)]
+    min_baseline_weeks: Annotated[int, Meta(ge=1, le=52)]
+    min_judged_share: Fraction
+    budget_days: Annotated[int, Meta(ge=1, le=365)]
+    on_fail: Literal["hold", "roll back"]
+    burn: list[Burn]
+
+
 class Business(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """What labels must say of the models."""
 
@@ -121,6 +159,7 @@ class Policy(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     latency: Latency
     shadow: ShadowPhase
     trigger: Trigger
+    slo: Slo
     business: Business
     record: Record
     verdict: VerdictLife
@@ -129,7 +168,8 @@ class Policy(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     def latency_thresholds(self) -> list[float]:
         """Latencies, in milliseconds, that profiles count exactly."""
         limits = [self.phase(name).latency_limit_ms for name in PHASES]
-        return [*self.latency.objectives_ms, *limits]
+        slo = [self.slo.median_ms, self.slo.latency_limit_ms]
+        return [*self.latency.objectives_ms, *limits, *slo]
 
     def phase(self, name: str) -> PhaseLimits:
         """The limits of a phase. Raises KeyError for one that has none here."""
@@ -165,6 +205,7 @@ def load(path: str | Path | None = None) -> Policy:
         if policy.phase(name).min_hours > policy.phase(name).max_hours:
             raise ConfigError(f"{where}: {name}.min_hours is more than {name}.max_hours")
     _refuse_unknown_phases(merged, where)
+    _check_slo(policy.slo, where)
     return policy
 
 
@@ -176,6 +217,18 @@ def _refuse_unknown_phases(tables: dict[str, object], where: str) -> None:
             raise ConfigError(
                 f"{where}: `{table}.next_phase` is {named!r}; after {table} there is: "
                 f"{', '.join(later)}"
+            )
+
+
+def _check_slo(slo: Slo, where: str) -> None:
+    for least, most in (("min_baseline_weeks", "baseline_weeks"), ("min_score_days", "score_days")):
+        if getattr(slo, least) > getattr(slo, most):
+            raise ConfigError(f"{where}: slo.{least} is more than slo.{most}")
+    for burn in slo.burn:
+        if not burn.minutes < burn.hours * 60 <= slo.budget_days * 1440:
+            raise ConfigError(
+                f"{where}: slo.burn at rate {burn.rate:g}: its short window must be shorter than "
+                "its long one, and that no longer than slo.budget_days"
             )
 
 
@@ -226,9 +279,9 @@ OPTIONAL_KEYS = ("shadow.max_divergence",)
 
 def _refuse_non_finite(values: dict[str, object], where: str, prefix: str) -> None:
     for key, value in values.items():
-        if isinstance(value, dict):
-            _refuse_non_finite(value, where, f"{prefix}{key}.")
         items = value if isinstance(value, list) else [value]
         for item in items:
+            if isinstance(item, dict):
+                _refuse_non_finite(item, where, f"{prefix}{key}.")
             if isinstance(item, float) and not -float("inf") < item < float("inf"):
                 raise ConfigError(f"{where}: `{prefix}{key}` is {item}, not a finite number")

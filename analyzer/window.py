@@ -13,6 +13,10 @@ HOUR = 3_600_000_000
 MINUTE = 60_000_000
 """Microseconds in a minute."""
 
+DAY = 24 * HOUR
+WEEK = 7 * DAY
+"""Microseconds in a day and a week of 24-hour days."""
+
 
 @dataclass(frozen=True, order=True)
 class Window:

@@ -12,10 +12,7 @@ from analyzer.check.stream import Logs, ask, ids_of
 from analyzer.config import Rollout
 from analyzer.logs import SIDES, Side
 from analyzer.policy import Policy
-from analyzer.window import HOUR, show
-
-DAY = 24 * HOUR
-
+from analyzer.window import DAY, HOUR, show
 
 SAMPLED_IDS = 400_000
 """Request ids of the champion that are looked for in the challenger's log."""

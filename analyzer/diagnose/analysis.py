@@ -20,9 +20,7 @@ from analyzer.diagnose.mixes import mixes
 from analyzer.diagnose.nulls import null_run
 from analyzer.diagnose.summary import summary
 from analyzer.diagnose.windows import (
-    DAY,
     HISTORY_WEEKS,
-    WEEK,
     asked,
     known_by,
     profiled,
@@ -34,7 +32,7 @@ from analyzer.policy import Policy
 from analyzer.profiles import Profiles, open_profiles
 from analyzer.scan.workers import team
 from analyzer.store import Store
-from analyzer.window import Window
+from analyzer.window import DAY, WEEK, Window
 
 Progress = Callable[[int, int], None]
 

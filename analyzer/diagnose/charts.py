@@ -14,13 +14,12 @@ from analyzer.diagnose.features import Counted, chosen, name_of
 from analyzer.diagnose.findings import Cell, Density, Feature, Hours, Latency, Series
 from analyzer.diagnose.history import History
 from analyzer.diagnose.series import TITLES, usual
-from analyzer.diagnose.windows import DAY, WEEK
 from analyzer.drift import Counts
 from analyzer.measure import fine_bins
 from analyzer.onset.precursors import Precursors
 from analyzer.profiles import Profiles
 from analyzer.shapes import density, distribution, reference_distribution
-from analyzer.window import Window, parse, show
+from analyzer.window import DAY, WEEK, Window, parse, show
 
 DRAWN = 20
 """Features whose distribution is drawn; of the others there is a sparkline."""

@@ -12,11 +12,10 @@ from analyzer.diagnose.drill import Drilled
 from analyzer.diagnose.findings import Incident, Moment, NullRun, Provenance, Refusal
 from analyzer.diagnose.history import History
 from analyzer.diagnose.located import Located
-from analyzer.diagnose.windows import DAY, WEEK
 from analyzer.diary import Event
 from analyzer.onset.precursors import Precursors
 from analyzer.policy import Policy
-from analyzer.window import Window, parse, show
+from analyzer.window import DAY, WEEK, Window, parse, show
 
 OBJECTIVE_MINUTES = 5.0
 """The champion is restored within five minutes of the decision to roll back."""

@@ -17,10 +17,8 @@ from analyzer.onset.search import Onsets
 from analyzer.profiles import Profiles
 from analyzer.store import Manifest
 from analyzer.weeks import hours_of_week
-from analyzer.window import HOUR, Window, parse, show
+from analyzer.window import DAY, HOUR, WEEK, Window, parse, show
 
-DAY = 24 * HOUR
-WEEK = 7 * DAY
 TRIGGER_HOURS = 24
 """A trigger belongs to a rollback when it fired within so many hours before it."""
 

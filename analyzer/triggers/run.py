@@ -21,9 +21,8 @@ from analyzer.triggers.expected import Past, expected, past_of
 from analyzer.triggers.grid import Floats, Grid, grid_of
 from analyzer.triggers.rules import Rule
 from analyzer.triggers.states import BREACH, NAMES, OK, Run, follow
-from analyzer.window import HOUR, Window, show
+from analyzer.window import HOUR, WEEK, Window, show
 
-WEEK = 168 * HOUR
 Outcome = Literal["ok", "fired", "undecided"]
 
 
