@@ -14,6 +14,7 @@ from analyzer.config import Rollout
 from analyzer.diary import Event, phase_start
 from analyzer.errors import ConfigError, StoreError
 from analyzer.logs import LogFile, Side
+from analyzer.phases.canary import CANARY
 from analyzer.phases.gate import Material, Phase, percent
 from analyzer.phases.shadow import SHADOW
 from analyzer.policy import Policy
@@ -32,7 +33,7 @@ from analyzer.verdict import (
 )
 from analyzer.window import HOUR, Window, show
 
-PHASES: dict[str, Phase] = {phase.name: phase for phase in (SHADOW,)}
+PHASES: dict[str, Phase] = {phase.name: phase for phase in (SHADOW, CANARY)}
 """Phases whose gates exist."""
 
 WITHOUT_GATE = {

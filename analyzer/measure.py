@@ -295,12 +295,21 @@ def score_cells(profiles: Profiles, model: str) -> NDArray[np.float64]:
     return flat.reshape((hours, count)).astype(np.float64)
 
 
-def class_cells(profiles: Profiles, model: str) -> NDArray[np.float64]:
-    """Predicted classes by hour: shape hours x classes, the same classes for both models."""
+def class_labels(profiles: Profiles) -> list[str]:
+    """The classes that either model predicted in the window, sorted."""
     table = profiles.table("values")
     rows = table.filter(pc.equal(table["column"], "prediction"))
-    rows = rows.filter(pc.is_valid(rows["value"]))
-    labels = sorted(pc.unique(rows["value"]).to_pylist())
+    return sorted(pc.unique(rows.filter(pc.is_valid(rows["value"]))["value"]).to_pylist())
+
+
+def class_cells(
+    profiles: Profiles, model: str, classes: Sequence[str] | None = None
+) -> NDArray[np.float64]:
+    """Predicted classes by hour: shape hours x classes, by default all of `class_labels`."""
+    table = profiles.table("values")
+    labels = class_labels(profiles) if classes is None else list(classes)
+    rows = table.filter(pc.equal(table["column"], "prediction"))
+    rows = rows.filter(pc.is_in(rows["value"], value_set=pa.array(labels, pa.string())))
     rows = rows.filter(pc.equal(rows["model"], model))
     hour = (rows["hour"].cast(pa.int64()).to_numpy() - profiles.window.start) // HOUR
     hours = int(profiles.window.hours)

@@ -46,21 +46,59 @@ class PhaseLimits(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True)
     next_phase: str
     next_weight: Fraction
 
+    @property
+    def score_change(self) -> float | None:
+        """By how much the models' score ratio may move, None where that is not asked."""
+        return None
 
-class PairedPhase(PhaseLimits, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """A phase in which one model is mirrored, so that requests have two answers."""
+
+class ShadowPhase(PhaseLimits, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """The shadow gate."""
 
     min_coverage: Fraction
     max_score_ratio_change: Positive
-
-
-class ShadowPhase(PairedPhase, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """The shadow gate."""
-
     max_score_psi: Positive
     max_critical_null_share: Fraction
     max_parity_mismatch: Fraction
     max_divergence: Positive | None = None
+
+    @property
+    def score_change(self) -> float | None:
+        """By how much the models' score ratio may move."""
+        return self.max_score_ratio_change
+
+
+class ServedPhase(PhaseLimits, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """A phase in which the challenger answers users.
+
+    undecided_triggers: whether the gate waits for triggers that cannot be judged, or only says so.
+    """
+
+    min_requests: Annotated[int, Meta(ge=1)]
+    min_weight: Fraction
+    max_weight: Fraction
+    max_latency_ratio: Positive
+    undecided_triggers: Literal["wait", "warn"]
+
+
+class SegmentHarm(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """How much worse than the champion the challenger may be in a segment.
+
+    q: share of false alarms among the segments reported; max_*: differences of shares of requests.
+    """
+
+    q: Annotated[float, Meta(gt=0, lt=1)]
+    max_error_excess: Fraction
+    max_slow_excess: Fraction
+    min_requests: Annotated[int, Meta(ge=1)]
+
+
+class CanaryPhase(ServedPhase, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """The canary gate."""
+
+    max_score_psi: Positive
+    sample_ratio_level: Annotated[float, Meta(gt=0, lt=0.5)]
+    segments: SegmentHarm
 
 
 class Latency(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -148,7 +186,7 @@ class VerdictLife(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True)
     valid_hours: Annotated[int, Meta(ge=1)]
 
 
-PHASES = ("shadow",)
+PHASES = ("shadow", "canary")
 """Phases with limits of their own."""
 
 
@@ -158,6 +196,7 @@ class Policy(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     data: Data
     latency: Latency
     shadow: ShadowPhase
+    canary: CanaryPhase
     trigger: Trigger
     slo: Slo
     business: Business
@@ -173,7 +212,7 @@ class Policy(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
 
     def phase(self, name: str) -> PhaseLimits:
         """The limits of a phase. Raises KeyError for one that has none here."""
-        limits: dict[str, PhaseLimits] = {"shadow": self.shadow}
+        limits: dict[str, PhaseLimits] = {"shadow": self.shadow, "canary": self.canary}
         return limits[name]
 
     @property
@@ -206,6 +245,8 @@ def load(path: str | Path | None = None) -> Policy:
             raise ConfigError(f"{where}: {name}.min_hours is more than {name}.max_hours")
     _refuse_unknown_phases(merged, where)
     _check_slo(policy.slo, where)
+    if policy.canary.min_weight > policy.canary.max_weight:
+        raise ConfigError(f"{where}: canary.min_weight is more than canary.max_weight")
     return policy
 
 

@@ -18,7 +18,6 @@ from numpy.typing import NDArray
 from analyzer.ids import BUCKETS
 from analyzer.measure import Hourly, hourly, in_buckets
 from analyzer.phases.gate import Material, percent
-from analyzer.policy import PairedPhase
 from analyzer.profile import over
 from analyzer.stats.dependence import (
     combined_design_effect,
@@ -89,8 +88,7 @@ def _score_unit(material: Material, hours: Hourly) -> tuple[float | None, bool]:
     scores, in quanta as `score_sum` is.
     """
     n = hours.total("n") - hours.total("nulls")
-    paired = isinstance(material.limits, PairedPhase)
-    if not paired or material.rollout.score.type == "class" or n < 2:
+    if material.limits.score_change is None or material.rollout.score.type == "class" or n < 2:
         return None, False
     if material.rollout.score.type == "probability":
         return None, hours.total("score_sum") > 0
@@ -144,8 +142,7 @@ def _injected(material: Material, harm: str) -> str:
 
 
 def _score_limit(material: Material) -> float:
-    limits = material.limits
-    return limits.max_score_ratio_change if isinstance(limits, PairedPhase) else math.inf
+    return math.inf if material.limits.score_change is None else material.limits.score_change
 
 
 def _outcomes(

@@ -8,29 +8,30 @@ import pyarrow.compute as pc
 from analyzer.measure import hourly, in_buckets, rate_of, realised
 from analyzer.phases.data import coverage_sums, dark_hours
 from analyzer.phases.gate import Material, check, percent, share_with_interval
-from analyzer.policy import PairedPhase
 from analyzer.stats.result import Result, Undefined, point
 from analyzer.verdict import Check, judge
 
 
-def mirror_checks(material: Material, limits: PairedPhase, share: float) -> list[Check]:
-    """Pair coverage, strangers, clocks, unwatched minutes. share: of the requests mirrored."""
+def mirror_checks(material: Material, min_coverage: float, share: float) -> list[Check]:
+    """Pair coverage, strangers, clocks, unwatched minutes.
+
+    min_coverage: of the requests that should be mirrored; share: of all requests that should be.
+    """
     return [
-        _coverage(material, limits, share),
-        _strangers(material, limits),
+        _coverage(material, min_coverage * share, share),
+        _strangers(material, 1 - min_coverage),
         _clocks(material),
         _unwatched(material, share),
     ]
 
 
-def _coverage(material: Material, limits: PairedPhase, share: float) -> Check:
+def _coverage(material: Material, limit: float, share: float) -> Check:
     serves, sums = material.serves, coverage_sums(material)
     rows = sums[f"{serves}_rows"] - sums[f"{serves}_duplicates"]
     result = realised(sums["matched"], rows, f"{serves} requests with a shadow row, counted")
-    limit = limits.min_coverage * share
     chance = ""
     outcome = judge(result, ">=", limit)
-    if outcome == "fail" and share < 1 and _by_chance(material, limits, limit):
+    if outcome == "fail" and share < 1 and _by_chance(material, limit):
         outcome, chance = "undecided", " So few could be chance: more requests will tell."
     return check(
         material,
@@ -47,7 +48,7 @@ def _coverage(material: Material, limits: PairedPhase, share: float) -> Check:
     )
 
 
-def _by_chance(material: Material, limits: PairedPhase, limit: float) -> bool:
+def _by_chance(material: Material, limit: float) -> bool:
     """Whether which requests, or whose, are mirrored may be chance alone."""
     profiles, serves = material.profiles, material.serves
     pairs, rows = hourly(profiles, "pair"), hourly(profiles, serves)
@@ -57,18 +58,17 @@ def _by_chance(material: Material, limits: PairedPhase, limit: float) -> bool:
         rows.blocks("n"),
         np.minimum(k["n"], n["n"]) if k and n else None,
         n.get("n"),
-        confidence=limits.confidence,
+        confidence=material.limits.confidence,
     )
     return judge(possible.result, ">=", limit) != "fail"
 
 
-def _strangers(material: Material, limits: PairedPhase) -> Check:
+def _strangers(material: Material, limit: float) -> Check:
     """Mirrored rows that the serving model never saw: logs are missing, or roles are swapped."""
     serves, mirrored, sums = material.serves, material.mirrored, coverage_sums(material)
     rows = sums[f"{mirrored}_rows"] - sums[f"{mirrored}_duplicates"]
     strange = sums[f"only_{mirrored}"]
     result = realised(strange, rows, f"{mirrored} requests unknown to the {serves}")
-    limit = 1 - limits.min_coverage
     return check(
         material,
         "data.strangers",

@@ -1,7 +1,8 @@
-"""Has the phase lasted long enough?"""
+"""Has the phase lasted long enough, and seen enough?"""
 
 from __future__ import annotations
 
+from analyzer.measure import hourly
 from analyzer.phases.data import watched_hours
 from analyzer.phases.gate import Material, check
 from analyzer.stats.result import point
@@ -26,4 +27,22 @@ def duration(material: Material) -> Check:
         float(limits.min_hours),
         f"{hours:g} h in {material.phase}; never judged before {limits.min_hours} h.{word}",
         outcome="pass" if judge(result, ">=", limits.min_hours) == "pass" else "undecided",
+    )
+
+
+def sample(material: Material, least: int) -> Check:
+    """The fewest requests of the challenger that a verdict may rest on."""
+    rows = hourly(material.profiles, "challenger").total("n")
+    result = point(float(rows), rows, "requests of the challenger, counted")
+    return check(
+        material,
+        "process.sample",
+        "process",
+        "requests answered by the challenger",
+        result,
+        ">=",
+        float(least),
+        f"The challenger answered {rows:,} requests; never judged before {least:,}.",
+        outcome="pass" if judge(result, ">=", least) == "pass" else "undecided",
+        counts={"requests": rows},
     )

@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 
 from analyzer.measure import BLOCK_HOURS, Hourly, hourly, in_buckets
 from analyzer.phases.gate import Material, check, percent, share_with_interval
-from analyzer.policy import PairedPhase
 from analyzer.stats.dependence import combined_design_effect, design_effect
 from analyzer.stats.laws import norm_isf
 from analyzer.stats.result import Estimate, Result, Undefined, estimate
@@ -21,7 +20,12 @@ MIN_BLOCK_PAIRS = 500
 """Blocks of fewer pairs are joined to the next: a normal interval means nothing on fewer."""
 
 
-def score_ratio(material: Material, limits: PairedPhase) -> Check:
+def score_ratio(material: Material, limit: float) -> list[Check]:
+    """The ratio of mean scores by block; classes have no mean."""
+    return [] if material.rollout.score.type == "class" else [_score_ratio(material, limit)]
+
+
+def _score_ratio(material: Material, limit: float) -> Check:
     """Challenger mean over champion mean per 2-hour block, against the phase's own ratio.
 
     Scores that can be negative: the mean difference of a block against the phase's, in
@@ -32,11 +36,9 @@ def score_ratio(material: Material, limits: PairedPhase) -> Check:
     champion = hourly(material.profiles, "champion")
     challenger = hourly(material.profiles, "challenger")
     blocks = _joined_blocks(pairs["n"] - pairs["nulls"])
-    alpha = (1 - limits.confidence) / max(limits.max_hours, len(pairs["n"]))
+    alpha = (1 - material.limits.confidence) / max(material.limits.max_hours, len(pairs["n"]))
     changes = _changes(material, blocks, pairs, champion, challenger, alpha)
-    outcomes: list[Outcome] = [
-        judge(change, "<=", limits.max_score_ratio_change) for change in changes
-    ]
+    outcomes: list[Outcome] = [judge(change, "<=", limit) for change in changes]
     what = "mean difference in reference SD" if _signed(material) else "score ratio"
     if len(changes) < 2:  # one block is the whole phase: it would be compared with itself
         return check(
@@ -46,7 +48,7 @@ def score_ratio(material: Material, limits: PairedPhase) -> Check:
             f"change of {what} by block",
             Undefined(f"{len(changes)} blocks of {MIN_BLOCK_PAIRS} pairs, 2 needed"),
             "<=",
-            limits.max_score_ratio_change,
+            limit,
             "Too few pairs of requests have two usable scores to follow their ratio.",
         )
     outcome = worst(outcomes)
@@ -61,11 +63,11 @@ def score_ratio(material: Material, limits: PairedPhase) -> Check:
         f"change of {what} by block",
         changes[at],
         "<=",
-        limits.max_score_ratio_change,
+        limit,
         f"The {what} of challenger and champion, in {len(blocks)} blocks of {BLOCK_HOURS} h or "
         f"more, against that of the whole phase: the block that decides differs by "
         f"{share_with_interval(changes[at])}; at most "
-        f"{percent(limits.max_score_ratio_change)}.",
+        f"{percent(limit)}.",
         outcome=outcome,
         window=span,
     )

@@ -23,10 +23,10 @@ def shadow_checks(material: Material) -> list[Check]:
     return [
         duration(material),
         *log_checks(material),
-        *mirror_checks(material, limits, material.rollout.shadow.mirror_share),
+        *mirror_checks(material, limits.min_coverage, material.rollout.shadow.mirror_share),
         latency(material),
         errors(material),
-        *([] if material.rollout.score.type == "class" else [score_ratio(material, limits)]),
+        *score_ratio(material, limits.max_score_ratio_change),
         _score_psi(material),
         *critical_features(material),
         _divergence(material),

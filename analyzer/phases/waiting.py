@@ -19,6 +19,9 @@ def waiting(material: Material, check: Check) -> list[Waiting]:
     if check.id == "process.duration":
         hours, needs = material.window.hours, float(material.limits.min_hours)
         return [wait(material, check.id, hours, needs, needs / max(hours, 1e-9), "hours")]
+    if check.id == "process.sample" and check.limit and check.counts["requests"]:
+        has = float(check.counts["requests"])
+        return [wait(material, check.id, has, check.limit, check.limit / has, "requests")]
     return _rate_waiting(material, check)
 
 

@@ -1,0 +1,71 @@
+"""The challenger's latency percentile against another one: the champion's."""
+
+from __future__ import annotations
+
+from analyzer.measure import latency_quantile, rate
+from analyzer.phases.gate import Material, check, number_with_interval
+from analyzer.policy import ServedPhase
+from analyzer.profile import over
+from analyzer.profiles import Profiles
+from analyzer.stats.result import Result, Undefined, estimate
+from analyzer.verdict import Check
+
+
+def latency_ratio(
+    material: Material, limits: ServedPhase, baseline: Profiles | Undefined, what: str
+) -> Check:
+    """Whether the challenger's percentile is above so many times the champion's in `baseline`.
+
+    Fails if L_challenger > ratio U_champion, passes if U_challenger <= ratio L_champion. Both
+    intervals may be read at any time, each at half the error.
+    """
+    q = limits.latency_quantile
+    confidence = (1 + limits.confidence) / 2
+    ours: Result = (
+        baseline
+        if isinstance(baseline, Undefined)
+        else _percentile(baseline, "champion", limits, confidence)
+    )
+    theirs = _percentile(material.profiles, "challenger", limits, confidence)
+    name = f"P{q * 100:g}"
+    return check(
+        material,
+        "infrastructure.latency_ratio",
+        "infrastructure",
+        f"{name} of the challenger over the champion's",
+        _ratio(theirs, ours),
+        "<=",
+        limits.max_latency_ratio,
+        f"{name} of the challenger {number_with_interval(theirs, ' ms')}, of the champion {what} "
+        f"{number_with_interval(ours, ' ms')}: ratio {number_with_interval(_ratio(theirs, ours))}; "
+        f"at most {limits.max_latency_ratio:g}.",
+        harm=True,
+    )
+
+
+def _percentile(profiles: Profiles, side: str, limits: ServedPhase, confidence: float) -> Result:
+    slow = rate(profiles, side, over(limits.latency_limit_ms), "latency_n")
+    return latency_quantile(
+        profiles,
+        side,
+        limits.latency_quantile,
+        deff=slow.deff,
+        confidence=confidence,
+        always_valid=True,
+    )
+
+
+def _ratio(theirs: Result, ours: Result) -> Result:
+    if isinstance(theirs, Undefined):
+        return Undefined(f"challenger: {theirs.reason}", theirs.n)
+    if isinstance(ours, Undefined):
+        return Undefined(f"champion: {ours.reason}", ours.n)
+    if ours.low <= 0:
+        return Undefined("the champion's percentile may be 0", ours.n)
+    return estimate(
+        theirs.value / ours.value,
+        theirs.low / ours.high,
+        theirs.high / ours.low,
+        min(theirs.n, ours.n),
+        "ratio of percentiles, a confidence sequence each",
+    )

@@ -1,0 +1,102 @@
+"""Logs of a day in shadow and of a phase in which the challenger serves, small and seeded."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import msgspec
+import numpy as np
+from logbook import START, Book, times
+
+from analyzer import policy
+from analyzer.diary import Event
+from analyzer.policy import Policy
+from analyzer.window import HOUR, Window, show
+
+SHADOW_HOURS = 24
+Columns = dict[str, np.ndarray]
+Change = Callable[[Columns], Columns]
+
+
+def limits(**canary: object) -> Policy:
+    """The shipped policy with limits that a few thousand requests can establish."""
+    shipped = policy.load()
+    easy = {"min_requests": 1000, "max_error_rate": 0.02, "undecided_triggers": "warn"}
+    changed = msgspec.structs.replace(shipped.canary, **{**easy, **canary})
+    record = msgspec.structs.replace(shipped.record, splits=0)
+    return msgspec.structs.replace(shipped, canary=changed, record=record)
+
+
+def requests(random: np.random.Generator, first: float, hours: float, rows: int) -> Columns:
+    """What is asked: when, by whom, from where, and how hard it is."""
+    return {
+        "at": np.sort(random.uniform(first * 3600, (first + hours) * 3600, rows)),
+        "unit": random.integers(0, 4000, rows),
+        "logit": random.normal(-1, 1, rows),
+        "country": random.choice(["de", "fr", "it", "lu"], rows, p=[0.5, 0.3, 0.15, 0.05]),
+        "plan": random.choice(["free", "pro"], rows),
+    }
+
+
+def answers(random: np.random.Generator, asked: Columns, name: str, late: float) -> Columns:
+    """What a healthy model answers: .1 % errors, 31 ms in the median."""
+    rows = len(asked["at"])
+    return {
+        "request_id": np.array([f"{name}{i}" for i in range(rows)]),
+        "seconds": asked["at"] + late,
+        "unit_id": asked["unit"],
+        "country": asked["country"],
+        "plan": asked["plan"],
+        "score": 1 / (1 + np.exp(-asked["logit"] - random.normal(0, 0.2, rows))),
+        "latency_ms": np.exp(random.normal(3.4, 0.5, rows)),
+        "error": random.random(rows) < 0.001,
+    }
+
+
+def write(book: Book, side: str, parts: list[Columns]) -> None:
+    """One side's log."""
+    whole = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+    seconds = whole.pop("seconds")
+    book.write(f"{side}.parquet", {**whole, "ts": times(seconds)})
+
+
+def canary(
+    book: Book,
+    *,
+    hours: float = 10,
+    rows: int = 60_000,
+    weight: float = 0.05,
+    change: Change | None = None,
+    seed: int = 5,
+    **sections: dict[str, object],
+) -> None:
+    """A day in shadow, then a canary; `change` is made to what the challenger answered in it."""
+    random = np.random.default_rng(seed)
+    asked = requests(random, 0, SHADOW_HOURS, 24_000)
+    parts = {
+        "champion": [answers(random, asked, "s", 0.0)],
+        "challenger": [answers(random, asked, "s", 0.01)],
+    }
+    asked = requests(random, SHADOW_HOURS, hours, rows)
+    chosen = random.random(4000)[asked["unit"]] < weight
+    for side, mask in (("champion", ~chosen), ("challenger", chosen)):
+        some = answers(random, {k: v[mask] for k, v in asked.items()}, side, 0.0)
+        parts[side].append(change(some) if change and side == "challenger" else some)
+    for side, both in parts.items():
+        write(book, side, both)
+    book.describe(**{"segments": {"columns": ["country", "plan"]}, **sections})
+    book.scan()
+
+
+def diary(weight: float | None = 0.05, shadow: bool = True) -> list[Event]:
+    """The diary of such a rollout."""
+    begin = show(START + SHADOW_HOURS * HOUR)
+    events = [Event(ts=show(START), kind="phase", phase="shadow", challenger_weight=0.0)]
+    last = Event(ts=begin, kind="phase", phase="canary", challenger_weight=weight)
+    return [*(events if shadow else []), last]
+
+
+def window(hours: float = 10) -> Window:
+    """The first hours of the canary."""
+    first = START + SHADOW_HOURS * HOUR
+    return Window(first, first + int(hours * HOUR))

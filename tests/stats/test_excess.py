@@ -1,0 +1,76 @@
+"""Two arms' events against each other: always valid, whatever the hours do."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+
+from analyzer.stats.excess import excess, excess_p, excess_rate
+from analyzer.stats.result import Estimate, Undefined
+
+MARGIN = 0.001
+
+
+def ever(random: np.random.Generator, harm: float, runs: int = 4000) -> np.ndarray:
+    """The smallest p of 24 hourly readings: 1 % of the traffic, hours that differ tenfold."""
+    hours = np.arange(24)
+    level = np.exp(1.2 * np.sin(hours / 24 * 2 * math.pi))
+    rate = 0.001 * np.exp(random.normal(0, 0.7, (runs, 24)))
+    n, control = np.rint(400 * level), np.rint(39_600 * level)
+    k = random.poisson(n * (rate + harm))
+    k0 = random.poisson(control * rate)
+    least = np.ones(runs)
+    for last in range(1, 25):
+        sums = excess(
+            k[:, :last],
+            np.broadcast_to(n[:last], k[:, :last].shape),
+            k0[:, :last],
+            np.broadcast_to(control[:last], k[:, :last].shape),
+        )
+        least = np.minimum(least, excess_p(sums, MARGIN))
+    return least
+
+
+def test_it_may_be_read_every_hour() -> None:
+    random = np.random.default_rng(4)
+    at_the_margin = ever(random, MARGIN)
+    for alpha in (0.1, 0.05, 0.01):
+        rejected = float(np.mean(at_the_margin <= alpha))
+        assert rejected <= alpha + 2.5 * math.sqrt(alpha / len(at_the_margin)), (alpha, rejected)
+    assert np.mean(ever(random, 0.0) <= 0.05) < 0.005  # no harm at all
+    assert np.mean(ever(random, 0.01) <= 1e-6) > 0.95  # ten times the errors
+
+
+def test_the_lower_end_agrees_with_the_p_value() -> None:
+    sums = excess([43.0], [8640.0], [428.0], [855_360.0])
+    for margin in (0.0005, 0.001, 0.002):
+        p = float(excess_p(sums, margin))
+        for alpha, above in ((p * 1.01, True), (p * 0.99, False)):
+            found = excess_rate(sums, alpha)
+            assert isinstance(found, Estimate)
+            assert (found.low > margin) is above
+
+
+def test_a_weight_that_changes_with_the_hour_is_no_effect() -> None:
+    """Busy hours fail more and the challenger got more of them: pooled it would look worse."""
+    n, control = np.array([10_000.0, 100_000.0]), np.array([990_000.0, 900_000.0])
+    rate = np.array([0.001, 0.01])
+    sums = excess(n * rate, n, control * rate, control)
+    assert float(sums.value) == pytest.approx(0.0, abs=1e-12)
+    pooled = (n @ rate) / n.sum() - (control @ rate) / control.sum()
+    assert pooled > 0.003
+    assert float(excess_p(sums, 0.0)) == 1.0
+
+
+def test_what_cannot_be_said() -> None:
+    apart = excess([1.0, 0.0], [10.0, 0.0], [0.0, 1.0], [0.0, 10.0])
+    assert float(excess_p(apart, 0.0)) == 1.0
+    assert isinstance(excess_rate(apart, 0.05), Undefined)
+    none = excess_rate(excess([0.0], [100.0], [0.0], [9900.0]), 0.05)
+    assert isinstance(none, Estimate) and none.low == -math.inf
+    every = excess_rate(excess([100.0], [100.0], [0.0], [9900.0]), 0.05)
+    assert isinstance(every, Estimate) and 0.5 < every.low < 1
+    lumps = excess([[43.0]], [[8640.0]], [[428.0]], [[855_360.0]])
+    assert excess_p(lumps, MARGIN, 5.0)[0] > excess_p(lumps, MARGIN)[0]
