@@ -69,6 +69,7 @@ def gate(
     asked = phase_named(phase)
     store = Store(rollout.store_path)
     refuse_swapped(rollout, store)
+    events = [event for event in events if as_of is None or event.at <= as_of]
     started = phase_start(events, phase)
     window = window or default_window(rollout, policy, store, started, as_of, asked.serves)
     material = Material(
@@ -86,7 +87,7 @@ def gate(
         material,
         asked.checks(material),
         chain=read(store.path) if chain is None else chain,
-        events=[event for event in events if as_of is None or event.at <= as_of],
+        events=events,
     )
     return _verdict(material, asked, stands)
 

@@ -92,8 +92,9 @@ def diary(weight: float | None = 0.05, shadow: bool = True) -> list[Event]:
     """The diary of such a rollout."""
     begin = show(START + SHADOW_HOURS * HOUR)
     events = [Event(ts=show(START), kind="phase", phase="shadow", challenger_weight=0.0)]
+    skip = Event(ts=begin, kind="override", phase="shadow", what="skip", note="a test", source="t")
     last = Event(ts=begin, kind="phase", phase="canary", challenger_weight=weight)
-    return [*(events if shadow else []), last]
+    return [*(events if shadow else []), last, skip]
 
 
 def window(hours: float = 10) -> Window:

@@ -166,7 +166,7 @@ def test_what_the_diary_does_not_say_is_undecided_with_a_remedy(healthy: Book) -
     for name in ("process.weight", "data.sample_ratio", "model.score_psi"):
         check = named(nothing, name)
         assert check.outcome == "undecided" and "analyzer event add" in check.sentence
-    assert nothing.outcome == "undecided"
+    assert named(nothing, "process.chain.shadow").outcome == "fail"
     unscanned = [
         Event(ts=show(START - 50 * HOUR), kind="phase", phase="shadow"),
         Event(ts=show(START - 20 * HOUR), kind="phase", phase="pause"),
