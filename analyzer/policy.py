@@ -210,6 +210,11 @@ class Policy(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
         slo = [self.slo.median_ms, self.slo.latency_limit_ms]
         return [*self.latency.objectives_ms, *limits, *slo]
 
+    @property
+    def max_feature_age(self) -> int:
+        """Age up to which features are fresh, microseconds; counted exactly in every profile."""
+        return round(self.slo.max_feature_age_minutes * 60e6)
+
     def phase(self, name: str) -> PhaseLimits:
         """The limits of a phase. Raises KeyError for one that has none here."""
         limits: dict[str, PhaseLimits] = {"shadow": self.shadow, "canary": self.canary}

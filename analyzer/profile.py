@@ -17,8 +17,16 @@ import pyarrow.parquet as pq
 
 from analyzer.errors import StoreError
 
-SCHEMA = 1
-"""Version of the tables. A store of another version is refused by name."""
+SCHEMA = 2
+"""Version of the tables that a scan writes."""
+
+READABLE = (1, 2)
+"""Versions that are read; a store of another one is refused by name. In 1 there is no `freshness`:
+what was profiled then says nothing of it.
+"""
+
+UNDATED = -(1 << 15)
+"""Code in `freshness` of rows whose `feature_ts` is not known; those ahead of `ts` are negative."""
 
 INSTANT = pa.timestamp("us", tz="UTC")
 WORST_PAIRS = 50
@@ -44,13 +52,15 @@ PAIR_SUMS = (
 class TableKind:
     """Grain of a table: its key columns with types. All other columns are int64 sums.
 
-    expected: sums that a reader may ask for although no slot holds them.
+    expected: sums that a reader may ask for although no slot holds them. since: first schema that
+    has the table.
     """
 
     keys: Mapping[str, pa.DataType]
     most: int = 0
     order: tuple[tuple[str, str], ...] = ()
     expected: tuple[str, ...] = ()
+    since: int = 1
 
 
 _MODEL = {"model": pa.string()}
@@ -88,6 +98,7 @@ TABLES: dict[str, TableKind] = {
         expected=PAIR_SUMS,
     ),
     "differences": TableKind({"hour": INSTANT, "code": pa.int32()}),
+    "freshness": TableKind({"hour": INSTANT, **_MODEL, "code": pa.int32()}, since=2),
     "parity": TableKind({"hour": INSTANT, "feature": pa.string()}),
     "confusion": TableKind(
         {"hour": INSTANT, "champion_class": pa.string(), "challenger_class": pa.string()}
@@ -149,6 +160,11 @@ Tables = dict[str, pa.Table]
 def over(threshold: float) -> str:
     """Column that counts requests which took at least `threshold` milliseconds."""
     return f"over_{threshold:g}ms"
+
+
+def fresh(limit: int) -> str:
+    """Column that counts rows whose features were at most so many microseconds old."""
+    return f"fresh_{limit / 1e6:g}s"
 
 
 def table_kind(name: str) -> TableKind:

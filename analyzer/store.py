@@ -28,7 +28,7 @@ from msgspec import Struct
 from analyzer.errors import StoreError
 from analyzer.frozen import Frozen
 from analyzer.logs import LogFile
-from analyzer.profile import SCHEMA, table_kind
+from analyzer.profile import READABLE, SCHEMA, empty, table_kind
 
 T = TypeVar("T")
 
@@ -211,10 +211,10 @@ class Store:
     def roles(self) -> Roles | None:
         """Who was who when the store was made. Raises StoreError for another schema version."""
         version = self.load("store.json", _Version)
-        if version is not None and version.schema != SCHEMA:
+        if version is not None and version.schema not in READABLE:
             raise StoreError(
                 f"{self.path}: this store has schema {version.schema}, this version reads "
-                f"{SCHEMA}; scan into a new store (`[store] path`)"
+                f"{READABLE[0]} to {SCHEMA}; scan into a new store (`[store] path`)"
             )
         return self.load("store.json", Roles)
 
@@ -243,7 +243,8 @@ class Store:
 
     def read(self, manifest: Manifest, name: str) -> pa.Table:
         """One table of one slot. Raises StoreError when it is damaged."""
-        table_kind(name)
+        if name not in manifest.tables and table_kind(name).since > 1:
+            return empty(name, ["n"])
         path = self._data(manifest) / f"{name}.parquet"
         try:
             if path.stat().st_size != manifest.tables[name]:

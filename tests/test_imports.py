@@ -81,6 +81,7 @@ SCAN_LAYERS = [
     ("measures", "fine", "rejects", "agreement"),
     ("tallies",),
     ("hours",),
+    ("ages",),
     ("features", "pairs"),
     ("halves", "freshness"),
     ("workers",),

@@ -13,6 +13,7 @@ from analyzer.histogram import HourlyCounts, raw_bins
 from analyzer.logs import Side
 from analyzer.profile import NEWCOMERS, Tables, empty, merge, repeat, table
 from analyzer.reader import Batch, numbers, read, text
+from analyzer.scan.ages import COLUMN, FeatureAges
 from analyzer.scan.narrow import places
 from analyzer.scan.slot import Slot
 from analyzer.window import HOUR
@@ -21,7 +22,7 @@ Ints = NDArray[np.int64]
 
 
 def feature_tables(slot: Slot, side: Side) -> Tables:
-    """Tables `histograms`, `fine`, `values` and `newcomers` of the features a model logged."""
+    """Tables `histograms`, `fine`, `values`, `newcomers` and `freshness` of a model's features."""
     shape, files = slot.shape, list(slot.files[side])
     rollout = shape.rollout
     logged = shape.logged.get(side, ())
@@ -33,7 +34,9 @@ def feature_tables(slot: Slot, side: Side) -> Tables:
     values = {c: _Values(shape.frozen.vocabularies[c], slot.hours) for c in texts}
     edges = slot.start + HOUR * np.arange(slot.hours + 1)
     buffer = np.empty(0, dtype=np.int64)
-    for batch in read(rollout, side, files, [*numeric, *texts], slot.start, slot.end):
+    ages = FeatureAges(slot, side) if COLUMN in logged else None
+    columns = [*numeric, *texts, *([COLUMN] if ages else [])]
+    for batch in read(rollout, side, files, columns, slot.start, slot.end):
         bounds = np.searchsorted(batch.ts, edges)
         if len(buffer) < len(batch):
             buffer = np.empty(len(batch), dtype=np.int64)
@@ -41,11 +44,14 @@ def feature_tables(slot: Slot, side: Side) -> Tables:
             _count_numeric(counts[column], batch, column, bounds, buffer)
         for column in texts:
             values[column].add(batch, column, bounds)
+        if ages:
+            ages.add(batch, bounds)
     return {
         "histograms": _histogram_table(slot, side, counts),
         "fine": _fine_table(slot, side, counts),
         "values": _values_table(slot, side, values),
         "newcomers": _newcomers_table(slot, side, values),
+        "freshness": ages.table() if ages else empty("freshness", ["n"]),
     }
 
 

@@ -44,6 +44,8 @@ class Shape:
     decided_by: str
     logged: Mapping[Side, tuple[str, ...]] = field(default_factory=dict)
     """Per side the features that some file of the log carries: they count in every slot."""
+    max_age: int = 0
+    """Age up to which features are fresh, microseconds."""
 
     @property
     def segments(self) -> list[str]:

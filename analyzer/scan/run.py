@@ -21,6 +21,7 @@ from analyzer.policy import Policy
 from analyzer.profile import SCHEMA
 from analyzer.reader import read
 from analyzer.roles import refuse_swapped, roles_of
+from analyzer.scan.ages import COLUMN as FEATURE_TS
 from analyzer.scan.freshness import Fingerprint, fingerprint, is_fresh
 from analyzer.scan.narrow import Shape
 from analyzer.scan.slot import Slot
@@ -79,7 +80,9 @@ def scan(
             raise LogError(_nothing_usable(files))
         with team(jobs, executor, _new_rows(store, files)) as pool:
             frozen = store.frozen() or _freeze(rollout, store, files, busy)
-            shape = shape_of(rollout, frozen, files, policy.latency_thresholds)
+            shape = shape_of(
+                rollout, frozen, files, policy.latency_thresholds, policy.max_feature_age
+            )
             old = store.manifests()
             plan = []
             for start in busy:
@@ -165,11 +168,16 @@ def _freeze(rollout: Rollout, store: Store, files: Files, busy: Sequence[int]) -
 
 
 def shape_of(
-    rollout: Rollout, frozen: Frozen, files: Files, thresholds: Sequence[float] = ()
+    rollout: Rollout,
+    frozen: Frozen,
+    files: Files,
+    thresholds: Sequence[float] = (),
+    max_age: int = 0,
 ) -> Shape:
     """What is kept of every row, by the rollout's description and what its logs hold.
 
-    thresholds: latencies in milliseconds. Raises StoreError for what the store has no form for.
+    thresholds: latencies in milliseconds; max_age: of fresh features, microseconds. Raises
+    StoreError for what the store has no form for.
     """
     kinds = {
         f.schema[rollout.log(side).source("request_id")]
@@ -179,7 +187,11 @@ def shape_of(
     } - {NOTHING}
     features = [*rollout.features.numeric, *rollout.features.categorical]
     logged = {
-        side: tuple(c for c in (*features, *TRACKED) if has_column(files[side], rollout, side, c))
+        side: tuple(
+            c
+            for c in (*features, *TRACKED, FEATURE_TS)
+            if has_column(files[side], rollout, side, c)
+        )
         for side in SIDES
     }
     shared = [
@@ -210,6 +222,7 @@ def shape_of(
         "unit_id" if units else "request_id",
         decided_by(rollout, files),
         logged,
+        max_age,
     )
 
 
@@ -260,6 +273,7 @@ def _depends(shape: Shape) -> str:
         shape.bucketed_by,
         shape.decided_by,
         shape.logged,
+        shape.max_age,
         shape.rollout.time.calendar,  # which rows lie outside the day of their partition
         texts,
     )
