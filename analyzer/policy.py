@@ -71,13 +71,15 @@ class ShadowPhase(PhaseLimits, frozen=True, forbid_unknown_fields=True, kw_only=
 class ServedPhase(PhaseLimits, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """A phase in which the challenger answers users.
 
-    undecided_triggers: whether the gate waits for triggers that cannot be judged, or only says so.
+    low_traffic_triggers, undecided_triggers: whether the gate waits for triggers that cannot be
+    judged, or only says so: because minutes hold too few requests, or for another reason.
     """
 
     min_requests: Annotated[int, Meta(ge=1)]
     min_weight: Fraction
     max_weight: Fraction
     max_latency_ratio: Positive
+    low_traffic_triggers: Literal["wait", "warn"]
     undecided_triggers: Literal["wait", "warn"]
 
 

@@ -18,6 +18,11 @@ from analyzer.verdict import Check, Waiting
 
 def canary_checks(material: Material) -> list[Check]:
     """Every check of the canary phase, those of process and data first."""
+    return [*hourly_checks(material), *trigger_checks(material, material.policy.canary)]
+
+
+def hourly_checks(material: Material) -> list[Check]:
+    """Those that rest on counts by hour."""
     limits = material.policy.canary
     return [
         duration(material),
@@ -30,7 +35,6 @@ def canary_checks(material: Material) -> list[Check]:
         latency_ratio(material, limits, material.profiles, "in the same hours"),
         errors(material),
         *segment_checks(material, limits.segments),
-        *trigger_checks(material, limits),
         scores_as_before(material, limits.max_score_psi),
     ]
 

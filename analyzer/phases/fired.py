@@ -2,34 +2,47 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Collection
+
+from analyzer.measure import hourly
 from analyzer.phases.gate import Material, check
 from analyzer.policy import ServedPhase
 from analyzer.stats.result import Undefined, point
 from analyzer.triggers.run import Trigger, triggers
 from analyzer.verdict import Check, Outcome
+from analyzer.window import MINUTE
 
 OUTCOMES: dict[str, Outcome] = {"fired": "fail", "ok": "pass", "undecided": "undecided"}
-REMEDY = (
-    "Raise the weight or `trigger.bucket_minutes` if minutes hold too few requests, scan earlier "
-    "weeks if none is known, or let the gate go on without it (`undecided_triggers`)."
-)
 
 
-def trigger_checks(material: Material, limits: ServedPhase) -> list[Check]:
-    """A check for each trigger, followed over every minute of the window.
+def trigger_checks(
+    material: Material, limits: ServedPhase, left_out: Collection[str] = ()
+) -> list[Check]:
+    """A check for each trigger but those `left_out`, followed over every minute of the window.
 
     A trigger that fired keeps the phase from promoting for good. One that could not be judged
-    leaves the gate undecided, unless the policy only wants to be told.
+    leaves the gate undecided, or only warns, as the policy says: for minutes with too few requests,
+    and for all else. Errors and latency of such minutes still count in the window's own checks.
     """
     found = triggers(material.rollout, material.profiles, material.policy.trigger, material.events)
-    return [_check(material, limits, one) for one in found.triggers]
+    return [_check(material, limits, one) for one in found.triggers if one.name not in left_out]
 
 
 def _check(material: Material, limits: ServedPhase, found: Trigger) -> Check:
     outcome = OUTCOMES[found.outcome]
-    told = outcome == "undecided" and limits.undecided_triggers == "warn"
     judged = sum(found.minutes.get(state, 0) for state in ("ok", "breach"))
-    remedy = f" {REMEDY}" if outcome == "undecided" else ""
+    remedy, told = "", False
+    if outcome == "undecided":
+        few = _few(material, found)
+        told = (limits.low_traffic_triggers if few else limits.undecided_triggers) == "warn"
+        key = "low_traffic_triggers" if few else "undecided_triggers"
+        what = (
+            "Minutes hold too few requests: raise the weight or `trigger.bucket_minutes`"
+            if few
+            else "Scan what is missing, or earlier weeks if none is known"
+        )
+        remedy = f". {what}; whether the gate waits for it is `{key}` in the policy"
     return check(
         material,
         f"infrastructure.trigger.{found.name.replace(' ', '_')}",
@@ -40,8 +53,21 @@ def _check(material: Material, limits: ServedPhase, found: Trigger) -> Check:
         else point(float(len(found.firings)), judged, "minutes that could be judged"),
         "<=",
         0.0,
-        f"Trigger: {found.rule}: {found.sentence}.{remedy}",
+        f"Trigger: {found.rule}: {found.sentence}{remedy}.",
         outcome=outcome,
         severity="warn" if told else "block",
         harm=True,
     )
+
+
+def _few(material: Material, found: Trigger) -> bool:
+    """Whether it is for want of requests that minutes could not be judged: of so few an hour, some
+    minutes have none by chance.
+    """
+    limits = material.policy.trigger
+    minutes = sum(found.minutes.values())
+    rows = hourly(material.profiles, "challenger").total("n")
+    span = (material.window.end - material.window.start) / MINUTE
+    by_chance = math.exp(-rows / span * limits.bucket_minutes)
+    allowed = (1 - limits.min_judged_share + by_chance) * minutes
+    return rows > 0 and found.minutes.get("missing", 0) <= allowed

@@ -192,9 +192,12 @@ def test_a_ramp_inside_the_phase_is_no_sample_ratio_mismatch(healthy: Book) -> N
 
 
 def test_triggers_that_cannot_be_judged_wait_or_warn(healthy: Book) -> None:
-    waits = judged(healthy, policy=limits(undecided_triggers="wait"))
-    assert waits.outcome == "undecided"
-    assert any(name.startswith("infrastructure.trigger.") for name in waits.blocking)
+    few, other = "infrastructure.trigger.errors", "infrastructure.trigger.volume"
+    for key, blocks in (("low_traffic_triggers", few), ("undecided_triggers", other)):
+        verdict = judged(healthy, policy=limits(**{key: "wait"}))
+        assert verdict.outcome == "undecided"
+        assert blocks in verdict.blocking and {few, other} - {blocks} - set(verdict.blocking)
+        assert f"`{key}`" in named(verdict, blocks).sentence
 
 
 def test_a_fired_trigger_rolls_back(book: Book) -> None:

@@ -1,0 +1,405 @@
+"""Simulated canaries, read by the real gate every hour: how often is it right, and how soon?
+
+    python -m benchmarks.planted.canary --seed 1 --runs 2000 --harmed 200 --jobs 2
+
+Both models have the same truth (A/A): a canary should promote in the end and never be stopped. Then
+harm is planted from the first hour on; the hour at which the gate rolls back stands beside the
+fixed-horizon test of the same quantity. Traffic is what the gate needs: see `--traffic`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import multiprocessing
+import platform
+import time
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import msgspec
+import numpy as np
+import pyarrow as pa
+import scipy
+
+from analyzer import __version__, policy
+from analyzer.config import Log, Rollout, Segments
+from analyzer.diary import Event
+from analyzer.measure import hourly, latency_quantile, rate
+from analyzer.phases.canary import hourly_checks
+from analyzer.phases.fired import trigger_checks
+from analyzer.phases.gate import Material
+from analyzer.policy import Policy
+from analyzer.profiles import Profiles
+from analyzer.stats.proportion import clopper_pearson
+from analyzer.stats.result import Estimate, Result
+from analyzer.verdict import Check, decide
+from analyzer.window import DAY, HOUR, Window, parse, show
+from benchmarks.planted import sums
+from benchmarks.planted.sums import COUNTRIES, START, Arm, Hours, Tables, Truth
+
+RESULTS = Path(__file__).parent / "results"
+WEIGHT, HOURS, WEEKS = 0.01, 24, 2
+HARMS: dict[str, Truth] = {
+    "none": Truth(),
+    "errors 0.05 % to 0.5 %": Truth(error_rate=0.005),
+    "P99 150 to 225 ms": Truth(p99=225.0),
+    "P99 x 2.5": Truth(p99=375.0),
+    "errors x 10 in 2 % of the traffic": Truth(rare=10.0),
+}
+FINDS = {
+    "errors 0.05 % to 0.5 %": "infrastructure.errors",
+    "P99 150 to 225 ms": "infrastructure.latency",
+    "P99 x 2.5": "infrastructure.latency_ratio",
+    "errors x 10 in 2 % of the traffic": "infrastructure.segments.errors",
+}
+ROLLOUT = Rollout(
+    name="planted",
+    champion=Log(paths=["champion"]),
+    challenger=Log(paths=["challenger"]),
+    segments=Segments(columns=["country", "plan"]),
+)
+STAGE = START + WEEKS * 7 * DAY
+"""When the canary begins: after a day in shadow, and weeks that say what traffic to expect."""
+
+EVENTS = [
+    Event(ts=show(STAGE - DAY), kind="phase", phase="shadow", challenger_weight=0.0),
+    Event(ts=show(STAGE), kind="phase", phase="canary", challenger_weight=WEIGHT),
+]
+
+
+@dataclass(frozen=True)
+class Task:
+    """One canary to simulate."""
+
+    seed: int
+    run: int
+    harm: str
+    traffic: tuple[float, float]
+
+
+@dataclass(frozen=True)
+class Run:
+    """What the gate said after every hour; the first hour of a roll back and of each failed check
+    (0: never); fixed: hours at which a fixed-horizon interval, read then, shows the harm.
+    """
+
+    outcomes: list[str]
+    stopped: int
+    failed: dict[str, int]
+    blocked: dict[str, str]
+    requests: int
+    fixed: list[bool] = field(default_factory=list)
+
+
+def run(task: Task) -> Run:
+    """Simulate one canary and read it every hour."""
+    random = np.random.default_rng([task.seed, task.run, list(HARMS).index(task.harm)])
+    world = sums.service(random, *task.traffic)
+    whole = sums.hours(random, world, START, WEEKS * 7 * 24 + HOURS)
+    course = whole.of(WEEKS * 7 * 24, WEEKS * 7 * 24 + HOURS)
+    arms = {
+        "champion": sums.serve(random, world, course, 1 - WEIGHT, Truth()),
+        "challenger": sums.serve(random, world, course, WEIGHT, HARMS[task.harm]),
+    }
+    store = _store(random, whole, arms)
+    rules = policy.load()
+    fired = _triggers(random, store, course, arms, rules)
+    outcomes: list[str] = []
+    failed: dict[str, int] = {}
+    fixed: list[bool] = []
+    checks: list[Check] = []
+    for hour in range(1, HOURS + 1):
+        material = _material(store, arms, hour, rules)
+        checks = [*hourly_checks(material), *_so_far(fired, hour)]
+        outcomes.append(decide(checks, overdue=hour >= rules.canary.max_hours))
+        for check in checks:
+            if check.outcome in ("fail", "invalid"):
+                failed.setdefault(check.id, hour)
+        if task.harm != "none":
+            fixed.append(_fixed(material, task.harm))
+    stopped = next((h for h, o in enumerate(outcomes, 1) if o in ("roll back", "hold")), 0)
+    blocked = {c.id: c.outcome for c in checks if c.severity == "block" and c.outcome != "pass"}
+    requests = int(arms["challenger"].n.sum())
+    warned = [c for c in checks if c.severity == "warn" and c.outcome != "pass"]
+    blocked |= {f"(warned) {c.id}": c.outcome for c in warned}
+    return Run(outcomes, stopped, failed, blocked, requests, fixed)
+
+
+def _store(random: np.random.Generator, whole: Hours, arms: dict[str, Arm]) -> Tables:
+    first = len(whole.traffic) - HOURS
+    served = random.poisson(whole.traffic[:first])
+    mirrored = np.zeros(first, np.int64)
+    mirrored[-24:] = served[-24:]
+    champion, challenger = (arms[m].n.sum(axis=(1, 2)) for m in ("champion", "challenger"))
+    past = whole.of(first - 24, first)
+    shadow = random.multinomial(served[-24:], sums.score_law(past.score))
+    zero = np.zeros(HOURS, np.int64)
+    return Tables(START, len(whole.traffic) // 24).with_tables(
+        {
+            "coverage": _joined(
+                sums.coverage(START, served, mirrored, mirrored),
+                sums.coverage(STAGE, champion, challenger, zero),
+            ),
+            "cells": sums.margins(arms, STAGE),
+            "fine_hours": _joined(
+                sums.fine_hours(past.start, [("challenger", "score", sums.SCORE_CODES, shadow)]),
+                sums.fine_hours(
+                    STAGE,
+                    [
+                        (model, column, codes, getattr(arm, cells))
+                        for model, arm in arms.items()
+                        for column, codes, cells in (
+                            ("score", sums.SCORE_CODES, "score"),
+                            ("latency_ms", sums.LATENCY_CODES, "latency"),
+                        )
+                    ],
+                ),
+            ),
+        }
+    )
+
+
+def _joined(*parts: pa.Table) -> pa.Table:
+    return pa.concat_tables(parts).combine_chunks()
+
+
+def _material(store: Tables, arms: dict[str, Arm], hour: int, rules: Policy) -> Material:
+    """What the gate sees after so many hours: user buckets of those hours only."""
+    seen = store.with_tables({"cell_buckets": sums.buckets(arms, hour, STAGE)})
+    window = Window(STAGE, STAGE + hour * HOUR)
+    return Material(
+        ROLLOUT,
+        rules,
+        seen.profiles(window),
+        (),
+        window.end,
+        STAGE,
+        phase="canary",
+        events=EVENTS,
+    )
+
+
+def _triggers(
+    random: np.random.Generator, store: Tables, course: Hours, arms: dict[str, Arm], rules: Policy
+) -> list[Check]:
+    """The trigger checks of the whole day: a trigger that fires knows nothing of later minutes."""
+    seen = store.with_tables(sums.minutes(random, course, arms))
+    window = Window(STAGE, STAGE + HOURS * HOUR)
+    material = Material(
+        ROLLOUT,
+        rules,
+        seen.profiles(window),
+        (),
+        window.end,
+        STAGE,
+        phase="canary",
+        events=EVENTS,
+    )
+    return trigger_checks(material, rules.canary)
+
+
+def _so_far(fired: Sequence[Check], hour: int) -> list[Check]:
+    """The trigger checks as of an hour: one that fires later has not fired yet."""
+    found = []
+    for check in fired:
+        if check.outcome == "fail":
+            at = parse(check.sentence.split("fired at ")[1].split(" ")[0])
+            if at >= STAGE + hour * HOUR:
+                check = msgspec.structs.replace(check, outcome="pass")
+        found.append(check)
+    return found
+
+
+def _fixed(material: Material, harm: str) -> bool:
+    """Whether an interval that may be read once shows the harm."""
+    rules, profiles = material.limits, material.profiles
+    if harm == "P99 x 2.5":
+        low, high = (
+            _percentile(profiles, side, rules.latency_quantile)
+            for side in ("challenger", "champion")
+        )
+        if not isinstance(low, Estimate) or not isinstance(high, Estimate):
+            return False
+        return low.low > material.policy.canary.max_latency_ratio * high.high
+    if harm == "errors x 10 in 2 % of the traffic":
+        return _fixed_segment(material)
+    errors = harm.startswith("errors")
+    names = ("errors", "n") if errors else ("over_200ms", "latency_n")
+    limit = rules.max_error_rate if errors else 1 - rules.latency_quantile
+    found = rate(profiles, "challenger", *names, always_valid=False)
+    return isinstance(found.result, Estimate) and found.result.low > limit
+
+
+def _percentile(profiles: Profiles, side: str, q: float) -> Result:
+    found = rate(profiles, side, "over_200ms", "latency_n")
+    return latency_quantile(profiles, side, q, deff=found.deff, confidence=0.975)
+
+
+def _fixed_segment(material: Material) -> bool:
+    """Clopper-Pearson of the planted segment, corrected for the tests, above the champion's rate
+    (taken as known) by more than the margin.
+    """
+    harm = material.policy.canary.segments
+    (k0, n0), (k, n) = (_rare(material.profiles, side) for side in ("champion", "challenger"))
+    tests = 2 * (len(COUNTRIES) * 3 + 2)
+    found = clopper_pearson(k, n, 1 - 2 * harm.q / tests)
+    if not isinstance(found, Estimate) or not n0:
+        return False
+    return found.low > k0 / n0 + harm.max_error_excess
+
+
+def _rare(profiles: Profiles, side: str) -> tuple[int, int]:
+    found = hourly(profiles, side, "country", "lu")
+    return found.total("errors"), found.total("n")
+
+
+def summary(runs: Sequence[Run], harm: str) -> dict[str, object]:
+    """Counts of one kind of canary."""
+    last = Counter(r.outcomes[-1] for r in runs)
+    found: dict[str, object] = {
+        "runs": len(runs),
+        "in the end": dict(sorted(last.items())),
+        "stopped at some reading": _share(sum(r.stopped > 0 for r in runs), len(runs)),
+        "promoted in the end": _share(last["promote"], len(runs)),
+        "ever promoted": _share(sum("promote" in r.outcomes for r in runs), len(runs)),
+        "failed checks": dict(Counter(name for r in runs for name in r.failed).most_common()),
+        "blocked in the end": dict(
+            Counter(f"{k}: {v}" for r in runs for k, v in r.blocked.items()).most_common()
+        ),
+        "requests of the challenger": sorted(r.requests for r in runs)[:: max(len(runs) - 1, 1)],
+    }
+    if harm == "none":
+        firsts = [r.outcomes.index("promote") + 1 for r in runs if "promote" in r.outcomes]
+        found["hours to promote"] = _quantiles(firsts)
+        return found
+    name = FINDS[harm]
+    found |= {
+        "hours to roll back": _quantiles([r.stopped for r in runs if r.stopped]),
+        f"hours to {name}": _quantiles([r.failed[name] for r in runs if name in r.failed]),
+        "found by": _share(sum(r.stopped > 0 for r in runs), len(runs)),
+        "fixed-horizon power by hour": [
+            round(sum(r.fixed[h] for r in runs) / len(runs), 3) for h in range(HOURS)
+        ],
+        "always-valid, found by hour": [
+            round(sum(0 < r.failed.get(name, 0) <= h + 1 for r in runs) / len(runs), 3)
+            for h in range(HOURS)
+        ],
+    }
+    return found
+
+
+def _quantiles(values: Sequence[int]) -> dict[str, float] | None:
+    if not values:
+        return None
+    return {f"{q:g}": float(np.quantile(values, q, method="higher")) for q in (0.5, 0.9, 1.0)}
+
+
+def _share(k: int, n: int) -> dict[str, float]:
+    interval = clopper_pearson(k, n)
+    assert isinstance(interval, Estimate)
+    return {"k": k, "n": n, "low": round(interval.low, 5), "high": round(interval.high, 5)}
+
+
+def as_text(results: dict[str, object]) -> str:
+    """The results as a page of Markdown."""
+    settings, cases = results["settings"], results["cases"]
+    assert isinstance(settings, dict) and isinstance(cases, dict)
+    low, high = settings["traffic"]
+    lines = [
+        "# Simulated canaries, read by the gate every hour",
+        "",
+        f"Seed {settings['seed']}. {HOURS} hours at {WEIGHT:.0%} of {low:,.0f} to {high:,.0f} "
+        "requests an hour in all (log-uniform; mean over the day). True error rate 0.05 %, true "
+        "P99 150 ms, unless harm is planted in the challenger from the first hour on. Levels of hours "
+        "and users vary. The shipped policy. Intervals are Clopper-Pearson's at 95 %.",
+        "",
+        "| truth | canaries | promote in the end | stopped at some reading | roll back after h: "
+        "median, 90 %, all | fixed horizon: first planned hour with 90 % power |",
+        "|---|---|---|---|---|---|",
+    ]
+    for harm, case in cases.items():
+        hours = case.get("hours to roll back")
+        power = case.get("fixed-horizon power by hour", [])
+        first = next((str(h) for h, p in enumerate(power, 1) if p >= 0.9), "never" if power else "")
+        when = ", ".join(f"{v:g}" for v in hours.values()) if hours else ""
+        lines.append(
+            f"| {harm} | {case['runs']:,} | {_percent(case['promoted in the end'])} | "
+            f"{_percent(case['stopped at some reading'])} | {when} | {first} |"
+        )
+    lines += ["", "What failed or was invalid at some reading:", ""]
+    for harm, case in cases.items():
+        failed = ", ".join(f"{name} {n}" for name, n in case["failed checks"].items()) or "nothing"
+        blocked = ", ".join(f"{k} {n}" for k, n in case["blocked in the end"].items()) or "nothing"
+        lines.append(f"* {harm}: {failed}. In the end not passed: {blocked}.")
+    none = cases.get("none", {}).get("hours to promote")
+    if none:
+        lines += [
+            "",
+            f"A healthy canary promotes first after {none['0.5']:g} h in the median, "
+            f"{none['0.9']:g} h in 90 % of those that do.",
+        ]
+    lines += [
+        "",
+        "The fixed-horizon test is read once, at an hour planned before; read every hour it would "
+        "err more often than it says. The gate is read every hour.",
+    ]
+    versions = ", ".join(f"{k} {v}" for k, v in sorted(settings["versions"].items()))
+    machine = (
+        f"{settings['machine']}, {settings['seconds']:,.0f} s with {settings['jobs']} processes"
+    )
+    return "\n".join([*lines, "", f"Policy {settings['policy']}; {versions}; {machine}.", ""])
+
+
+def _percent(share: dict[str, float]) -> str:
+    low, high = share["low"] * 100, share["high"] * 100
+    return f"{share['k'] / share['n']:.1%} ({low:.1f} to {high:.1f} %)"
+
+
+def main() -> None:
+    """Simulate, judge, write results."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--runs", type=int, default=2000, help="A/A canaries")
+    parser.add_argument("--harmed", type=int, default=200, help="canaries of each kind of harm")
+    parser.add_argument(
+        "--traffic", type=float, nargs=2, default=(3e5, 4e6), help="requests an hour in all"
+    )
+    parser.add_argument("--jobs", type=int, default=1)
+    parser.add_argument("--out", type=Path, default=RESULTS / "canary.json", help="a .json file")
+    given = parser.parse_args()
+    began = time.monotonic()
+    cases = {}
+    with multiprocessing.get_context("spawn").Pool(given.jobs) as pool:
+        for harm in HARMS:
+            count = given.runs if harm == "none" else given.harmed
+            tasks = [Task(given.seed, k, harm, tuple(given.traffic)) for k in range(count)]
+            if tasks:
+                cases[harm] = summary(pool.map(run, tasks, chunksize=4), harm)
+                print(harm, json.dumps(cases[harm]["in the end"]), flush=True)
+    settings = {
+        "seed": given.seed,
+        "traffic": list(given.traffic),
+        "policy": policy.load().digest,
+        "machine": f"{platform.machine()}, {multiprocessing.cpu_count()} cores, shared",
+        "seconds": round(time.monotonic() - began),
+        "jobs": given.jobs,
+        "versions": {
+            "analyzer": __version__,
+            "numpy": np.__version__,
+            "python": platform.python_version(),
+            "scipy": scipy.__version__,
+        },
+    }
+    results: dict[str, object] = {"settings": settings, "cases": cases}
+    given.out.parent.mkdir(parents=True, exist_ok=True)
+    given.out.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
+    given.out.with_suffix(".md").write_text(as_text(results), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
