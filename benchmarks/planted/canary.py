@@ -313,8 +313,8 @@ def as_text(results: dict[str, object]) -> str:
         "",
         f"Seed {settings['seed']}. {HOURS} hours at {WEIGHT:.0%} of {low:,.0f} to {high:,.0f} "
         "requests an hour in all (log-uniform; mean over the day). True error rate 0.05 %, true "
-        "P99 150 ms, unless harm is planted in the challenger from the first hour on. Levels of hours "
-        "and users vary. The shipped policy. Intervals are Clopper-Pearson's at 95 %.",
+        "P99 150 ms, unless harm is planted in the challenger from the first hour on. Levels of "
+        "hours and users vary. The shipped policy. Intervals are Clopper-Pearson's at 95 %.",
         "",
         "| truth | canaries | promote in the end | stopped at some reading | roll back after h: "
         "median, 90 %, all | fixed horizon: first planned hour with 90 % power |",
