@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import msgspec
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -13,6 +14,7 @@ from analyzer.chain.standing import Standing, stand
 from analyzer.config import Rollout
 from analyzer.diary import Event, phase_start
 from analyzer.errors import ConfigError, StoreError
+from analyzer.labels.gate_checks import label_checks
 from analyzer.logs import LogFile, Side
 from analyzer.phases.canary import CANARY
 from analyzer.phases.gate import Material, Phase, percent
@@ -83,13 +85,15 @@ def gate(
         serves=asked.serves,
         events=events,
     )
+    late = label_checks(rollout, policy, asked.name, material.as_of)
     stands = stand(
         material,
-        asked.checks(material),
+        [*asked.checks(material), *late.checks],
         chain=read(store.path) if chain is None else chain,
         events=events,
     )
-    return _verdict(material, asked, stands)
+    found = _verdict(material, asked, stands)
+    return msgspec.structs.replace(found, notes=[*found.notes, *late.notes])
 
 
 def phase_named(name: str) -> Phase:

@@ -22,7 +22,6 @@ from analyzer.drift import Drift, default_reference, drift, past_windows
 from analyzer.errors import AnalyzerError, StoreError
 from analyzer.gate import default_window, gate, phase_named
 from analyzer.labels.answer import labels
-from analyzer.labels.business import business_checks
 from analyzer.labels.known import known
 from analyzer.labels.update import Update, update
 from analyzer.latency import latency
@@ -109,7 +108,7 @@ def nightly(
         answer = getattr(found, name)
         if answer is not None:
             files.append(_write(folder, FILES[name], _encode(answer)))
-    told = late(rollout, policy, result) if joined else Late(missing="".join(without))
+    told = late(rollout, result) if joined else Late(missing="".join(without))
     if told.labels is not None:
         content = {"labels": told.labels, "checks": told.checks}
         files.append(_write(folder, LABELS, _encode(content)))
@@ -142,7 +141,7 @@ def _joined(rollout: Rollout) -> tuple[Update | None, tuple[str, ...]]:
         return None, (f"labels: {error}",)
 
 
-def late(rollout: Rollout, policy: Policy, verdict: Verdict) -> Late:
+def late(rollout: Rollout, verdict: Verdict) -> Late:
     """What the labels joined so far and known by the verdict's as-of say, or why nothing."""
     if not rollout.labels.paths:
         return Late()
@@ -150,9 +149,8 @@ def late(rollout: Rollout, policy: Policy, verdict: Verdict) -> Late:
         found = known(rollout, parse(verdict.as_of))
     except AnalyzerError as error:
         return Late(missing=str(error))
-    arrival = rollout.labels.arrival
-    checks = business_checks(found, arrival, policy.business)
-    return Late(labels(found, arrival), tuple(checks))
+    checks = tuple(check for check in verdict.checks if check.id.startswith("business."))
+    return Late(labels(found, rollout.labels.arrival), checks)
 
 
 def results_folder(rollout: Rollout) -> Path:

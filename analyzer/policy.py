@@ -174,7 +174,9 @@ class Slo(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
 
 
 class Business(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """What labels must say of the models."""
+    """What labels must say of the models; blocking_phases: where that decides, not only warns."""
+
+    blocking_phases: list[Literal["shadow", "canary", "ab", "full"]]
 
     confidence: Confidence
     max_loss_growth: Annotated[float, Meta(ge=0)]

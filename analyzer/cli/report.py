@@ -68,7 +68,7 @@ def _night(job: Job, content: bytes, file: Path) -> bytes:
     profiles = open_profiles(job.store, parse_window(*verdict.window))
     found = answers(job.policy, profiles, events)
     problems = known_problems(job.store)
-    told = late(job.rollout, job.policy, verdict)
+    told = late(job.rollout, verdict)
     seen = overview(
         job.rollout, verdict, profiles, found, events=events, problems=problems, late=told
     )

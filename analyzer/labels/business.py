@@ -7,25 +7,40 @@ predictions for classes. Labels still on their way are allowed for by 1 / comple
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import replace
+from typing import Literal
+
+import msgspec
 
 from analyzer.labels.answer import metrics_for
-from analyzer.labels.cells import Known
+from analyzer.labels.cells import Kind, Known
 from analyzer.labels.compare import Compared, Question, compare
 from analyzer.labels.evidence import Arrival, Evidence, evidence
 from analyzer.labels.tables import DAY
+from analyzer.logs import SIDES
 from analyzer.policy import Business
 from analyzer.stats.result import Estimate, Result, Undefined, estimate
 from analyzer.verdict import Check, judge, observed
 from analyzer.window import show
 
 WEEK = 7
-_LOOK_BACK = 60
-"""Days before the as-of in which the newest days with enough labels are looked for."""
+LOOK_BACK = 60
+"""Days before the as-of in which the newest days with enough labels are looked for, at least."""
+
+LOSS = {"binary": "brier", "values": "mae", "classes": "share wrong"}
+"""The primary loss, by kind of label."""
 
 
-def business_checks(known: Known, arrival: Arrival, limits: Business) -> list[Check]:
-    """Checks of layer business, all of them warnings: they inform, a human decides.
+def business_checks(
+    known: Known,
+    arrival: Arrival,
+    limits: Business,
+    *,
+    look_back: int = LOOK_BACK,
+    blocks: bool = False,
+) -> list[Check]:
+    """Checks of layer business: warnings that inform a human, unless they are to block.
 
     The last 7 prediction days whose labels are complete enough, against the 7 before (each model)
     and champion against challenger on the same pairs. Without such days they are undecided.
@@ -34,7 +49,7 @@ def business_checks(known: Known, arrival: Arrival, limits: Business) -> list[Ch
     metric = metrics_for(known)[0]
     base = Question(
         arrival,
-        known.as_of - _LOOK_BACK,
+        known.as_of - look_back,
         known.as_of,
         (metric,),
         limits.confidence,
@@ -44,17 +59,40 @@ def business_checks(known: Known, arrival: Arrival, limits: Business) -> list[Ch
     end = max(days) + 1 if days else known.as_of
     now = _week(found, replace(base, first=end - WEEK, last=end))
     before = _week(found, replace(base, first=end - 2 * WEEK, last=end - WEEK))
-    name = "share wrong" if metric.better == "higher" else metric.name
+    said: dict[str, Result] = {
+        side: _growth(_loss(now, side), _loss(before, side)) for side in SIDES
+    }
+    return _checks(LOSS[known.kind], said, _difference(now), limits, end, blocks)
+
+
+def unsaid(reason: str, kind: Kind, limits: Business, end: int, blocks: bool) -> list[Check]:
+    """The same checks where there are no labels to say anything; `end`: a day since 1970, UTC."""
+    nothing = Undefined(reason)
+    return _checks(LOSS[kind], dict.fromkeys(SIDES, nothing), nothing, limits, end, blocks)
+
+
+def _checks(
+    loss: str,
+    growth: Mapping[str, Result],
+    excess: Result,
+    limits: Business,
+    end: int,
+    blocks: bool,
+) -> list[Check]:
+    checks = [
+        _check(
+            f"business.{side}_loss",
+            f"{loss} of the {side}, 7 days on the 7 before",
+            growth[side],
+            limits.max_loss_growth,
+        )
+        for side in SIDES
+    ]
+    what = f"{loss}, challenger minus champion"
+    checks.append(_check("business.excess_loss", what, excess, limits.max_loss_excess))
     span = (show((end - WEEK) * DAY), show(end * DAY))
-    checks = []
-    for side in ("champion", "challenger"):
-        grown = _growth(_loss(now, side), _loss(before, side))
-        what = f"{name} of the {side}, 7 days on the 7 before"
-        checks.append(_check(f"business.{side}_loss", what, grown, limits.max_loss_growth, span))
-    excess = _difference(now)
-    what = f"{name}, challenger minus champion"
-    checks.append(_check("business.excess_loss", what, excess, limits.max_loss_excess, span))
-    return checks
+    severity: Literal["block", "warn"] = "block" if blocks else "warn"
+    return [msgspec.structs.replace(c, window=span, severity=severity) for c in checks]
 
 
 def _week(found: Evidence, question: Question) -> Compared | Undefined:
@@ -101,7 +139,7 @@ def _growth(now: Result, before: Result) -> Result:
     return estimate(ratio - 1, low, high, now.n, f"week over week, {now.method}")
 
 
-def _check(name: str, metric: str, result: Result, limit: float, window: tuple[str, str]) -> Check:
+def _check(name: str, metric: str, result: Result, limit: float) -> Check:
     if isinstance(result, Undefined):
         sentence = f"{metric}: cannot be said ({result.reason})."
     else:
@@ -111,7 +149,7 @@ def _check(name: str, metric: str, result: Result, limit: float, window: tuple[s
         layer="business",
         metric=metric,
         segment=None,
-        window=window,
+        window=("", ""),
         observed=observed(result),
         counts={},
         operator="<=",

@@ -61,9 +61,9 @@ def _blocks(late: Late, told: Labels) -> Iterator[Block]:
         yield _comparison(told)
     if late.checks:
         rows: list[list[Text]] = [[chip(c.outcome), prose(c.sentence)] for c in late.checks]
-        yield Table(
-            "Business checks (they warn, a human decides)", [Head("Outcome"), Head("Why")], rows
-        )
+        warn = all(c.severity == "warn" for c in late.checks)
+        title = "Business checks" + (" (they warn, a human decides)" if warn else "")
+        yield Table(title, [Head("Outcome"), Head("Why")], rows)
 
 
 def _facts(told: Labels) -> Iterator[tuple[Text, Text]]:

@@ -113,7 +113,8 @@ def chain_ladder(triangle: ArrayLike) -> Ladder | Undefined:
     sigma_k^2 = sum C_ik (C_{i,k+1} / C_ik - f_k)^2 / (cohorts - 1), and for a last step of one
     cohort min(sigma_{k-1}^4 / sigma_{k-2}^2, sigma_{k-1}^2, sigma_{k-2}^2). `triangle` has shape
     (cohorts, ages), NaN where the age is still to come. f_k is infinite where no label ever
-    arrives by age k (completeness 0). Undefined with fewer than two cohorts, one age, or no
+    arrives by age k, or none of them outlives the next step's revisions (completeness 0).
+    Undefined with fewer than two cohorts, one age, or no
     labels. Mack (1993), ASTIN Bulletin 23; Mack (1994), CAS Forum.
 
     >>> ladder = chain_ladder([[10, 15, 20], [20, 30, np.nan], [10, np.nan, np.nan]])
@@ -135,6 +136,7 @@ def chain_ladder(triangle: ArrayLike) -> Ladder | Undefined:
     idle = np.where(np.cumsum(exposure) > 0, 1.0, np.inf)
     idle[(exposure == 0) & (grown > 0)] = np.inf
     factors = np.divide(grown, exposure, out=idle, where=exposure > 0)
+    factors[factors <= 0] = np.inf  # all of it was revised away: it told of nothing that stays
     latest = float(np.nansum([row[np.isfinite(row)][-1:].sum() for row in c]))
     return Ladder(
         factors, exposure, _sigma_squared(c, factors), len(c), latest, _scatter(c, factors)

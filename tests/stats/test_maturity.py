@@ -147,3 +147,10 @@ def test_what_cannot_be_said() -> None:
     complete = bornhuetter_ferguson(3, 1.0, 100, prior)
     assert isinstance(complete, Estimate)
     assert complete.value == 0.03
+
+
+def test_labels_all_revised_away_leave_nothing_known() -> None:
+    """Every label of the class moved to another one: what was here told of nothing that stays."""
+    ladder = fitted([[8, 9, 0, 0], [9, 9, 0, math.nan], [7, 7, math.nan, math.nan]])
+    assert ladder.completeness.tolist() == [0.0, 0.0, 1.0, 1.0]
+    assert isinstance(completeness(ladder, 0), Undefined)

@@ -1,0 +1,74 @@
+"""What late labels add to a gate: the business checks, as of the verdict."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import msgspec
+
+from analyzer.config import Rollout
+from analyzer.errors import StoreError
+from analyzer.labels.answer import date
+from analyzer.labels.business import LOOK_BACK, business_checks, unsaid
+from analyzer.labels.known import known
+from analyzer.labels.tables import DAY, fragments
+from analyzer.policy import Policy
+from analyzer.store import Store
+from analyzer.verdict import Check
+from analyzer.window import Window
+
+
+@dataclass(frozen=True)
+class LabelChecks:
+    """Checks of layer business, and on which labels they rest."""
+
+    checks: tuple[Check, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+def label_checks(rollout: Rollout, policy: Policy, phase: str, as_of: int) -> LabelChecks:
+    """The business checks of a phase by the labels joined so far and known at `as_of`.
+
+    as_of: microseconds UTC, floored to midnight. None where no labels are described. Where they
+    were never joined, the checks are undecided and say so. They warn, but block in the phases
+    that the policy names. Read from fragments alone: a night and a gate say the same.
+    """
+    if not rollout.labels.paths:
+        return LabelChecks()
+    blocks = phase in policy.business.blocking_phases
+    today, open_days = as_of // DAY, rollout.labels.open_days
+    look_back = max(LOOK_BACK, open_days + LOOK_BACK // 2)
+    history = Window((today - look_back - 2 * open_days) * DAY, today * DAY)
+    held = fragments(Store(rollout.store_path)).manifests()
+    digests = {start // DAY: m.digest for start, m in held.items() if start // DAY < today}
+    if not held:
+        reason = "no labels were joined yet; run `analyzer labels`"
+        return _nothing(reason, rollout, policy, today, blocks)
+    try:
+        found = known(rollout, as_of, history)
+    except StoreError as error:
+        return _nothing(str(error), rollout, policy, today, blocks)
+    checks = business_checks(
+        found, rollout.labels.arrival, policy.business, look_back=look_back, blocks=blocks
+    )
+    return LabelChecks(tuple(checks), (_rests_on(digests, today),))
+
+
+def _nothing(
+    reason: str, rollout: Rollout, policy: Policy, today: int, blocks: bool
+) -> LabelChecks:
+    checks = unsaid(reason, rollout.label_kind, policy.business, today, blocks)
+    return LabelChecks(tuple(checks), (f"Business checks: {reason}.",))
+
+
+def _rests_on(digests: Mapping[int, str], today: int) -> str:
+    """Which fragments, by label day, the checks rest on: other labels give another digest."""
+    if not digests:
+        return f"Business checks: no label was joined that was known by {date(today)} 00:00 UTC."
+    digest = hashlib.sha256(msgspec.json.encode(sorted(digests.items()))).hexdigest()[:16]
+    return (
+        f"Business checks rest on labels known by {date(today)} 00:00 UTC, of {len(digests)} "
+        f"label days up to {date(max(digests))}; digest {digest}."
+    )
