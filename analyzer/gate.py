@@ -17,6 +17,7 @@ from analyzer.errors import ConfigError, StoreError
 from analyzer.labels.gate_checks import label_checks
 from analyzer.logs import LogFile, Side
 from analyzer.phases.canary import CANARY
+from analyzer.phases.full import FULL
 from analyzer.phases.gate import Material, Phase, percent
 from analyzer.phases.shadow import SHADOW
 from analyzer.policy import Policy
@@ -35,7 +36,7 @@ from analyzer.verdict import (
 )
 from analyzer.window import HOUR, Window, show
 
-PHASES: dict[str, Phase] = {phase.name: phase for phase in (SHADOW, CANARY)}
+PHASES: dict[str, Phase] = {phase.name: phase for phase in (SHADOW, CANARY, FULL)}
 """Phases whose gates exist."""
 
 WITHOUT_GATE = {
@@ -161,7 +162,7 @@ def _verdict(material: Material, phase: Phase, stands: Standing) -> Verdict:
         phase=phase.name,
         outcome=outcome,
         exit_code=EXIT_CODES[outcome],
-        headline=_headline(outcome, blocking, step, overdue),
+        headline=_headline(phase, outcome, blocking, step, overdue),
         window=window,
         as_of=show(material.as_of),
         valid_until=show(material.as_of + material.policy.verdict.valid_hours * HOUR),
@@ -184,8 +185,10 @@ def _verdict(material: Material, phase: Phase, stands: Standing) -> Verdict:
 
 
 def _headline(
-    outcome: Decision, blocking: Sequence[Check], step: Step | None, overdue: bool
+    phase: Phase, outcome: Decision, blocking: Sequence[Check], step: Step | None, overdue: bool
 ) -> str:
+    if outcome == "promote" and phase.then:
+        return f"Promote: every check passed; {phase.then}."
     if outcome == "promote" and step is not None:
         return f"Promote: every check passed; next is {step.phase} at {percent(step.weight)}."
     if not blocking:

@@ -206,14 +206,19 @@ def latency_quantile(
     deff: float = 1.0,
     confidence: float = 0.95,
     always_valid: bool = False,
+    kept: NDArray[np.bool_] | None = None,
 ) -> Result:
     """A latency percentile of a model over the window, in milliseconds, from fine bins.
+
+    kept: which hours of the window count, by default all.
 
     Its design effect is the larger of `deff` and that of 2-hour blocks at the percentile itself:
     hours that are slower as a whole move the median far more than the share beyond a limit.
     Woodruff (1952), JASA 47.
     """
     hour, code, n = fine_bins(profiles, model, "latency_ms")
+    if kept is not None:
+        hour, code, n = (column[kept[hour]] for column in (hour, code, n))
     deff = max(deff, _effect_at(hour // BLOCK_HOURS, code, n, q))
     return quantile_of_bins(
         profiles, code, n, q, deff=deff, confidence=confidence, always_valid=always_valid

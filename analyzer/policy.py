@@ -103,6 +103,34 @@ class CanaryPhase(ServedPhase, frozen=True, forbid_unknown_fields=True, kw_only=
     segments: SegmentHarm
 
 
+class MaturedLabels(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """What mature labels must say before the old model goes.
+
+    max_loss_excess: of the challenger's loss above the old model's, as a share of it.
+    """
+
+    max_loss_excess: Annotated[float, Meta(ge=0)]
+    confidence: Confidence
+    min_completeness: Annotated[float, Meta(ge=0.05, le=1)]
+    min_days: Annotated[int, Meta(ge=1)]
+    without_labels: Literal["wait", "warn"]
+
+
+class FullPhase(ServedPhase, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """The gate of the full rollout."""
+
+    mirror_share: Annotated[float, Meta(gt=0, le=1)]
+    min_coverage: Fraction
+    max_score_ratio_change: Positive
+    baseline_days: Annotated[int, Meta(ge=1, le=35)]
+    labels: MaturedLabels
+
+    @property
+    def score_change(self) -> float | None:
+        """By how much the models' score ratio may move."""
+        return self.max_score_ratio_change
+
+
 class Latency(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Latencies whose share is counted exactly in every profile."""
 
@@ -190,7 +218,7 @@ class VerdictLife(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True)
     valid_hours: Annotated[int, Meta(ge=1)]
 
 
-PHASES = ("shadow", "canary")
+PHASES = ("shadow", "canary", "full")
 """Phases with limits of their own."""
 
 
@@ -201,6 +229,7 @@ class Policy(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     latency: Latency
     shadow: ShadowPhase
     canary: CanaryPhase
+    full: FullPhase
     trigger: Trigger
     slo: Slo
     business: Business
@@ -221,7 +250,11 @@ class Policy(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
 
     def phase(self, name: str) -> PhaseLimits:
         """The limits of a phase. Raises KeyError for one that has none here."""
-        limits: dict[str, PhaseLimits] = {"shadow": self.shadow, "canary": self.canary}
+        limits: dict[str, PhaseLimits] = {
+            "shadow": self.shadow,
+            "canary": self.canary,
+            "full": self.full,
+        }
         return limits[name]
 
     @property
@@ -254,8 +287,9 @@ def load(path: str | Path | None = None) -> Policy:
             raise ConfigError(f"{where}: {name}.min_hours is more than {name}.max_hours")
     _refuse_unknown_phases(merged, where)
     _check_slo(policy.slo, where)
-    if policy.canary.min_weight > policy.canary.max_weight:
-        raise ConfigError(f"{where}: canary.min_weight is more than canary.max_weight")
+    for name, served in (("canary", policy.canary), ("full", policy.full)):
+        if served.min_weight > served.max_weight:
+            raise ConfigError(f"{where}: {name}.min_weight is more than {name}.max_weight")
     return policy
 
 

@@ -27,6 +27,22 @@ def limits(**canary: object) -> Policy:
     return msgspec.structs.replace(shipped, canary=changed, record=record)
 
 
+def full_limits(**full: object) -> Policy:
+    """The same for the full rollout."""
+    shipped = limits()
+    easy = {
+        "min_requests": 1000,
+        "max_error_rate": 0.02,
+        "undecided_triggers": "warn",
+        "labels": msgspec.structs.replace(shipped.full.labels, without_labels="warn"),
+    }
+    return msgspec.structs.replace(
+        shipped,
+        full=msgspec.structs.replace(shipped.full, **{**easy, **full}),
+        slo=msgspec.structs.replace(shipped.slo, max_volume_change=0.6),
+    )
+
+
 def requests(random: np.random.Generator, first: float, hours: float, rows: int) -> Columns:
     """What is asked: when, by whom, from where, and how hard it is."""
     return {
@@ -101,3 +117,61 @@ def window(hours: float = 10) -> Window:
     """The first hours of the canary."""
     first = START + SHADOW_HOURS * HOUR
     return Window(first, first + int(hours * HOUR))
+
+
+DAYS_BEFORE, DAYS = 8, 14
+BEGAN = START + DAYS_BEFORE * 24 * HOUR
+
+
+def full(
+    book: Book,
+    *,
+    days: int = DAYS,
+    a_day: int = 2400,
+    mirror: float = 0.05,
+    change: Change | None = None,
+    mirrored: Change | None = None,
+    seed: int = 6,
+    **sections: dict[str, object],
+) -> None:
+    """Eight days of an A/B test on halves, then the full rollout with a mirror to the old model.
+
+    change: to what the challenger answered in the rollout; mirrored: to the old model's answers.
+    """
+    random = np.random.default_rng(seed)
+    asked = requests(random, 0, DAYS_BEFORE * 24, DAYS_BEFORE * a_day)
+    half = random.random(4000)[asked["unit"]] < 0.5
+    parts = {
+        side: [answers(random, {k: v[mask] for k, v in asked.items()}, f"ab-{side}", 0.0)]
+        for side, mask in (("champion", ~half), ("challenger", half))
+    }
+    asked = requests(random, DAYS_BEFORE * 24, days * 24, days * a_day)
+    asked["id"] = np.arange(len(asked["at"]))
+    served = answers(random, asked, "f", 0.0)
+    shown = random.random(len(asked["at"])) < mirror
+    old = answers(random, {k: v[shown] for k, v in asked.items()}, "f", 0.02)
+    old["request_id"] = served["request_id"][shown]
+    parts["challenger"].append(change(served) if change else served)
+    parts["champion"].append(mirrored(old) if mirrored else old)
+    for side, both in parts.items():
+        write(book, side, both)
+    book.describe(**{"segments": {"columns": ["country", "plan"]}, **sections})
+    book.scan()
+
+
+def full_diary(weight: float = 1.0) -> list[Event]:
+    """The diary of such a rollout; earlier phases are set aside."""
+    skips = [
+        Event(ts=show(BEGAN), kind="override", phase=phase, what="skip", note="a test", source="t")
+        for phase in ("shadow", "canary", "ab")
+    ]
+    return [
+        Event(ts=show(START), kind="phase", phase="ab", challenger_weight=0.5),
+        Event(ts=show(BEGAN), kind="phase", phase="full", challenger_weight=weight),
+        *skips,
+    ]
+
+
+def full_window(days: float = DAYS) -> Window:
+    """The first days of the full rollout."""
+    return Window(BEGAN, BEGAN + int(days * 24) * HOUR)

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import numpy as np
+from numpy.typing import NDArray
+
 from analyzer.measure import latency_quantile, rate
+from analyzer.phases.before import same_hours
 from analyzer.phases.gate import Material, check, number_with_interval
 from analyzer.policy import ServedPhase
 from analyzer.profile import over
@@ -16,15 +20,22 @@ def latency_ratio(
 ) -> Check:
     """Whether the challenger's percentile is above so many times the champion's in `baseline`.
 
-    Fails if L_challenger > ratio U_champion, passes if U_challenger <= ratio L_champion. Both
-    intervals may be read at any time, each at half the error.
+    Fails if L_challenger > ratio U_champion, passes if U_challenger <= ratio L_champion. Of another
+    time only the window's hours of the day count. Both intervals may be read at any time, each at
+    half the error.
     """
     q = limits.latency_quantile
     confidence = (1 + limits.confidence) / 2
     ours: Result = (
         baseline
         if isinstance(baseline, Undefined)
-        else _percentile(baseline, "champion", limits, confidence)
+        else _percentile(
+            baseline,
+            "champion",
+            limits,
+            confidence,
+            same_hours(baseline, material.window) if baseline is not material.profiles else None,
+        )
     )
     theirs = _percentile(material.profiles, "challenger", limits, confidence)
     name = f"P{q * 100:g}"
@@ -43,7 +54,13 @@ def latency_ratio(
     )
 
 
-def _percentile(profiles: Profiles, side: str, limits: ServedPhase, confidence: float) -> Result:
+def _percentile(
+    profiles: Profiles,
+    side: str,
+    limits: ServedPhase,
+    confidence: float,
+    kept: NDArray[np.bool_] | None = None,
+) -> Result:
     slow = rate(profiles, side, over(limits.latency_limit_ms), "latency_n")
     return latency_quantile(
         profiles,
@@ -52,6 +69,7 @@ def _percentile(profiles: Profiles, side: str, limits: ServedPhase, confidence: 
         deff=slow.deff,
         confidence=confidence,
         always_valid=True,
+        kept=kept,
     )
 
 

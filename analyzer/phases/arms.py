@@ -46,8 +46,7 @@ def weight_in_force(material: Material, limits: ServedPhase) -> Check:
         result = point(outside, len(known), "hours of the window, by the diary")
         sentence = (
             f"The challenger served {_range(known)} of the traffic by the diary; "
-            f"{material.phase} is {percent(limits.min_weight)} to "
-            f"{percent(limits.max_weight)}."
+            f"{material.phase} is {_range(np.array([limits.min_weight, limits.max_weight]))}."
         )
     return check(
         material,

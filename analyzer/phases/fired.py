@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Collection
 
+from analyzer.logs import SIDES
 from analyzer.measure import hourly
 from analyzer.phases.gate import Material, check
 from analyzer.policy import ServedPhase
@@ -66,7 +67,7 @@ def _few(material: Material, found: Trigger) -> bool:
     """
     limits = material.policy.trigger
     minutes = sum(found.minutes.values())
-    rows = hourly(material.profiles, "challenger").total("n")
+    rows = min(hourly(material.profiles, side).total("n") for side in SIDES)
     span = (material.window.end - material.window.start) / MINUTE
     by_chance = math.exp(-rows / span * limits.bucket_minutes)
     allowed = (1 - limits.min_judged_share + by_chance) * minutes

@@ -55,7 +55,8 @@ class Phase:
     """A phase of the rollout: what its gate asks, and what it says beside its checks.
 
     waiting: when an undecided check will have enough data; detectable: the smallest harm that
-    would have been found; cost: what the phase costs; step: what follows when all checks pass.
+    would have been found; cost: what the phase costs; unwatched: minutes with traffic, and those
+    of them that only one log saw; then: what may be done when all checks pass, in words.
     """
 
     name: str
@@ -65,6 +66,7 @@ class Phase:
     detectable: Callable[[Material], list[str]]
     cost: Callable[[Material], str]
     unwatched: Callable[[Material], tuple[int, int]]
+    then: str = ""
 
     def step(self, policy: Policy) -> Step:
         """The next phase and the challenger's share of traffic in it."""

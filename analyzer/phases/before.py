@@ -1,0 +1,93 @@
+"""The champion's last accepted days before the phase: what latency was when it served."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import numpy as np
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from analyzer.diary import weight_at
+from analyzer.phases.gate import Material
+from analyzer.profiles import Profiles
+from analyzer.stats.result import Undefined
+from analyzer.window import DAY, HOUR, Window
+
+LOOK_BACK = 35
+"""Days before the phase among which accepted ones are looked for."""
+
+MOST = 0.5
+"""Share of the traffic that the champion served at least: in an A/B test it still did."""
+
+UNUSUAL = ("holiday", "incident", "rollback", "trigger")
+
+
+def champion_before(material: Material, days: int) -> Profiles | Undefined:
+    """Profiles of the champion's last accepted days before the phase.
+
+    Accepted: scanned from end to end, with champion rows that users got by the diary's weights,
+    and without a holiday, an incident, a rollback or a trigger that fired.
+    """
+    began = material.window.start if material.started is None else material.started
+    first = began // DAY * DAY
+    wider = material.profiles.within(Window(first - LOOK_BACK * DAY, first))
+    held = {day: [m for m in wider.manifests if m.start // DAY == day] for day in _days(wider)}
+    rows = _champion_rows(wider) if held else {}
+    kept = [
+        day
+        for day in sorted(held, reverse=True)
+        if sum(m.end - m.start for m in held[day]) >= DAY
+        and rows.get(day, 0)
+        and _served(material, day * DAY)
+        and not _unusual(material, day * DAY)
+    ][:days]
+    if not kept:
+        return Undefined(
+            f"no accepted day of the champion was scanned in the {LOOK_BACK} days before the phase"
+        )
+    manifests = [m for day in kept for m in held[day]]
+    span = Window(min(kept) * DAY, (max(kept) + 1) * DAY)
+    return Profiles(wider.store, wider.frozen, sorted(manifests, key=lambda m: m.start), span)
+
+
+def _days(profiles: Profiles) -> list[int]:
+    return sorted({m.start // DAY for m in profiles.manifests})
+
+
+def _champion_rows(profiles: Profiles) -> dict[int, int]:
+    table = profiles.table("coverage")
+    day = table["hour"].cast("int64").to_numpy() // DAY
+    n = pc.fill_null(table["champion_rows"], 0).to_numpy()
+    return {int(d): int(n[day == d].sum()) for d in np.unique(day)}
+
+
+def _served(material: Material, start: int) -> bool:
+    weights = [weight_at(material.events, start + hour * HOUR) or 0.0 for hour in range(24)]
+    return max(weights) <= MOST
+
+
+def _unusual(material: Material, start: int) -> bool:
+    for event in material.events:
+        if event.kind in UNUSUAL:
+            end = event.until or event.at + (DAY if event.kind == "holiday" else HOUR)
+            if event.at < start + DAY and end > start:
+                return True
+    return False
+
+
+def same_hours(profiles: Profiles, window: Window) -> NDArray[np.bool_]:
+    """The hours of some profiles that have a clock hour (UTC) of the window."""
+    asked = {at // HOUR % 24 for at in range(window.start, window.end, HOUR)}
+    start = profiles.window.start // HOUR
+    return np.array([(start + at) % 24 in asked for at in range(int(profiles.window.hours))])
+
+
+def span_of(profiles: Profiles) -> str:
+    """The days as people read them."""
+    first, last = (
+        datetime.fromtimestamp(at // 1_000_000, UTC)
+        for at in (profiles.window.start, profiles.window.end - DAY)
+    )
+    count = len({m.start // DAY for m in profiles.manifests})
+    return f"{count} accepted days from {first:%Y-%m-%d} to {last:%Y-%m-%d}"
