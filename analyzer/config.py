@@ -13,6 +13,7 @@ from zoneinfo import ZoneInfo, available_timezones
 import msgspec
 from msgspec import Meta, Struct
 
+from analyzer.design import Experiment, check_design
 from analyzer.errors import ConfigError
 
 CANONICAL = (
@@ -165,6 +166,7 @@ class Rollout(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     policy: PolicyAt = PolicyAt()
     labels: Labels = Labels()
     proxies: dict[str, Proxy] = {}
+    experiment: Experiment | None = None
     root: str = "."
 
     def log(self, side: str) -> Log:
@@ -173,7 +175,25 @@ class Rollout(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
             ts = {"ts": self.labels.columns.get("label_ts", "label_ts")}
             given = self.labels
             return Log(paths=given.paths, columns={**given.columns, **ts}, where=given.where)
+        if side in ("outcomes", "exposures") and self.experiment is not None:
+            return Log(paths=getattr(self.experiment, side), columns=self.experiment.columns)
         return self.champion if side == "champion" else self.challenger
+
+    def unit_columns(self, side: str) -> list[str]:
+        """Columns that `outcomes` or `exposures` must have. What is known of a unit beforehand
+        (covariates, segments) comes with its exposure where that is logged.
+        """
+        if self.experiment is None:
+            return []
+        known = [*self.experiment.covariates, *self.experiment.segments]
+        beforehand = side == "exposures" or not self.experiment.exposures
+        values = self.experiment.values if side == "outcomes" else []
+        return ["unit_id", "ts", "variant", *values, *(known if beforehand else [])]
+
+    @property
+    def unit_numbers(self) -> list[str]:
+        """Columns of outcomes and exposures that hold numbers."""
+        return [*self.experiment.values, *self.experiment.covariates] if self.experiment else []
 
     @property
     def label_kind(self) -> Literal["binary", "classes", "values"]:
@@ -277,6 +297,8 @@ def _check(rollout: Rollout, file: Path) -> None:
         )
     _check_labels(rollout, refuse)
     _check_proxies(rollout, refuse)
+    if rollout.experiment is not None:
+        check_design(rollout.experiment, refuse)
     threshold = rollout.score.threshold
     if threshold is not None and not (-1e300 < threshold < 1e300):
         refuse("[score] threshold must be a finite number")

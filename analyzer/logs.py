@@ -25,7 +25,7 @@ from analyzer.errors import LogError
 
 Side = Literal["champion", "challenger"]
 SIDES: tuple[Side, Side] = ("champion", "challenger")
-Source = Literal["champion", "challenger", "labels"]
+Source = Literal["champion", "challenger", "labels", "outcomes", "exposures"]
 """Every log there is. Of labels, `ts` is when the label became available."""
 
 _KINDS = {
@@ -41,6 +41,13 @@ _LABEL_KINDS = {
     "ts": ("time",),
     "label": ("flag", "number", "text"),
     "prediction_ts": ("time",),
+}
+_UNIT_KINDS = {
+    "unit_id": ("text", "number"),
+    "ts": ("time",),
+    "variant": ("text", "number", "flag"),
+    "cluster_id": ("text", "number"),
+    "event_id": ("text", "number"),
 }
 _SCALARS = ("text", "number", "flag", "time", "date")
 NOTHING = "null"
@@ -263,22 +270,21 @@ def _odd_times(file: LogFile, column: str) -> str:
 def _missing(rollout: Rollout, side: Source, schema: Mapping[str, str]) -> str:
     """Why a file with this schema cannot be used, or an empty text."""
     log = rollout.log(side)
-    said = "label" if side == "labels" else None
-    said = said or ("prediction" if rollout.score.type == "class" else "score")
-    needed = ["request_id", "ts", said]
-    for canonical in [*needed, *(c for c in log.columns if c not in needed)]:
+    needed = _needed(rollout, side)
+    mapped = (c for c in log.columns if c not in needed and c in used_columns(rollout, side))
+    for canonical in [*needed, *mapped]:
         source = log.source(canonical)
         if source not in schema:
             name = title(side, canonical)
             return f"has no column {source!r} ({name}); map it under [{side}.columns]"
-    for canonical, kinds in (_LABEL_KINDS if side == "labels" else _KINDS).items():
+    for canonical, kinds in _kinds(rollout, side).items():
         kind = schema.get(log.source(canonical), NOTHING)
         if kind not in kinds and (kind != NOTHING or canonical == "ts"):
             return (
                 f"column {log.source(canonical)!r} ({title(side, canonical)}) holds {kind}, "
                 f"not {' or '.join(kinds)}"
             )
-    for feature in rollout.features.numeric if side != "labels" else ():
+    for feature in rollout.features.numeric if side in SIDES else ():
         kind = schema.get(log.source(feature), NOTHING)
         if kind not in ("number", "flag", NOTHING):
             return f"column {log.source(feature)!r}: numeric feature {feature!r} holds {kind}"
@@ -287,6 +293,23 @@ def _missing(rollout: Rollout, side: Source, schema: Mapping[str, str]) -> str:
         if kind not in (*_SCALARS, NOTHING):
             return f"column {log.source(canonical)!r} ({canonical}) holds {kind}, no plain value"
     return ""
+
+
+def _needed(rollout: Rollout, side: Source) -> list[str]:
+    """Columns without which a log says nothing."""
+    if side in SIDES:
+        return ["request_id", "ts", "prediction" if rollout.score.type == "class" else "score"]
+    return ["request_id", "ts", "label"] if side == "labels" else rollout.unit_columns(side)
+
+
+def _kinds(rollout: Rollout, side: Source) -> Mapping[str, tuple[str, ...]]:
+    """What the columns of a log may hold, where that is not all the same."""
+    if side in SIDES:
+        return _KINDS
+    if side == "labels":
+        return _LABEL_KINDS
+    numeric = set(rollout.unit_columns(side)) & set(rollout.unit_numbers)
+    return {**_UNIT_KINDS, **dict.fromkeys(sorted(numeric), ("number", "flag"))}
 
 
 def title(side: Source, canonical: str) -> str:
@@ -395,6 +418,8 @@ def used_columns(rollout: Rollout, side: Source = "champion") -> list[str]:
     """Canonical names of every column of a log that the product may read."""
     if side == "labels":
         return list(_LABEL_KINDS)
+    if side not in SIDES:
+        return list(dict.fromkeys([*_UNIT_KINDS, *rollout.unit_columns(side)]))
     features = [*rollout.features.numeric, *rollout.features.categorical]
     return list(dict.fromkeys([*CANONICAL, *rollout.segments.columns, *features]))
 

@@ -152,7 +152,31 @@ LABEL_TABLES: dict[str, TableKind] = {
 }
 """Tables of a label day, in the store of fragments (see `labels`). Days are counted since 1970."""
 
-KINDS = TABLES | LABEL_TABLES
+UNIT_TABLES: dict[str, TableKind] = {
+    "unit_days": TableKind({"unit": pa.uint64()}),
+    "unit_exposures": TableKind({"unit": pa.uint64()}),
+    "unit_sums": TableKind(
+        {
+            "day": pa.int32(),
+            "exposed": pa.int32(),
+            "arm": pa.int8(),
+            "column": pa.string(),
+            "value": pa.string(),
+            "one": pa.string(),
+            "other": pa.string(),
+        }
+    ),
+    "unit_bins": TableKind(
+        {"day": pa.int32(), "arm": pa.int8(), "measure": pa.string(), "code": pa.int32()}
+    ),
+    "unit_buckets": TableKind(
+        {"day": pa.int32(), "exposed": pa.int32(), "arm": pa.int8(), "bucket": pa.int16()}
+    ),
+    "unit_faults": TableKind({"day": pa.int32(), "reason": pa.string()}),
+}
+"""Tables of a day of an experiment (see `experiment`). Days are counted since 1970, UTC."""
+
+KINDS = TABLES | LABEL_TABLES | UNIT_TABLES
 
 Tables = dict[str, pa.Table]
 

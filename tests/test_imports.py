@@ -51,7 +51,7 @@ STATS = {
 }
 
 LAYERS = [
-    ("errors", "config", "policy", "window", "weeks", "sql", "engine"),
+    ("errors", "design", "config", "policy", "window", "weeks", "sql", "engine"),
     ("logs", "ids", "histogram"),
     ("selection", "reader", "serving", "frozen", "profile"),
     ("store",),
@@ -61,6 +61,7 @@ LAYERS = [
     ("baseline",),
     ("verdict",),
     ("labels",),
+    ("experiment",),
     ("triggers",),
     ("phases", "slo"),
     ("chain",),

@@ -1,0 +1,75 @@
+"""Tables of an experiment and where they lie: two stores inside the profile store.
+
+units/     one slot per day of outcomes: what each unit did on it (`unit_days`)
+sums/      one slot per day: how sums over units changed on it; any past date is a sum of days
+
+unit_sums     by day of first exposure, arm and segment: units, totals, products of a unit's totals
+unit_bins     by arm: units by their total, for percentiles and cut outliers
+unit_buckets  by day of first exposure, arm and bucket of units: what they did on the day
+unit_faults   rows and units that were left out or look wrong, and why
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import pyarrow as pa
+from msgspec import Struct
+
+from analyzer.store import Store
+from analyzer.window import HOUR
+
+DAY = 24 * HOUR
+FORMAT = 1
+"""Changes whenever tables of the same logs would; older ones are then made again."""
+
+VALUE_BITS = 30
+"""Values are counted in whole multiples of scale * 2**-30."""
+
+VALUE_REACH = 2.0**16
+"""A value beyond so many times the frozen scale is out of range: sums must fit 64 bits."""
+
+PRODUCT_BITS = 24
+"""Products of two totals are counted in whole multiples of scale * scale * 2**-24."""
+
+CHAMPION, CHALLENGER, MIXED = 0, 1, -1
+ARMS = ("champion", "challenger")
+
+EVENTS = "#events"
+"""Name of the measure that counts a unit's outcomes; no column is called so."""
+
+
+class Scales(Struct, frozen=True, forbid_unknown_fields=True):
+    """The size of each column, a power of two: frozen when the first day was read."""
+
+    columns: dict[str, float]
+
+    def value(self, column: str) -> float:
+        """Unit of the whole numbers that a column's values are counted in."""
+        return self.columns[column] * 2.0**-VALUE_BITS
+
+    def product(self, one: str, other: str) -> float:
+        """Unit of the products of two columns."""
+        return self.columns[one] * self.columns[other] * 2.0**-PRODUCT_BITS
+
+
+def units_store(store: Store) -> Store:
+    """Where what units did is kept, a slot a day."""
+    return Store(store.path / "experiment" / "units")
+
+
+def sums_store(store: Store) -> Store:
+    """Where the changes of sums over units are kept, a slot a day."""
+    return Store(store.path / "experiment" / "sums")
+
+
+def faults_table(day: int, faults: Mapping[str, int]) -> pa.Table:
+    """What is wrong with a day (since 1970, UTC), by reason."""
+    found = sorted((reason, n) for reason, n in faults.items() if n)
+    return pa.table(
+        {
+            "day": pa.array([day] * len(found), pa.int32()),
+            "reason": pa.array([reason for reason, _ in found], pa.string()),
+            "n": pa.array([n for _, n in found], pa.int64()),
+        }
+    )
