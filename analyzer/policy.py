@@ -197,6 +197,7 @@ class Slo(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     min_baseline_weeks: Annotated[int, Meta(ge=1, le=52)]
     min_judged_share: Fraction
     budget_days: Annotated[int, Meta(ge=1, le=365)]
+    min_burn_events: Positive
     on_fail: Literal["hold", "roll back"]
     burn: list[Burn]
 

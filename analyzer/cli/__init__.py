@@ -26,6 +26,7 @@ COMMANDS = {
     "diff": "How far the models' predictions for the same requests lie apart.",
     "drift": "Has what the models see and say moved away from a reference?",
     "latency": "Latency percentiles and shares over the limits.",
+    "slo": "Is production healthy? Service levels in three layers, the error budget.",
     "triggers": "Did a rollback trigger fire? Latency, errors, volume, minute by minute.",
     "labels": "What late labels say so far: quality, which model is better.",
     "diagnose": "After an incident: since when, who was hit, what moved first.",

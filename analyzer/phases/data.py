@@ -20,14 +20,17 @@ DAY_HOURS = 24
 def log_checks(material: Material) -> list[Check]:
     """Files, versions, duplicates, unusable values, days without a log."""
     return [
-        _files(material),
-        _store(material),
+        *reading_checks(material),
         *_versions(material),
         *_duplicates(material),
-        *_rejects(material),
         *_unscored(material),
         _days(material),
     ]
+
+
+def reading_checks(material: Material) -> list[Check]:
+    """Whether the logs could be read: files, profiles made alike, unusable values."""
+    return [_files(material), _store(material), *_rejects(material)]
 
 
 def coverage_sums(material: Material) -> dict[str, int]:

@@ -17,6 +17,7 @@ from analyzer.config import Rollout, calendar
 from analyzer.diary import Event
 from analyzer.logs import SIDES, Side
 from analyzer.policy import Slo
+from analyzer.profile import ERROR_UNKNOWN
 from analyzer.profiles import Profiles
 from analyzer.window import DAY, HOUR, MINUTE, WEEK, Window, show
 
@@ -35,7 +36,8 @@ class History:
 
     sums: by model (champion, challenger, pair) and measure, one element a minute, 0 without rows.
     weight: the challenger's share of the served traffic, per minute. known: hours that were
-    profiled and belong to no day without a row. broken, holiday: hours of the diary.
+    profiled and belong to no day without a row. broken, holiday: hours of the diary. unknown: by
+    model and hour the requests of which nobody logged whether they failed.
     """
 
     window: Window
@@ -45,6 +47,7 @@ class History:
     known: Bools
     broken: Bools
     holiday: Bools
+    unknown: dict[str, Ints]
     zone: ZoneInfo
 
     @property
@@ -65,6 +68,10 @@ class History:
         """Minutes in which a model answers users: its share of the traffic is not 0."""
         return self.weight < 1 if side == "champion" else self.weight > 0
 
+    def serving_hours(self, side: Side) -> Bools:
+        """Hours in which a model answers users, if only for a minute."""
+        return np.asarray(self.serves(side).reshape(-1, 60).any(axis=1), dtype=np.bool_)
+
     def serving(self, span: slice | None = None) -> list[Side]:
         """The models that answer users in the window's hours (or other ones)."""
         hours = span or self.inside
@@ -80,6 +87,14 @@ class History:
         for values, serves in parts:
             if values is not None:
                 found += np.where(serves, values, 0)
+        return found
+
+    @property
+    def unknown_errors(self) -> Ints:
+        """Answered requests by hour of which nobody logged whether they failed."""
+        found = np.zeros(self.hours, dtype=np.int64)
+        for side in SIDES:
+            found += np.where(self.serving_hours(side), self.unknown[side], 0)
         return found
 
     @cached_property
@@ -147,6 +162,7 @@ def _history(rollout: Rollout, profiles: Profiles, limits: Slo, events: Sequence
         _known(wider, window, start, sums),
         marked(events, BROKEN, start, hours),
         marked(events, ("holiday",), start, hours),
+        _unknown(wider.table("rejects"), start, hours),
         calendar(rollout),
     )
 
@@ -162,6 +178,17 @@ def _sums(table: pa.Table, start: int, minutes: int) -> dict[str, dict[str, Ints
                 sums[name] = np.zeros(minutes, dtype=np.int64)
                 np.add.at(sums[name], place, rows[name].fill_null(0).to_numpy())
         found[model] = sums
+    return found
+
+
+def _unknown(table: pa.Table, start: int, hours: int) -> dict[str, Ints]:
+    table = table.filter(pc.equal(table["reason"], ERROR_UNKNOWN))
+    found: dict[str, Ints] = {}
+    for side in SIDES:
+        rows = table.filter(pc.equal(table["model"], side))
+        at = (rows["hour"].cast(pa.int64()).to_numpy() - start) // HOUR
+        found[side] = np.zeros(hours, dtype=np.int64)
+        np.add.at(found[side], at, rows["n"].to_numpy())
     return found
 
 

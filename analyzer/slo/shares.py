@@ -57,8 +57,9 @@ def share(
     assert isinstance(own, Estimate) and isinstance(worst, Estimate)
     method = f"{own.method}; above, 2-hour blocks"
     method += ", unknown either way" if counts[2] else ""
-    high = max(own.high, worst.high)
-    return Share(*counts, estimate(own.value, own.low, high, counts[1], method))
+    value = counts[0] / (counts[1] - counts[2])
+    low, high = min(own.low, value), max(own.high, worst.high)
+    return Share(*counts, estimate(value, low, high, counts[1], method))
 
 
 def kept(found: Result) -> Result:

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from analyzer.config import Log, Rollout, Time
 from analyzer.frozen import Bins, Frozen
+from analyzer.logs import SIDES
 from analyzer.phases.gate import Material
 from analyzer.policy import Policy
 from analyzer.profile import KINDS, empty, repeat, table
@@ -99,12 +100,25 @@ class Service:
             whole = self.tables[name]
             at = whole[next(iter(KINDS[name].keys))].cast(pa.int64()).to_numpy()
             return whole.filter(pa.array((at >= manifest.start) & (at < manifest.end)))
-        sums = {"coverage": ("champion_rows", "challenger_rows", "matched")}.get(name, ("n",))
-        return self._minutes(manifest) if name == "minutes" else empty(name, sums)
+        if name == "coverage":
+            return self._coverage(manifest)
+        return self._minutes(manifest) if name == "minutes" else empty(name, ["n"])
+
+    def _span(self, manifest: Manifest) -> slice:
+        first = (manifest.start - self.start) // MINUTE
+        return slice(first, first + (manifest.end - manifest.start) // MINUTE)
+
+    def _coverage(self, manifest: Manifest) -> pa.Table:
+        hours = manifest.start + HOUR * np.arange((manifest.end - manifest.start) // HOUR)
+        columns: dict[str, Any] = {"hour": hours, "matched": np.zeros(len(hours))}
+        for side in SIDES:
+            n = self.arms[side]["n"][self._span(manifest)] if side in self.arms else 0 * hours
+            columns[f"{side}_rows"] = n.reshape(len(hours), -1).sum(axis=1)
+            columns[f"{side}_duplicates"] = np.zeros(len(hours))
+        return table("coverage", columns)
 
     def _minutes(self, manifest: Manifest) -> pa.Table:
-        first = (manifest.start - self.start) // MINUTE
-        span = slice(first, first + (manifest.end - manifest.start) // MINUTE)
+        span = self._span(manifest)
         names = list(dict.fromkeys(name for arm in self.arms.values() for name in arm))
         parts = [empty("minutes", names or ["n"])]
         for model, arm in sorted(self.arms.items()):
