@@ -39,7 +39,6 @@ def full_limits(**full: object) -> Policy:
     return msgspec.structs.replace(
         shipped,
         full=msgspec.structs.replace(shipped.full, **{**easy, **full}),
-        slo=msgspec.structs.replace(shipped.slo, max_volume_change=0.6),
     )
 
 

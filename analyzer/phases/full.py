@@ -6,6 +6,11 @@ the champion's holds the mirror.
 
 from __future__ import annotations
 
+import math
+from dataclasses import replace
+
+import msgspec
+
 from analyzer.phases.against import latency_ratio
 from analyzer.phases.arms import weight_in_force
 from analyzer.phases.before import champion_before, span_of
@@ -31,13 +36,14 @@ def full_checks(material: Material) -> list[Check]:
     """Every check of the full rollout, those of process and data first."""
     limits = material.policy.full
     return [
-        *daily_checks(material),
+        *hourly_checks(material),
+        *health_checks(material),
         *trigger_checks(material, limits, OLD_MODEL),
         *matured_checks(material, limits.labels),
     ]
 
 
-def daily_checks(material: Material) -> list[Check]:
+def hourly_checks(material: Material) -> list[Check]:
     """Those that rest on counts by hour."""
     limits = material.policy.full
     before = champion_before(material, limits.baseline_days)
@@ -52,8 +58,16 @@ def daily_checks(material: Material) -> list[Check]:
         latency_ratio(material, limits, before, when),
         errors(material),
         *score_ratio(material, limits.max_score_ratio_change),
-        *model_health_checks(material, material.events),
     ]
+
+
+def health_checks(material: Material) -> list[Check]:
+    """Model health over the phase. The volume counts as a whole: of two weeks' hours some lie off
+    their usual traffic with any model, and every night's `slo` names them.
+    """
+    slo = msgspec.structs.replace(material.policy.slo, volume_requests=math.inf)
+    whole = replace(material, policy=msgspec.structs.replace(material.policy, slo=slo))
+    return model_health_checks(whole, material.events)
 
 
 def _waiting(material: Material, check: Check) -> list[Waiting]:

@@ -113,7 +113,7 @@ def run(task: Task) -> Run:
     checks: list[Check] = []
     for hour in range(1, HOURS + 1):
         material = _material(store, arms, hour, rules)
-        checks = [*hourly_checks(material), *_so_far(fired, hour)]
+        checks = [*hourly_checks(material), *before(fired, STAGE + hour * HOUR)]
         outcomes.append(decide(checks, overdue=hour >= rules.canary.max_hours))
         for check in checks:
             if check.outcome in ("fail", "invalid"):
@@ -121,11 +121,8 @@ def run(task: Task) -> Run:
         if task.harm != "none":
             fixed.append(_fixed(material, task.harm))
     stopped = next((h for h, o in enumerate(outcomes, 1) if o in ("roll back", "hold")), 0)
-    blocked = {c.id: c.outcome for c in checks if c.severity == "block" and c.outcome != "pass"}
     requests = int(arms["challenger"].n.sum())
-    warned = [c for c in checks if c.severity == "warn" and c.outcome != "pass"]
-    blocked |= {f"(warned) {c.id}": c.outcome for c in warned}
-    return Run(outcomes, stopped, failed, blocked, requests, fixed)
+    return Run(outcomes, stopped, failed, found_in(checks), requests, fixed)
 
 
 def _store(random: np.random.Generator, whole: Hours, arms: dict[str, Arm]) -> Tables:
@@ -201,16 +198,25 @@ def _triggers(
     return trigger_checks(material, rules.canary)
 
 
-def _so_far(fired: Sequence[Check], hour: int) -> list[Check]:
-    """The trigger checks as of an hour: one that fires later has not fired yet."""
+def before(fired: Sequence[Check], instant: int) -> list[Check]:
+    """The trigger checks as of an instant: one that fires later has not fired yet."""
     found = []
     for check in fired:
         if check.outcome == "fail":
             at = parse(check.sentence.split("fired at ")[1].split(" ")[0])
-            if at >= STAGE + hour * HOUR:
+            if at >= instant:
                 check = msgspec.structs.replace(check, outcome="pass")
         found.append(check)
     return found
+
+
+def found_in(checks: Sequence[Check]) -> dict[str, str]:
+    """What did not pass, those that only warn marked so."""
+    return {
+        c.id if c.severity == "block" else f"(warned) {c.id}": c.outcome
+        for c in checks
+        if c.outcome != "pass"
+    }
 
 
 def _fixed(material: Material, harm: str) -> bool:
@@ -256,39 +262,47 @@ def _rare(profiles: Profiles, side: str) -> tuple[int, int]:
     return found.total("errors"), found.total("n")
 
 
-def summary(runs: Sequence[Run], harm: str) -> dict[str, object]:
-    """Counts of one kind of canary."""
+def share(runs: Sequence[Run], harm: str, readings: int, unit: str) -> dict[str, object]:
+    """Counts of one kind of run, by reading."""
     last = Counter(r.outcomes[-1] for r in runs)
-    found: dict[str, object] = {
+    first = [r.outcomes.index("promote") + 1 for r in runs if "promote" in r.outcomes]
+    return {
         "runs": len(runs),
         "in the end": dict(sorted(last.items())),
         "stopped at some reading": _share(sum(r.stopped > 0 for r in runs), len(runs)),
         "promoted in the end": _share(last["promote"], len(runs)),
-        "ever promoted": _share(sum("promote" in r.outcomes for r in runs), len(runs)),
+        "ever promoted": _share(len(first), len(runs)),
+        f"{unit} to promote": _quantiles(first),
+        f"{unit} to stop": _quantiles([r.stopped for r in runs if r.stopped]),
+        "stopped by reading": [
+            round(sum(0 < r.stopped <= at for r in runs) / len(runs), 4)
+            for at in range(1, readings + 1)
+        ],
         "failed checks": dict(Counter(name for r in runs for name in r.failed).most_common()),
         "blocked in the end": dict(
             Counter(f"{k}: {v}" for r in runs for k, v in r.blocked.items()).most_common()
         ),
         "requests of the challenger": sorted(r.requests for r in runs)[:: max(len(runs) - 1, 1)],
     }
+
+
+def summary(runs: Sequence[Run], harm: str) -> dict[str, object]:
+    """Counts of one kind of canary, and the fixed-horizon test beside the gate."""
+    found = share(runs, harm, HOURS, "hours")
     if harm == "none":
-        firsts = [r.outcomes.index("promote") + 1 for r in runs if "promote" in r.outcomes]
-        found["hours to promote"] = _quantiles(firsts)
         return found
     name = FINDS[harm]
-    found |= {
-        "hours to roll back": _quantiles([r.stopped for r in runs if r.stopped]),
+    by_hour = range(1, HOURS + 1)
+    return found | {
         f"hours to {name}": _quantiles([r.failed[name] for r in runs if name in r.failed]),
-        "found by": _share(sum(r.stopped > 0 for r in runs), len(runs)),
         "fixed-horizon power by hour": [
-            round(sum(r.fixed[h] for r in runs) / len(runs), 3) for h in range(HOURS)
+            round(sum(r.fixed[hour - 1] for r in runs) / len(runs), 3) for hour in by_hour
         ],
         "always-valid, found by hour": [
-            round(sum(0 < r.failed.get(name, 0) <= h + 1 for r in runs) / len(runs), 3)
-            for h in range(HOURS)
+            round(sum(0 < r.failed.get(name, 0) <= hour for r in runs) / len(runs), 3)
+            for hour in by_hour
         ],
     }
-    return found
 
 
 def _quantiles(values: Sequence[int]) -> dict[str, float] | None:
@@ -321,13 +335,13 @@ def as_text(results: dict[str, object]) -> str:
         "|---|---|---|---|---|---|",
     ]
     for harm, case in cases.items():
-        hours = case.get("hours to roll back")
+        hours = case["hours to stop"]
         power = case.get("fixed-horizon power by hour", [])
         first = next((str(h) for h, p in enumerate(power, 1) if p >= 0.9), "never" if power else "")
         when = ", ".join(f"{v:g}" for v in hours.values()) if hours else ""
         lines.append(
-            f"| {harm} | {case['runs']:,} | {_percent(case['promoted in the end'])} | "
-            f"{_percent(case['stopped at some reading'])} | {when} | {first} |"
+            f"| {harm} | {case['runs']:,} | {as_percent(case['promoted in the end'])} | "
+            f"{as_percent(case['stopped at some reading'])} | {when} | {first} |"
         )
     lines += ["", "What failed or was invalid at some reading:", ""]
     for harm, case in cases.items():
@@ -353,7 +367,8 @@ def as_text(results: dict[str, object]) -> str:
     return "\n".join([*lines, "", f"Policy {settings['policy']}; {versions}; {machine}.", ""])
 
 
-def _percent(share: dict[str, float]) -> str:
+def as_percent(share: dict[str, float]) -> str:
+    """A share with its interval."""
     low, high = share["low"] * 100, share["high"] * 100
     return f"{share['k'] / share['n']:.1%} ({low:.1f} to {high:.1f} %)"
 

@@ -15,6 +15,7 @@ from datetime import UTC, datetime
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 from scipy.special import ndtr, ndtri
 
@@ -359,34 +360,49 @@ def minutes(
     random: np.random.Generator, course: Hours, arms: Mapping[str, Arm]
 ) -> dict[str, pa.Table]:
     """`minutes` and `minute_latency`: the hours' counts spread over their minutes, in bursts."""
+    fine = minute_latency(random, course, {model: arm.latency for model, arm in arms.items()})
     count = len(course.traffic) * 60
+    plain = []
+    for model, arm in arms.items():
+        rows = fine.filter(pc.equal(fine["model"], model))
+        place = (rows["minute"].cast(pa.int64()).to_numpy() - course.start) // MINUTE
+        n = np.bincount(place, weights=rows["n"].to_numpy(), minlength=count).astype(np.int64)
+        share = np.maximum(n.reshape(-1, 60), 1e-9)
+        errors = random.multinomial(
+            arm.errors.sum(axis=(1, 2)), share / share.sum(axis=1, keepdims=True)
+        )
+        columns = {
+            "minute": course.start + np.arange(count) * MINUTE,
+            "model": repeat(model, count),
+            "n": n,
+            "errors": np.minimum(errors.ravel(), n),
+            "latency_n": n,
+            "nulls": np.zeros_like(n),
+        }
+        plain.append(table("minutes", columns))
+    whole = pa.concat_tables(plain).sort_by("minute").combine_chunks()
+    return {"minutes": whole, "minute_latency": fine}
+
+
+def minute_latency(
+    random: np.random.Generator, course: Hours, cells: Mapping[str, Ints]
+) -> pa.Table:
+    """Latency cells by hour spread over the hours' minutes, whose rates vary by 5 %."""
     burst = np.exp(random.normal(0, 0.05, (len(course.traffic), 60)))
     share = burst / burst.sum(axis=1, keepdims=True)
-    at = course.start + np.arange(count) * MINUTE
-    plain, fine = [], []
+    at = course.start + np.arange(share.size) * MINUTE
     coarse, inverse = np.unique(LATENCY_CODES >> COARSE << COARSE, return_inverse=True)
-    for model, arm in arms.items():
-        errors = random.multinomial(arm.errors.sum(axis=(1, 2)), share).ravel()
-        cells = np.zeros((len(course.traffic), 60, len(coarse)), dtype=np.int64)
-        for cell in range(arm.latency.shape[1]):
-            cells[:, :, inverse[cell]] += random.multinomial(arm.latency[:, cell], share)
-        cells = cells.reshape(count, len(coarse))
-        n = cells.sum(axis=1)
-        columns = {"minute": at, "model": repeat(model, count), "n": n, "errors": errors}
-        plain.append(table("minutes", {**columns, "latency_n": n, "nulls": np.zeros_like(n)}))
-        minute, cell = np.nonzero(cells)
-        fine.append(
-            table(
-                "minute_latency",
-                {
-                    "minute": at[minute],
-                    "model": repeat(model, len(minute)),
-                    "code": coarse[cell],
-                    "n": cells[minute, cell],
-                },
-            )
-        )
-    return {
-        "minutes": pa.concat_tables(plain).sort_by("minute").combine_chunks(),
-        "minute_latency": pa.concat_tables(fine).sort_by("minute").combine_chunks(),
-    }
+    parts = []
+    for model, counts in cells.items():
+        spread = np.zeros((len(course.traffic), 60, len(coarse)), dtype=np.int64)
+        for cell in range(counts.shape[1]):
+            spread[:, :, inverse[cell]] += random.multinomial(counts[:, cell], share)
+        minute, cell = np.nonzero(spread.reshape(share.size, len(coarse)))
+        columns = {
+            "minute": at[minute],
+            "model": repeat(model, len(minute)),
+            "code": coarse[cell],
+            "n": spread.reshape(share.size, len(coarse))[minute, cell],
+        }
+        parts.append(table("minute_latency", columns))
+    return pa.concat_tables(parts).sort_by("minute").combine_chunks()
