@@ -118,6 +118,8 @@ def _maturity(found: Labels) -> None:
     for m in found.maturity:
         if m.alarm:
             common.say(f"ALARM: {m.alarm}")
+        if m.note:
+            common.say(f"note: {m.note}")
         if m.uploads:
             days = common.counted(len(m.uploads), "day")
             common.say(f"{m.label or 'labels'}: {days} came in one upload and are left out")

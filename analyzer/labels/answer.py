@@ -27,7 +27,8 @@ class Maturity:
 
     `label`: the class in words, empty where labels are values. `labels` known so far, `days` the
     prediction days behind the ladder, `uploads` days left out because all came in one upload.
-    `ready_age`: age at which 0.9 have arrived. `alarm`: labels became slower or fewer.
+    `ready_age`: age at which 0.9 have arrived. `alarm`: completeness may be overstated. `note`:
+    what changed without that: fewer labels ever come, or the base rate moved.
     """
 
     label: str
@@ -38,6 +39,7 @@ class Maturity:
     curve: tuple[Age, ...]
     ready_age: Result
     alarm: str
+    note: str = ""
 
 
 @dataclass(frozen=True)
@@ -138,4 +140,5 @@ def _maturity(known: Known, code: int, found: Completeness) -> Maturity:
         curve(found, ages),
         found.ready_age,
         found.alarm,
+        found.note,
     )

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from analyzer.labels.cells import ALL_ROWS, MODELS, NONE, Known
-from analyzer.stats.arrivals import arrival_shortfall, batched, ladder_shift
+from analyzer.labels.stability import UPLOADS, Cohorts, Stability, stability
+from analyzer.stats.arrivals import batched
 from analyzer.stats.maturity import (
     READY,
     Ladder,
@@ -18,7 +19,7 @@ from analyzer.stats.maturity import (
     completeness,
     cumulate,
 )
-from analyzer.stats.result import Estimate, Result, Significance, Undefined
+from analyzer.stats.result import Estimate, Result, Undefined
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -29,11 +30,6 @@ _SCATTER, _EXPLAINED = 2.0, 0.5
 """A ladder per weekday where labels scatter twice as much as chance and weekdays explain half."""
 
 _FEWEST_OF_A_WEEKDAY = 4
-RECENT = (4, 14)
-"""Cohorts held against the earlier ones: the last four by their counts, the last two weeks by
-their ages."""
-
-_ALARM = 0.99
 _RARE = 100
 """Labels below which one of several classes has no ladder of its own."""
 
@@ -88,16 +84,14 @@ class Completeness:
     """The ladder of one class of labels: one for all days, or one per weekday (Monday is 0).
 
     `left_out`: prediction days whose labels came in one upload; they say nothing of delays.
-    `slower`: do the last two weeks' labels arrive later? `fewer`: labels of the last four days
-    over what earlier days had at that age.
+    `stability`: do the last cohorts arrive as the earlier ones did?
     """
 
     label: int
     arrivals: Arrivals
     ladders: tuple[Ladder | Undefined, ...]
     left_out: Ints
-    slower: Significance | Undefined
-    fewer: Result
+    stability: Stability = UPLOADS
 
     @property
     def by_weekday(self) -> bool:
@@ -150,16 +144,22 @@ class Completeness:
 
     @property
     def alarm(self) -> str:
-        """Why completeness may be overstated: labels have become slower or fewer; else empty."""
-        slower = self.slower
-        if isinstance(slower, Significance) and slower.statistic > 0 and slower.p < 1 - _ALARM:
-            return f"{named(self.label)} have become slower in the last two weeks"
-        if isinstance(self.fewer, Estimate) and self.fewer.high < 1:
-            return (
-                f"{named(self.label)} are {self.fewer.value:.0%} of what earlier days "
-                "had by the same age: slower, or fewer"
-            )
-        return ""
+        """Why completeness may be overstated: labels are slower, or it may be so; else empty."""
+        return self.stability.alarm(named(self.label))
+
+    @property
+    def note(self) -> str:
+        """What else changed in the labels but leaves completeness as it is; else empty."""
+        return self.stability.note(named(self.label))
+
+    @property
+    def cohorts(self) -> Cohorts | None:
+        """The days whose labels say something of delays; None where days differ by weekday."""
+        found, ladder = self.arrivals, self.ladders[0]
+        if self.by_weekday or isinstance(ladder, Undefined):
+            return None
+        used = (found.rows > 0) & ~np.isin(found.days, self.left_out)
+        return Cohorts(found.counts[used], found.observed[used], found.rows[used], ladder)
 
 
 def _reaching(ladder: Ladder | Undefined, level: float) -> Result:
@@ -194,8 +194,7 @@ def fit(label: int, found: Arrivals) -> Completeness:
     triangle = cumulate(found.counts, observed)
     ladders: tuple[Ladder | Undefined, ...] = (chain_ladder(triangle[used]),)
     ladders = _of_weekdays(triangle, used, found.days, ladders[0]) or ladders
-    slower, fewer = _stability(found, used, len(ladders) == WEEK)
-    return Completeness(label, found, ladders, found.days[upload], slower, fewer)
+    return Completeness(label, found, ladders, found.days[upload])
 
 
 def _of_weekdays(
@@ -213,23 +212,6 @@ def _of_weekdays(
     if len(scatter) < WEEK or float(np.median(scatter)) > _EXPLAINED * common.scatter:
         return ()
     return own
-
-
-def _stability(
-    found: Arrivals, used: Bools, by_weekday: bool
-) -> tuple[Significance | Undefined, Result]:
-    """Have labels become slower (ages of the last two weeks) or fewer (counts of the last days)?
-
-    Where uploads follow the week, whole weeks are compared, so that a weekday is no slowdown.
-    """
-    if by_weekday:
-        reason = Undefined("labels come in weekly uploads: their ages say little within a week")
-        return reason, reason
-    counts, observed = found.counts[used], found.observed[used]
-    recent, long = RECENT
-    slower = ladder_shift(counts, observed, long)
-    fewer = arrival_shortfall(counts, observed, found.rows[used], recent, _ALARM)
-    return slower, fewer
 
 
 @dataclass(frozen=True)
@@ -277,7 +259,17 @@ def by_class(
             mine = np.ones(len(n), np.bool_)
         labels = arrivals(prediction_day[mine], age[mine], n[mine], rows, as_of)
         found[code] = fit(code, labels)
-    return found
+    return {code: _watched(one, found) for code, one in found.items()}
+
+
+def _watched(one: Completeness, found: Mapping[int, Completeness]) -> Completeness:
+    """With what its last cohorts say, all classes together where they are of the same days."""
+    mine = one.cohorts
+    if mine is None:
+        return one
+    others = [x.cohorts for code, x in found.items() if code != one.label]
+    same = [x for x in others if x is not None and len(x.counts) == len(mine.counts)]
+    return replace(one, stability=stability(mine, same if len(same) == len(others) else []))
 
 
 def one_class(found: Mapping[int, Completeness]) -> Undefined | None:

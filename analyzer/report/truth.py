@@ -51,6 +51,9 @@ def _blocks(late: Late, told: Labels) -> Iterator[Block]:
     alarms = (*told.comparison.alarms, *(m.alarm for m in told.maturity if m.alarm))
     if alarms:
         yield Lines([prose(alarm) for alarm in dict.fromkeys(alarms)], "Alarms", listed=True)
+    notes = list(dict.fromkeys(m.note for m in told.maturity if m.note))
+    if notes:
+        yield Lines([prose(note) for note in notes], "What else changed in the labels", listed=True)
     both = [q for q in told.quality if q.by == "all"]
     if both:
         yield _metrics(both)

@@ -14,7 +14,7 @@ import argparse
 import json
 import platform
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -32,6 +32,7 @@ from benchmarks.planted.late import (
     DELAYS,
     FIRST,
     HISTORY,
+    MOVED,
     Rows,
     World,
     final,
@@ -45,6 +46,8 @@ from benchmarks.planted.late import (
 RESULTS = Path(__file__).parent / "results"
 NIGHTS = (HISTORY + 2, *(DAYS + after for after in (2, 4, 7, 11, 16, 22, 29, 36)))
 """As-of days: two days into the window (too early), then after its end."""
+
+Figure = dict[str, float]
 
 NAIVE_NIGHT = DAYS + 3
 NOTICED_WITHIN = 14
@@ -132,12 +135,28 @@ def _night(as_of: int, answer: Comparison) -> Night:
 
 
 def _noticed(world: World, drawn: Rows) -> bool:
-    """Whether an alarm was raised on any of the nights 8 to 14 days after labels slowed down."""
+    """Whether an alarm was raised on any of the nights 8 to 14 days after labels slowed down (or
+    the base rate moved).
+    """
     since = law(world).slow_from
+    asked = replace(question(world), metrics=())
     return any(
-        compare(known(world, drawn, since + day), question(world)).alarms
+        compare(known(world, drawn, since + day), asked).alarms
         for day in range(8, NOTICED_WITHIN + 1, 3)
     )
+
+
+def moved(seed: int, runs: int) -> dict[str, Figure]:
+    """How often an alarm is raised where labels are as fast as ever and the base rate moved."""
+    found: dict[str, list[bool]] = {}
+    for kind in ARRIVALS:
+        for delays in MOVED:
+            for clustered in (False, True):
+                for run in range(runs):
+                    world = World(seed * 1000 + run, delays, kind, "under", clustered)
+                    at = f"base rate moved, labels {kind}: an alarm within {NOTICED_WITHIN} days"
+                    found.setdefault(at, []).append(_noticed(world, rows(world)))
+    return {name: share(hits) for name, hits in found.items()}
 
 
 def worlds(seed: int, runs: int, equal: bool = False) -> Iterable[World]:
@@ -148,9 +167,6 @@ def worlds(seed: int, runs: int, equal: bool = False) -> Iterable[World]:
                 for clustered in (False, True):
                     for run in range(runs):
                         yield World(seed * 1000 + run, delays, kind, worse, clustered)
-
-
-Figure = dict[str, float]
 
 
 def share(hits: Sequence[bool]) -> Figure:
@@ -283,6 +299,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     given = parser.parse_args(arguments)
     stories = [story(world) for world in _told(worlds(given.seed, given.runs))]
     equal = [story(world) for world in _told(worlds(given.seed, given.equal_runs, equal=True))]
+    tables = figures(stories, equal)
+    tables["slowdown"] |= moved(given.seed, given.equal_runs)
     settings = {
         "seed": given.seed,
         "worlds": len(stories),
@@ -295,7 +313,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             "scipy": scipy.__version__,
         },
     }
-    results: dict[str, object] = {"settings": settings, "tables": figures(stories, equal)}
+    results: dict[str, object] = {"settings": settings, "tables": tables}
     given.out.parent.mkdir(parents=True, exist_ok=True)
     given.out.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
     given.out.with_suffix(".md").write_text(as_text(results), encoding="utf-8")

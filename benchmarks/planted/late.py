@@ -27,6 +27,12 @@ FIRST = 20_454
 """The first day: 2026-01-01, a Thursday."""
 
 DELAYS = ("exponential", "by class", "weibull", "weekly", "slower")
+MOVED = ("rarer", "commoner")
+"""Honest worlds beside them: delays of 5 days throughout, but the base rate moves."""
+
+SHIFT = 0.7
+"""By how much, on the scale of log odds: to about half, or double."""
+
 ARRIVALS: tuple[Arrival, ...] = ("positives", "both", "selective")
 WORSE = ("under", "over", "equal")
 THRESHOLD = 0.3
@@ -47,7 +53,11 @@ class World:
     @property
     def random(self) -> np.random.Generator:
         """Its source of chance."""
-        place = (DELAYS.index(self.delays), ARRIVALS.index(self.arrival), WORSE.index(self.worse))
+        place = (
+            (*DELAYS, *MOVED).index(self.delays),
+            ARRIVALS.index(self.arrival),
+            WORSE.index(self.worse),
+        )
         return np.random.default_rng([self.seed, *place, int(self.clustered)])
 
 
@@ -112,6 +122,9 @@ def rows(world: World) -> Rows:
     unit = random.integers(0, USERS if world.clustered else 1 << 40, n)
     effect = random.normal(0, 0.8, USERS)[unit] if world.clustered else 0.0
     risk, champion, challenger = _scored(random, n, drawn, effect, world.worse)
+    if world.delays in MOVED:  # in a way that no model knows of
+        by = np.where(day >= drawn.slow_from, SHIFT * (-1) ** (world.delays == "rarer"), 0.0)
+        risk = 1 / (1 + (1 / risk - 1) * np.exp(-by))
     label = random.random(n) < risk
     age = _ages(random, world.delays, day, label, drawn.slow_from)
     bucket = ((unit * 2_654_435_761) % (1 << 32)) * PAIR_BUCKETS >> 32
