@@ -151,6 +151,7 @@ def _verdict(material: Material, phase: Phase, stands: Standing) -> Verdict:
     overdue = material.window.hours >= material.limits.max_hours
     outcome = decide(checks, overdue=overdue)
     blocking = [c for c in checks if c.severity == "block" and c.outcome != "pass"]
+    blocking.sort(key=_gravity)
     waiting = [w for c in blocking if c.outcome == "undecided" for w in phase.waiting(material, c)]
     step = phase.step(material.policy) if outcome == "promote" else None
     window = (show(material.window.start), show(material.window.end))
@@ -184,6 +185,13 @@ def _verdict(material: Material, phase: Phase, stands: Standing) -> Verdict:
     )
 
 
+def _gravity(check: Check) -> int:
+    """Harm first, then what fails, what cannot be trusted, what is undecided."""
+    if check.outcome == "fail" and check.on_fail == "roll back":
+        return 0
+    return {"fail": 1, "invalid": 2}.get(check.outcome, 3)
+
+
 def _headline(
     phase: Phase, outcome: Decision, blocking: Sequence[Check], step: Step | None, overdue: bool
 ) -> str:
@@ -193,8 +201,7 @@ def _headline(
         return f"Promote: every check passed; next is {step.phase} at {percent(step.weight)}."
     if not blocking:
         return "Undecided: there was nothing to check."
-    order = {"fail": 0, "invalid": 1, "undecided": 2}
-    first = min(blocking, key=lambda c: order.get(c.outcome, 3))
+    first = blocking[0]
     rest = f" and {len(blocking) - 1} more" if len(blocking) > 1 else ""
     if outcome == "hold" and first.outcome == "undecided" and overdue:
         return (

@@ -25,7 +25,7 @@ from analyzer.engine import literal, quote
 from analyzer.errors import LogError, StoreError
 from analyzer.frozen import Frozen
 from analyzer.logs import NOTHING, SIDES, LogFile, Side, has_column, kind_of, survey
-from analyzer.policy import Policy
+from analyzer.policy import PHASES, Policy
 from analyzer.reader import PARTITION_DAYS
 from analyzer.scan.agreement import LARGEST, PARITY_TOLERANCE
 from analyzer.scan.narrow import SCORE_REACH
@@ -87,7 +87,7 @@ def verify(rollout: Rollout, policy: Policy, verdict: Verdict) -> Verification:
         raise StoreError(f"{store.path}: no store here; the verdict's profiles are gone")
     window = Window(parse(verdict.window[0]), parse(verdict.window[1]))
     files = {side: survey(rollout, side) for side in SIDES}
-    recount = _Recount(rollout, policy, frozen, files, window)
+    recount = _Recount(rollout, policy, frozen, files, window, verdict.phase)
     numbers, uncounted = [], []
     for check in verdict.checks:
         found = recount.counts(check.id) if check.counts else {}
@@ -139,9 +139,10 @@ class _Recount:
         frozen: Frozen,
         files: Mapping[Side, Sequence[LogFile]],
         window: Window,
+        phase: str,
     ) -> None:
         self.rollout = rollout
-        self.policy = policy
+        self.limit_ms = policy.phase(phase if phase in PHASES else "shadow").latency_limit_ms
         self.frozen = frozen
         self.window = window
         self.files = {side: [f for f in files[side] if not f.problem] for side in SIDES}
@@ -158,7 +159,7 @@ class _Recount:
         """The numbers of one check by name; none for a check this module does not know."""
         family, _, about = check.partition(".")
         kind, _, detail = about.partition(".")
-        if family == "infrastructure":
+        if family == "infrastructure" or kind == "sample":
             return self.rows("challenger")
         if kind == "nulls":
             return self.nulls(detail)
@@ -180,7 +181,7 @@ class _Recount:
                 {
                     **self.ends,
                     **self._span(self.window),
-                    "limit_ms": self.policy.shadow.latency_limit_ms,
+                    "limit_ms": self.limit_ms,
                     "largest_ms": LARGEST_LATENCY,
                 },
             )

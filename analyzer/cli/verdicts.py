@@ -25,7 +25,7 @@ def show(verdict: Verdict) -> None:
     for title, lines in (
         ("When there is enough data", [w.sentence for w in verdict.enough_data]),
         ("What could have been found", verdict.detectable),
-        ("This gate on the champion's own log", [t.sentence for t in verdict.record]),
+        ("This gate on a log where nothing differs", [t.sentence for t in verdict.record]),
         ("Cost of the phase", [verdict.cost]),
         ("Minutes that nothing watched", [f"{verdict.unwatched_minutes:,}"]),
         ("Stands on verdicts", [", ".join(verdict.evidence)] if verdict.evidence else []),

@@ -118,8 +118,9 @@ def _answers(found: Overview) -> Iterator[Answer]:
     seen: list[Text] = [span(*verdict.window)]
     if apart:
         rows = apart.coverage
+        pairs = f"{count(apart.pairs)} pairs of " if apart.pairs else ""
         seen.append(
-            f"{count(apart.pairs)} pairs of {count(rows.get('champion_rows', 0))} champion "
+            f"{pairs}{count(rows.get('champion_rows', 0))} champion "
             f"and {count(rows.get('challenger_rows', 0))} challenger requests"
         )
     yield Answer("Judged", seen)
@@ -185,7 +186,7 @@ def _gate_section(verdict: Verdict) -> Section:
     blocks: list[Block] = []
     for title, lines in (
         ("What could have been found", verdict.detectable),
-        ("The same limits on the champion’s own log", [t.sentence for t in verdict.record]),
+        ("The same limits on a log where nothing differs", [t.sentence for t in verdict.record]),
         ("Evidence of earlier phases", verdict.evidence),
         ("Notes", verdict.notes),
     ):

@@ -43,13 +43,22 @@ def scores_section(found: Overview) -> Section:
     return Section(
         "scores",
         "Scores, champion against challenger",
-        "The same requests, answered by both. A difference is challenger minus champion.",
+        "The same requests, answered by both. A difference is challenger minus champion."
+        if apart is None or apart.pairs
+        else "No request was answered by both: each model’s scores are those of its own requests.",
         blocks or [Lines(["No scores were logged."])],
         [f"analyzer diff {how(found.verdict)}"],
     )
 
 
 def _distances(apart: Divergence) -> Facts:
+    if not apart.pairs:
+        return Facts(
+            [
+                ("Kolmogorov–Smirnov", result(apart.ks)),
+                ("PSI of the two distributions", number(apart.psi)),
+            ]
+        )
     return Facts(
         [
             ("Mean difference", result(apart.mean)),

@@ -16,11 +16,17 @@ from analyzer.stats.result import Estimate
 
 DRAWN = 15
 OPEN = 12
+UNDESCRIBED = "No segment columns are configured."
+UNPAIRED = (
+    "No request was answered by both models, so nothing diverges pair by pair. What the "
+    "challenger does in a segment against the champion stands among the checks."
+)
 
 
 def segments_section(found: Overview) -> Section:
     """A chart of the segments with the largest part of the divergence, and all of them."""
-    segments = found.answers.divergence.segments if found.answers.divergence else []
+    apart = found.answers.divergence
+    segments = apart.segments if apart and apart.pairs else []
     drawn = [s for s in segments if isinstance(s.effect, Estimate)][:DRAWN]
     blocks: list[Block] = []
     if drawn:
@@ -32,7 +38,7 @@ def segments_section(found: Overview) -> Section:
         "Who diverges most",
         "Each value by itself, those with the largest part of all divergence first. The intervals "
         "are not corrected for the number of values: look for large effects, not for single ones.",
-        blocks or [Lines(["No segment columns are configured."])],
+        blocks or [Lines([UNPAIRED if apart and not apart.pairs else UNDESCRIBED])],
         [f"analyzer diff {how(found.verdict)}"],
     )
 

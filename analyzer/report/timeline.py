@@ -39,15 +39,18 @@ def timeline_section(found: Overview) -> Section:
                 {"champion": columns["champion"], "challenger": columns["challenger"]},
                 marks,
                 what=f"Requests per {step_words(hours)}",
-            ),
-            course(
-                "Mean absolute difference of scores",
-                hours,
-                {"pairs": columns["mean_absolute"]},
-                marks,
-                what=f"Pair by pair, per {step_words(hours)}",
-            ),
+            )
         ]
+        if any(value is not None for value in columns["mean_absolute"]):
+            blocks.append(
+                course(
+                    "Mean absolute difference of scores",
+                    hours,
+                    {"pairs": columns["mean_absolute"]},
+                    marks,
+                    what=f"Pair by pair, per {step_words(hours)}",
+                )
+            )
         if any(columns["flips"]):
             blocks.append(
                 course(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import jsonschema
@@ -12,12 +13,14 @@ import pytest
 from logbook import START, Book
 from served import SHADOW_HOURS, Change, Columns, canary, diary, limits, window
 
-from analyzer.diary import Event
+from analyzer.diary import Event, append, path_of
 from analyzer.errors import ConfigError
 from analyzer.gate import gate
+from analyzer.nightly import nightly
 from analyzer.phases.harmful import SMALL, segments_of
 from analyzer.policy import Policy
 from analyzer.verdict import Check, Verdict, encode, json_schema
+from analyzer.verify import verify
 from analyzer.window import HOUR, show
 
 
@@ -57,6 +60,14 @@ def test_a_healthy_canary_promotes_to_the_ab_test(healthy: Book) -> None:
     assert len(verdict.detectable) == 2
     assert encode(judged(healthy)) == encode(verdict)
     jsonschema.validate(msgspec.json.decode(encode(verdict)), json_schema())
+
+
+def test_its_numbers_are_recounted_from_the_raw_logs(healthy: Book) -> None:
+    found = verify(healthy.rollout, limits(), judged(healthy))
+    assert found.agrees, [n for n in found.numbers if not n.same]
+    counted = {n.check for n in found.numbers}
+    assert {"process.sample", "infrastructure.errors", "data.answered_twice"} <= counted
+    assert found.uncounted == ()
 
 
 def edit(column: str, edited: Callable[[np.ndarray], np.ndarray]) -> Change:
@@ -245,3 +256,16 @@ def test_phases_without_a_gate_are_named(healthy: Book) -> None:
         gate(healthy.rollout, limits(), "ab")
     with pytest.raises(ConfigError, match="there are gates for: shadow, canary"):
         gate(healthy.rollout, limits(), "canari")
+
+
+def test_the_night_judges_the_running_phase_and_its_page_needs_no_pairs(book: Book) -> None:
+    canary(book, change=in_luxembourg)
+    for event in diary():
+        append(path_of(book.rollout), event)
+    found = nightly(book.rollout, limits())
+    assert (found.verdict.phase, found.verdict.outcome) == ("canary", "roll back")
+    assert found.verdict.headline.startswith("Roll back: infrastructure.segments.errors")
+    (page,) = [path for path in found.files if path.endswith("report.html")]
+    text = Path(page).read_text(encoding="utf-8")
+    assert "No request was answered by both" in text
+    assert "Mean absolute difference" not in text and "0 pairs" not in text

@@ -17,6 +17,7 @@ from analyzer.gate import gate
 from analyzer.labels.update import update
 from analyzer.policy import Policy
 from analyzer.verdict import Check, Verdict
+from analyzer.verify import verify
 from analyzer.window import HOUR, Window
 
 
@@ -57,6 +58,18 @@ def test_a_healthy_rollout_lets_the_old_model_go(healthy: Book) -> None:
     assert named(verdict, "data.coverage").limit == pytest.approx(0.0495)
     ratio = named(verdict, "infrastructure.latency_ratio")
     assert "on 7 accepted days from 2025-03-04 to 2025-03-10" in ratio.sentence
+
+
+def test_its_numbers_are_recounted_from_the_raw_logs(healthy: Book) -> None:
+    found = verify(healthy.rollout, full_limits(), judged(healthy))
+    assert found.agrees, [n for n in found.numbers if not n.same]
+    assert {"process.sample", "data.coverage"} <= {n.check for n in found.numbers}
+    assert set(found.uncounted) == {
+        "data.strangers: only_champion",
+        "model.mean_score.champion: scored",
+        "model.mean_score.challenger: scored",
+        "model.volume: requests",
+    }
 
 
 def test_never_before_fourteen_days(healthy: Book) -> None:
