@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 sys.path.insert(0, str(Path(__file__).parent))  # so that any test may `from logbook import ...`
 
@@ -16,3 +17,7 @@ from logbook import Book
 def book(tmp_path: Path) -> Book:
     """An empty folder to write logs and a rollout.toml into."""
     return Book(tmp_path)
+
+# Time is measured in benchmarks/, never asserted: a busy machine must not fail a property.
+settings.register_profile("calm", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("calm")
