@@ -131,6 +131,24 @@ class FullPhase(ServedPhase, frozen=True, forbid_unknown_fields=True, kw_only=Tr
         return self.max_score_ratio_change
 
 
+Error = Annotated[float, Meta(gt=0, lt=0.5)]
+
+
+class Experiments(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """How an A/B test is planned and read."""
+
+    alpha: Error
+    power: Confidence
+    min_effect: Positive
+    sequence_alpha: Error
+    final_alpha: Error
+    sample_ratio_level: Error
+    max_mixed_share: Fraction
+    min_days: Annotated[int, Meta(ge=1)]
+    novelty_days: Annotated[int, Meta(ge=7)]
+    segment_q: Error
+
+
 class Latency(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Latencies whose share is counted exactly in every profile."""
 
@@ -231,6 +249,7 @@ class Policy(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     shadow: ShadowPhase
     canary: CanaryPhase
     full: FullPhase
+    experiment: Experiments
     trigger: Trigger
     slo: Slo
     business: Business

@@ -167,7 +167,13 @@ UNIT_TABLES: dict[str, TableKind] = {
         }
     ),
     "unit_bins": TableKind(
-        {"day": pa.int32(), "arm": pa.int8(), "measure": pa.string(), "code": pa.int32()}
+        {
+            "day": pa.int32(),
+            "exposed": pa.int32(),
+            "arm": pa.int8(),
+            "measure": pa.string(),
+            "code": pa.int32(),
+        }
     ),
     "unit_buckets": TableKind(
         {"day": pa.int32(), "exposed": pa.int32(), "arm": pa.int8(), "bucket": pa.int16()}

@@ -18,6 +18,7 @@ def book(tmp_path: Path) -> Book:
     """An empty folder to write logs and a rollout.toml into."""
     return Book(tmp_path)
 
+
 # Time is measured in benchmarks/, never asserted: a busy machine must not fail a property.
 settings.register_profile("calm", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("calm")

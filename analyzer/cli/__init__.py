@@ -29,6 +29,7 @@ COMMANDS = {
     "slo": "Is production healthy? Service levels in three layers, the error budget.",
     "triggers": "Did a rollback trigger fire? Latency, errors, volume, minute by minute.",
     "labels": "What late labels say so far: quality, which model is better.",
+    "experiment": "Plan an A/B test before it starts, and read it at any time.",
     "diagnose": "After an incident: since when, who was hit, what moved first.",
     "nightly": "All of it, once, for cron: scan, judge, keep the results.",
     "report": "Write the page about a verdict or an incident: one HTML file.",

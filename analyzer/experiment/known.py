@@ -18,7 +18,6 @@ from analyzer.experiment.sums import measures
 from analyzer.experiment.tables import (
     ARMS,
     DAY,
-    EVENTS,
     VALUE_BITS,
     Scales,
     sums_store,
@@ -162,7 +161,7 @@ def known(
         begin,
         end,
         sums,
-        _joined(totals, chosen, "unit_bins"),
+        _exposed(_joined(totals, chosen, "unit_bins"), begin, end),
         buckets,
         dict(sorted(faults.items())),
         {m.slot: m.digest for m in chosen},
@@ -176,6 +175,3 @@ def _joined(store: Store, manifests: Sequence[Manifest], name: str) -> pa.Table:
 def _exposed(table: pa.Table, first: int, last: int) -> pa.Table:
     day = table["exposed"]
     return table.filter(pc.and_(pc.greater_equal(day, first), pc.less(day, last)))
-
-
-__all__ = ["EVENTS", "EVERYONE", "Known", "Segment", "known"]

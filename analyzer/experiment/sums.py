@@ -162,8 +162,8 @@ def _rows(
 
 
 def bins_of(design: Experiment, scales: Scales, change: Change, day: int) -> pa.Table:
-    """unit_bins of a day: by arm and measure the change in how many units have a total in each
-    fine bin (`code`, of the distance from 0), with their totals and squares.
+    """unit_bins of a day: by day of first exposure, arm and measure the change in how many units
+    have a total in each fine bin (`code`, of the distance from 0), with their totals and squares.
     """
     rows, sign = _signed(change)
     measured = by_unit(design, scales, rows)
@@ -174,7 +174,10 @@ def bins_of(design: Experiment, scales: Scales, change: Change, day: int) -> pa.
         values = measured[name]
         raw = raw_bins(values, np.zeros(0, dtype=np.int64), "distance", 0.0, out)
         code = codes_of(raw, "distance")
-        present, group = np.unique(code * 2 + rows.arm, return_inverse=True)
+        spread = (code - code.min(initial=0)) * 2 + rows.arm
+        width = int(spread.max(initial=0)) + 1
+        since = rows.exposed.astype(np.int64)
+        present, group = np.unique(since * width + spread, return_inverse=True)
         sums = {
             "n": exact_sums(group, len(present), sign),
             "total": exact_sums(group, len(present), np.rint(values * 2.0**VALUE_BITS) * sign),
@@ -183,9 +186,10 @@ def bins_of(design: Experiment, scales: Scales, change: Change, day: int) -> pa.
         kept = np.flatnonzero(np.logical_or.reduce([x != 0 for x in sums.values()]))
         keys = {
             "day": np.full(len(kept), day),
-            "arm": present[kept] % 2,
+            "exposed": present[kept] // width,
+            "arm": present[kept] % width % 2,
             "measure": pa.repeat(pa.scalar(name, pa.string()), len(kept)),
-            "code": present[kept] // 2,
+            "code": present[kept] % width // 2 + code.min(initial=0),
         }
         parts.append(table("unit_bins", {**keys, **{k: x[kept] for k, x in sums.items()}}))
     return pa.concat_tables(parts).combine_chunks()
@@ -193,7 +197,8 @@ def bins_of(design: Experiment, scales: Scales, change: Change, day: int) -> pa.
 
 def _no_bins() -> pa.Table:
     none = np.zeros(0, dtype=np.int64)
-    keys = {"day": none, "arm": none, "measure": pa.array([], pa.string()), "code": none}
+    words = pa.array([], pa.string())
+    keys = {"day": none, "exposed": none, "arm": none, "measure": words, "code": none}
     return table("unit_bins", {**keys, "n": none, "total": none, "squares": none})
 
 

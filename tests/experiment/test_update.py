@@ -8,13 +8,13 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 import pytest
+from experiment.outcomes import FIRST_DAY, by_unit, events, rollout_of
 
 from analyzer import config
 from analyzer.errors import ConfigError, StoreError
 from analyzer.experiment.known import known
 from analyzer.experiment.update import update
 from analyzer.stats.units import moments_of
-from tests.experiment.outcomes import FIRST_DAY, by_unit, events, rollout_of
 
 DAY = 86_400_000_000
 METRICS = ("revenue", "conversion", "basket", "complaints")

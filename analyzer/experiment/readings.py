@@ -1,0 +1,238 @@
+"""What an experiment says of each metric: both arms, the effect, and how sure that is."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from analyzer.design import Metric
+from analyzer.experiment.known import EVERYONE, Known, Segment
+from analyzer.experiment.sums import measures
+from analyzer.experiment.tables import ARMS, PRODUCT_BITS, VALUE_BITS
+from analyzer.histogram import bin_edges
+from analyzer.stats.effects import (
+    Effect,
+    Ratio,
+    always_valid_effect_p,
+    always_valid_interval,
+    effect,
+    fixed_interval,
+    rate_effect,
+)
+from analyzer.stats.quantile_effects import quantile_effect
+from analyzer.stats.quantiles import quantile
+from analyzer.stats.result import Estimate, Result, Undefined
+from analyzer.stats.units import UnitMoments, moments_from_sums
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Errors:
+    """How sure is sure: N* of the plan, the error of the sequence, that of the final test, and
+    whether the planned end has come (a fixed-horizon interval is not read before).
+    """
+
+    n_star: float
+    sequence: float
+    final: float
+    ended: bool
+
+
+@dataclass(frozen=True)
+class Reading:
+    """One metric. difference, lift: challenger against champion, always-valid, lift relative to
+    the champion; `final` the fixed-horizon lift, Undefined before the planned end; `naive` is that
+    interval read now, which nobody may decide on: it is there to be drawn beside the other.
+
+    harm: the lift in the bad direction with two one-sided always-valid ends (guard rails).
+    p: of no effect, always-valid. explained: share of the variance that covariates took away.
+    cut: the lift with outliers cut, where declared.
+    """
+
+    metric: str
+    kind: str
+    role: str
+    better: str
+    margin: float | None
+    champion: float | None
+    challenger: float | None
+    units: float
+    difference: Result
+    lift: Result
+    final: Result
+    naive: Result
+    harm: Result
+    p: Result
+    explained: float
+    cut: Result | None
+
+
+def reading(known: Known, name: str, errors: Errors, segment: Segment = EVERYONE) -> Reading:
+    """Read one metric of all units exposed in the days of `known`, or of one segment's."""
+    metric = known.design.metrics[name]
+    values = arm_values(known, metric, segment)
+    apart = found_effect(known, metric, segment, relative=False)
+    lifted = found_effect(known, metric, segment, relative=True)
+    return Reading(
+        name,
+        metric.kind,
+        metric.role,
+        metric.better,
+        metric.margin,
+        values["champion"],
+        values["challenger"],
+        sum(known.units(segment).values()),
+        _sequence(apart, errors),
+        _sequence(lifted, errors),
+        _final(lifted, errors),
+        lifted if isinstance(lifted, Undefined) else fixed_interval(lifted, errors.final),
+        _harm(lifted, metric, errors),
+        _p(lifted, errors),
+        lifted.covariates_explain if isinstance(lifted, Effect) else 0.0,
+        _cut(known, metric, errors) if metric.winsorise and segment == EVERYONE else None,
+    )
+
+
+def arm_values(known: Known, metric: Metric, segment: Segment) -> dict[str, float | None]:
+    """The metric of each arm as counted, None where it has none."""
+    if metric.kind == "quantile":
+        return {arm: _value(found) for arm, found in _percentiles(known, metric).items()}
+    found: dict[str, float | None] = {}
+    for arm, moments in known.moments(metric, segment).items():
+        below = moments.mean[1] if metric.kind == "ratio" else 1.0
+        known_value = moments.n > 0 and below != 0
+        found[arm] = float(moments.mean[0] / below) if known_value else None
+    return found
+
+
+def _value(result: Result) -> float | None:
+    return result.value if isinstance(result, Estimate) else None
+
+
+def found_effect(
+    known: Known, metric: Metric, segment: Segment = EVERYONE, *, relative: bool
+) -> Effect | Undefined:
+    """The effect on a metric. A share without a covariate is compared by its pooled rate.
+
+    Undefined as `stats.effects`; of a percentile also in a segment, where units are not binned.
+    """
+    if metric.kind == "quantile":
+        if segment != EVERYONE:
+            return Undefined("percentiles are not kept by segment")
+        arms = _percentiles(known, metric)
+        return quantile_effect(arms["champion"], arms["challenger"], relative=relative)
+    one, two = known.moments(metric, segment).values()
+    if metric.kind == "proportion" and not metric.covariate:
+        return rate_effect(_counts(one), _counts(two), relative=relative)
+    names = measures(known.design, metric)
+    main = Ratio(0, 1 if metric.kind == "ratio" else None)
+    first = 2 if metric.kind == "ratio" else 1
+    covariates = tuple(Ratio(place) for place in range(first, len(names)))
+    return effect(one, two, main, covariates, relative=relative)
+
+
+def _counts(moments: UnitMoments) -> tuple[float, float]:
+    """Units with any, units."""
+    return float(np.rint(moments.n * moments.mean[0])), moments.n
+
+
+def _sequence(found: Effect | Undefined, errors: Errors) -> Result:
+    if isinstance(found, Undefined):
+        return found
+    return always_valid_interval(found, errors.n_star, errors.sequence)
+
+
+def _final(found: Effect | Undefined, errors: Errors) -> Result:
+    if isinstance(found, Undefined):
+        return found
+    if not errors.ended:
+        return Undefined("not to be read before the planned end", found.n)
+    return fixed_interval(found, errors.final)
+
+
+def _harm(lifted: Effect | Undefined, metric: Metric, errors: Errors) -> Result:
+    """The lift as harm (positive is worse), each end one-sided."""
+    if isinstance(lifted, Undefined):
+        return lifted
+    sign = 1.0 if metric.better == "lower" else -1.0
+    if errors.ended:
+        both = fixed_interval(lifted, 2 * errors.final)
+        low, high = (both.low, both.high) if isinstance(both, Estimate) else (-math.inf, math.inf)
+    else:
+        up = always_valid_interval(lifted, errors.n_star, errors.sequence, "greater")
+        down = always_valid_interval(lifted, errors.n_star, errors.sequence, "less")
+        assert isinstance(up, Estimate) and isinstance(down, Estimate)
+        low, high = up.low, down.high
+    ends = sorted((sign * low, sign * high))
+    return Estimate(sign * lifted.value + 0.0, ends[0], ends[1], lifted.n, "one-sided ends")
+
+
+def _p(lifted: Effect | Undefined, errors: Errors) -> Result:
+    if isinstance(lifted, Undefined):
+        return lifted
+    return always_valid_effect_p(lifted, errors.n_star, errors.sequence)
+
+
+def _binned(known: Known, measure: str) -> dict[str, dict[str, NDArray[np.int64]]]:
+    """Units of each arm by fine bin of their total: code ascending, n, total, squares."""
+    table = known.bins.filter(pc.equal(known.bins["measure"], measure))
+    found = {}
+    for place, arm in enumerate(ARMS):
+        part = table.filter(pc.equal(table["arm"], place))
+        codes, at = np.unique(part["code"].to_numpy(), return_inverse=True)
+        sums = {name: _added(at, part[name], len(codes)) for name in ("n", "total", "squares")}
+        kept = sums["n"] > 0
+        found[arm] = {"code": codes[kept], **{name: x[kept] for name, x in sums.items()}}
+    return found
+
+
+def _added(at: NDArray[np.int64], values: pa.ChunkedArray, size: int) -> NDArray[np.int64]:
+    """Whole numbers added by place, exactly."""
+    found = np.zeros(size, dtype=np.int64)
+    np.add.at(found, at, values.to_numpy())
+    return found
+
+
+def _percentiles(known: Known, metric: Metric) -> dict[str, Result]:
+    found: dict[str, Result] = {}
+    scale = known.scales.columns[metric.value]
+    for arm, bins in _binned(known, metric.value).items():
+        low, high = bin_edges(bins["code"].astype(np.int64), "distance", 0.0)
+        found[arm] = quantile(low * scale, high * scale, bins["n"], metric.quantile)
+    return found
+
+
+def _cut(known: Known, metric: Metric, errors: Errors) -> Result:
+    """The lift with units' totals cut at a percentile of both arms together.
+
+    Cut at the upper end of the bin that holds it (within 1 % of the total). Tukey (1962).
+    """
+    bins = _binned(known, metric.value)
+    whole: dict[int, int] = {}
+    for arm in bins.values():
+        for code, n in zip(arm["code"].tolist(), arm["n"].tolist(), strict=True):
+            whole[code] = whole.get(code, 0) + n
+    codes = np.array(sorted(whole), dtype=np.int64)
+    if not len(codes) or metric.winsorise is None:
+        return Undefined("no unit")
+    below = np.cumsum([whole[code] for code in codes.tolist()])
+    last = codes[np.searchsorted(below, metric.winsorise * below[-1])]
+    edge = float(bin_edges(np.array([last]), "distance", 0.0)[1][0])
+    one, two = (_moments_up_to(arm, int(last), edge) for arm in bins.values())
+    return _sequence(effect(one, two, Ratio(0), relative=True), errors)
+
+
+def _moments_up_to(bins: Mapping[str, NDArray[np.int64]], last: int, edge: float) -> UnitMoments:
+    """Moments of totals in units of their scale, those beyond the bin `last` set to its edge."""
+    inside = bins["code"] <= last
+    beyond = float(bins["n"][~inside].sum())
+    total = float(bins["total"][inside].sum()) * 2.0**-VALUE_BITS + beyond * edge
+    squares = float(bins["squares"][inside].sum()) * 2.0**-PRODUCT_BITS + beyond * edge**2
+    return moments_from_sums(float(bins["n"].sum()), [total], [[squares]])

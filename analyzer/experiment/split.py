@@ -1,0 +1,107 @@
+"""Who got which arm: the weights in force, the ratio of units, units seen in both arms."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from analyzer.diary import Event
+from analyzer.experiment.known import Known, Segment
+from analyzer.experiment.tables import DAY
+from analyzer.stats.result import Estimate, Result, Undefined, point
+from analyzer.stats.sample_ratio import Epoch, log_bayes_factor, sequential_sample_ratio
+
+
+@dataclass(frozen=True)
+class Days:
+    """Days (since 1970, UTC) by the challenger's weight: None where it changed within the day.
+
+    recorded: whether the diary says a weight at all; else the planned one is taken for all.
+    """
+
+    weights: Mapping[int, float | None]
+    recorded: bool
+
+    def planned(self, weight: float) -> tuple[int, int] | None:
+        """The longest run of days [first, last) with the planned weight; None without one."""
+        best: tuple[int, int] | None = None
+        start: int | None = None
+        for day in [*sorted(self.weights), None]:
+            same = day is not None and self.weights[day] == weight
+            if same and start is None:
+                start = day
+            if not same and start is not None:
+                end = day if day is not None else max(self.weights) + 1
+                if best is None or end - start > best[1] - best[0]:
+                    best = (start, end)
+                start = None
+        return best
+
+
+def days_of(events: Sequence[Event], days: Sequence[int], planned: float) -> Days:
+    """The challenger's share of the traffic on each day, by the diary."""
+    known = sorted(
+        (event.at, event.challenger_weight)
+        for event in events
+        if event.challenger_weight is not None
+    )
+    if not known:
+        return Days(dict.fromkeys(days, planned), False)
+    found: dict[int, float | None] = {}
+    for day in days:
+        start, end = day * DAY, (day + 1) * DAY
+        before = [weight for at, weight in known if at <= start]
+        within = {weight for at, weight in known if start < at < end}
+        first = before[-1] if before else None
+        found[day] = first if within <= {first} else None
+    return Days(found, True)
+
+
+def sample_ratio(known: Known, days: Days) -> Result:
+    """p of "units came in the planned ratio", over epochs of constant weight, readable at will.
+
+    Units count on the day of their first exposure; days on which the weight changed are left
+    out. Undefined without a unit on any other day.
+    """
+    counts = known.units_by_day()
+    epochs: list[Epoch] = []
+    looks: list[list[int]] = []
+    last: float | None = None
+    for day in sorted(counts):
+        weight = days.weights.get(day)
+        if weight is None or not 0 < weight < 1:
+            continue
+        if weight != last and looks:
+            epochs.append(_epoch(looks, last))
+            looks = []
+        last = weight
+        before = looks[-1] if looks else [0, 0]
+        looks.append([before[arm] + int(counts[day][arm]) for arm in (0, 1)])
+    if looks:
+        epochs.append(_epoch(looks, last))
+    return sequential_sample_ratio(epochs)
+
+
+def _epoch(looks: list[list[int]], weight: float | None) -> Epoch:
+    assert weight is not None
+    return Epoch(np.array(looks, dtype=np.int64), np.array([1 - weight, weight]))
+
+
+def segment_ratio(known: Known, segment: Segment, weight: float) -> Result:
+    """The same p of one segment, from its units in the days of `known` as they are now."""
+    counts = list(known.units(segment).values())
+    if sum(counts) == 0:
+        return Undefined("no unit")
+    factor = log_bayes_factor(counts, [1 - weight, weight])
+    return point(min(1.0, float(np.exp(-min(max(factor, 0.0), 700.0)))), sum(counts), "sequential")
+
+
+def mixed_share(known: Known) -> Result:
+    """Share of all units that were seen in both arms; they count in neither."""
+    mixed = known.faults.get("unit seen in both arms", 0)
+    n = sum(known.units().values()) + mixed
+    if n == 0:
+        return Undefined("no unit")
+    return Estimate(mixed / n, mixed / n, mixed / n, n, "counted")
