@@ -7,10 +7,9 @@ SQL decides which rows (a model's `where`), Arrow carries the columns. Memory is
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
-from itertools import chain
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
@@ -22,7 +21,7 @@ from numpy.typing import NDArray
 
 from analyzer.config import Log, Rollout
 from analyzer.errors import LogError
-from analyzer.logs import LogFile, RowGroup, Source, to_utc
+from analyzer.logs import EARLIEST, LATEST, LogFile, Source, to_utc
 
 if TYPE_CHECKING:
     from analyzer.selection import Select
@@ -72,15 +71,33 @@ def read(
     for file in files:
         if file.problem or not file.overlaps(start, end):
             continue
-        try:
-            with _open(file) as source:
-                yield from _read_file(rollout, side, file, source, columns, start, end)
-        except (pa.ArrowException, OSError) as error:
-            why = str(error)[:200].rstrip(".")
-            raise LogError(
-                f"{file.name}: cannot be read ({why}); "
-                "write the file again or take it out of `paths`"
-            ) from None
+        with _named(file), _open(file) as source:
+            yield from _read_file(rollout, side, file, source, columns, start, end)
+
+
+def read_groups(
+    rollout: Rollout, side: Source, file: LogFile, columns: Sequence[str], chosen: Sequence[int]
+) -> Iterator[tuple[int, Batch]]:
+    """All rows of some row groups of one file, each batch with the number of its group.
+
+    Otherwise as `read`.
+    """
+    names = {c: rollout.log(side).source(c) for c in ["ts", *columns]}
+    names = {c: source for c, source in names.items() if source in file.schema}
+    with _named(file), _open(file) as source:
+        for index, raw in _raw_batches(rollout.log(side), file, source, names, chosen):
+            yield index, _window(names, raw, rollout.time.zone, EARLIEST, LATEST)
+
+
+@contextmanager
+def _named(file: LogFile) -> Iterator[None]:
+    try:
+        yield
+    except (pa.ArrowException, OSError) as error:
+        why = str(error)[:200].rstrip(".")
+        raise LogError(
+            f"{file.name}: cannot be read ({why}); write the file again or take it out of `paths`"
+        ) from None
 
 
 def null_times(rollout: Rollout, side: Source, file: LogFile) -> int:
@@ -90,7 +107,8 @@ def null_times(rollout: Rollout, side: Source, file: LogFile) -> int:
         return file.null_ts
     found = 0
     with _open(file) as source:
-        for raw in _raw_batches(log, file, source, {"ts": log.source("ts")}, file.groups):
+        every = range(len(file.groups))
+        for _, raw in _raw_batches(log, file, source, {"ts": log.source("ts")}, every):
             found += raw[log.source("ts")].null_count
     return found
 
@@ -114,14 +132,14 @@ def _read_file(
     log = rollout.log(side)
     names = {c: log.source(c) for c in ["ts", *columns] if log.source(c) in file.schema}
     groups = [
-        group
-        for group in file.groups
+        index
+        for index, group in enumerate(file.groups)
         if group.first is not None
         and group.last is not None
         and (group.first < end and group.last >= start)
     ]
     day = _partition_day(rollout, file)
-    for raw in _raw_batches(log, file, source, names, groups):
+    for _, raw in _raw_batches(log, file, source, names, groups):
         batch = _window(names, raw, rollout.time.zone, start, end)
         if len(batch):
             yield _with_strays(batch, day) if day else batch
@@ -132,9 +150,11 @@ def _raw_batches(
     file: LogFile,
     source: pa.NativeFile,
     names: dict[str, str],
-    groups: Sequence[RowGroup],
-) -> Iterator[dict[str, pa.Array]]:
-    """The model's rows of some row groups: columns under the names they have in the log."""
+    chosen: Sequence[int],
+) -> Iterator[tuple[int, dict[str, pa.Array]]]:
+    """The model's rows of some row groups, each batch with the number of its group: columns under
+    the names they have in the log.
+    """
     filters = [c for c in file.schema if _mentions(log.where, c)]
     wanted = list(dict.fromkeys([*names.values(), *filters]))
     constants = {c: v for c, v in (file.partitions or {}).items() if c in wanted}
@@ -143,14 +163,13 @@ def _raw_batches(
     stored = [c for c in wanted if c in footer.schema_arrow.names]
     texts = [c for c in stored if file.schema[c] == "text" and c not in ids]
     parquet = pq.ParquetFile(source, read_dictionary=texts, metadata=footer.metadata)
-    chosen = [index for index, group in enumerate(file.groups) if group in groups]
     with _selector(log) as select:
-        for batch in chain.from_iterable(_group(parquet, index, stored) for index in chosen):
+        for index, batch in ((i, batch) for i in chosen for batch in _group(parquet, i, stored)):
             full = {c: pa.repeat(value, len(batch)) for c, value in constants.items()}
             full.update({c: batch.column(c) for c in stored})
             if select is not None:
                 full = select(file.name, {c: full[c] for c in filters}, full)
-            yield full
+            yield index, full
 
 
 def _group(parquet: pq.ParquetFile, index: int, columns: list[str]) -> Iterator[pa.RecordBatch]:

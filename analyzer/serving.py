@@ -23,6 +23,9 @@ LARGEST_LATENCY = float(np.finfo(np.float32).max)
 COARSE = 3
 """Bits dropped from fine bins per minute and of differences: 16 bins an octave are left."""
 
+LATENCY_ORIGIN = 0.0
+"""Value from which latencies are binned."""
+
 Floats = NDArray[np.float32]
 Bits = NDArray[np.uint16]
 

@@ -3,6 +3,7 @@
 store.json              schema version and who is champion and challenger
 columns.json            frozen facts of the columns (see `frozen`)
 files.json              what footers said last time (a cache; may be deleted)
+newest.bin              counts of the newest files (a cache of `triggers --live`; may be deleted)
 slots/2013-06-01T00.json    manifest: digest, inputs, table sizes; replaced atomically
 data/2013-06-01T00-DIGEST/  the slot's tables; never changed once a manifest names them
 """
@@ -124,6 +125,10 @@ class Store:
         """All slots by start. A manifest that cannot be read counts as absent: it is remade."""
         found = [_manifest(file) for file in sorted((self.path / "slots").glob("*.json"))]
         return {manifest.start: manifest for manifest in found if manifest is not None}
+
+    def manifest(self, start: int) -> Manifest | None:
+        """The slot that begins at `start`, microseconds UTC; None where it was not profiled."""
+        return _manifest(self.path / "slots" / f"{slot_name(start)}.json")
 
     def intact(self, manifest: Manifest) -> bool:
         """Whether every table is there with the size it was written with."""

@@ -2,19 +2,32 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import click
 
 from analyzer.cli import common
 from analyzer.cli.common import Job
 
+if TYPE_CHECKING:
+    from analyzer.policy import Trigger as Limits
+    from analyzer.triggers.run import Triggers
+
 EXIT = {"ok": 0, "undecided": 4, "fired": 5}
 
 
 @click.command(
-    epilog="Example: analyzer triggers --last 24h; analyzer triggers --replay\n\n"
-    "In Python: analyzer.triggers.run.triggers(rollout, profiles, limits, events)"
+    epilog="Example: analyzer triggers --live; analyzer triggers --last 24h; "
+    "analyzer triggers --replay\n\n"
+    "In Python: analyzer.triggers.run.triggers(rollout, profiles, limits, events); "
+    "analyzer.triggers.newest.newest(rollout, limits, events, as_of)"
 )
 @common.job_options
+@click.option(
+    "--live",
+    is_flag=True,
+    help="The newest minutes, from the log files themselves: no scan needed.",
+)
 @click.option(
     "--replay", is_flag=True, help="Over everything that was scanned, up to the last row."
 )
@@ -24,40 +37,66 @@ EXIT = {"ok": 0, "undecided": 4, "fired": 5}
     help="What a minute without data does, in place of the policy's.",
 )
 @click.option("--exit-zero", is_flag=True, help="Exit 0 whatever was found.")
-def command(job: Job, replay: bool, missing: str | None, exit_zero: bool) -> int:
-    """Did a rollback trigger fire? Every minute of the window, from profiles; scan first.
+def command(job: Job, live: bool, replay: bool, missing: str | None, exit_zero: bool) -> int:
+    """Did a rollback trigger fire? Every minute of a window, from profiles: scan first.
+
+    With --live the last two hours (`trigger.live_hours`) up to now, or to --as-of, straight from
+    the log files, fast enough for every minute: each file is read once, its counts are kept in the
+    store. What volume to expect still comes from scanned weeks.
 
     The exit code tells: 0 none fired, 4 undecided, 5 fired (roll back).
     """
     import msgspec
 
-    from analyzer import diary
-    from analyzer.profiles import open_profiles
-    from analyzer.triggers.grid import logged
-    from analyzer.triggers.run import triggers
-
-    profiles = logged(open_profiles(job.store)) if replay else job.profiles()
+    if live and (replay or job.asked):
+        raise click.UsageError("--live takes no window; --as-of and trigger.live_hours set it")
     limits = job.policy.trigger
     if missing is not None:
         limits = msgspec.structs.replace(limits, missing=missing)
-    found = triggers(job.rollout, profiles, limits, diary.read(diary.path_of(job.rollout)))
+    found = _newest(job, limits) if live else _profiled(job, limits, replay)
     if job.json:
         common.show_json(found)
     else:
-        common.show_table(
-            ("trigger", "rule", "outcome", "what was seen"),
-            [(t.name, t.rule, t.outcome, t.sentence) for t in found.triggers],
-            title=f"Triggers {found.window[0]} to {found.window[1]}: {found.outcome}; "
-            f"a minute without data: {found.missing}",
-        )
-        for t in found.triggers:
-            if len(t.firings) > 1:
-                common.show_table(
-                    ("fired", "first breach", "last breach", "worst", "limit"),
-                    [
-                        (f.fired, f.first, f.last, f"{f.worst:.4g}", f"{f.limit:.4g}")
-                        for f in t.firings
-                    ],
-                    title=f"Every firing of {t.name}",
-                )
+        _show(found)
     return 0 if exit_zero else EXIT[found.outcome]
+
+
+def _newest(job: Job, limits: Limits) -> Triggers:
+    from analyzer import diary
+    from analyzer.triggers.newest import newest
+
+    as_of = common.now() if job.as_of is None else job.as_of
+    answer = newest(job.rollout, limits, diary.read(diary.path_of(job.rollout)), as_of)
+    if answer.unsaved:
+        common.note(answer.unsaved)
+    read, known = common.counted(answer.read, "file"), f"{answer.known:,}"
+    common.note(f"{read} read, {known} known before")
+    return answer.found
+
+
+def _profiled(job: Job, limits: Limits, replay: bool) -> Triggers:
+    from analyzer import diary
+    from analyzer.profiles import open_profiles
+    from analyzer.triggers.minutes import logged
+    from analyzer.triggers.run import triggers
+
+    profiles = logged(open_profiles(job.store)) if replay else job.profiles()
+    return triggers(job.rollout, profiles, limits, diary.read(diary.path_of(job.rollout)))
+
+
+def _show(found: Triggers) -> None:
+    common.show_table(
+        ("trigger", "rule", "outcome", "what was seen"),
+        [(t.name, t.rule, t.outcome, t.sentence) for t in found.triggers],
+        title=f"Triggers {found.window[0]} to {found.window[1]}, from {found.origin}: "
+        f"{found.outcome}; a minute without data: {found.missing}",
+    )
+    for t in found.triggers:
+        if len(t.firings) > 1:
+            common.show_table(
+                ("fired", "first breach", "last breach", "worst", "limit"),
+                [(f.fired, f.first, f.last, f"{f.worst:.4g}", f"{f.limit:.4g}") for f in t.firings],
+                title=f"Every firing of {t.name}",
+            )
+    for line in found.notes:
+        common.say(line)

@@ -5,15 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from analyzer.histogram import bin_edges
 from analyzer.logs import SIDES, Side
-from analyzer.profiles import Profiles
-from analyzer.serving import COARSE
-from analyzer.window import MINUTE, Window
+from analyzer.serving import COARSE, LATENCY_ORIGIN
+from analyzer.triggers.minutes import Counts, Minutes
+from analyzer.triggers.unread import marked
+from analyzer.window import MINUTE
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -22,13 +21,17 @@ Ints = NDArray[np.int64]
 @dataclass(frozen=True, eq=False)
 class Arm:
     """One model by bucket of minutes: requests, failed ones, those with a latency, and the
-    latency percentile in milliseconds (NaN where none was logged).
+    latency percentile in milliseconds (NaN where none was logged). error_n: requests of which it
+    is known whether they failed (None: all). unknown: buckets of which the log could not be read
+    in full (None: there are none).
     """
 
     n: Ints
     errors: Ints
     latency_n: Ints
     latency: Floats
+    error_n: Ints | None = None
+    unknown: NDArray[np.bool_] | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,77 +52,63 @@ class Grid:
         """Where the last bucket ends."""
         return self.start + self.points * self.step
 
+    def unknown(self, *sides: Side) -> NDArray[np.bool_]:
+        """Buckets of which some of these logs could not be read in full."""
+        found = np.zeros(self.points, dtype=bool)
+        for side in sides:
+            mine = self.arms[side].unknown
+            found |= False if mine is None else mine
+        return found
+
     def at(self, point: int) -> int:
         """When a bucket starts."""
         return self.start + point * self.step
 
 
-def grid_of(profiles: Profiles, bucket_minutes: int = 1, q: float = 0.99) -> Grid:
-    """The profiled minutes of a window in buckets, minutes without a row included.
+def grid_of(minutes: Minutes, bucket_minutes: int = 1, q: float = 0.99) -> Grid:
+    """The minutes of a window in buckets, minutes without a row included.
 
-    Rows of slots that were never scanned are not 0 but unknown: the grid covers the window's
-    slots from the first to the last, as far as the window goes.
+    A rest of the window shorter than a bucket is left out.
     """
-    start = max(profiles.window.start, min(m.start for m in profiles.manifests))
-    end = min(profiles.window.end, max(m.end for m in profiles.manifests))
-    step = bucket_minutes * MINUTE
-    points = max(0, (end - start) // step)
-    arms = {side: _arm(profiles, side, start, step, points, q) for side in SIDES}
-    return Grid(start, step, arms)
+    window, step = minutes.window, bucket_minutes * MINUTE
+    points = max(0, (window.end - window.start) // step)
+    arms = {side: _arm(minutes, side, window.start, step, points, q) for side in SIDES}
+    return Grid(window.start, step, arms)
 
 
-def logged(profiles: Profiles) -> Profiles:
-    """The same profiles up to the last minute with a row: what lies behind it may not have been
-    logged yet.
-    """
-    minutes = profiles.table("minutes")["minute"]
-    last = pc.max(minutes.cast(pa.int64())).as_py()
-    end = profiles.window.end if last is None else last + MINUTE
-    return profiles.within(Window(profiles.window.start, end))
+def _arm(minutes: Minutes, side: Side, start: int, step: int, points: int, q: float) -> Arm:
+    counts = minutes.counts[side]
+    place, inside = _places(counts.minute, start, step, points)
+    n, errors, error_n, latency_n = (
+        np.bincount(place, weights=values[inside], minlength=points).astype(np.int64)
+        for values in (counts.n, counts.errors, counts.error_n, counts.latency_n)
+    )
+    latency = _percentile(counts, start, step, points, q)
+    unknown = marked(minutes.unread[side], start, step, points)
+    return Arm(n, errors, latency_n, latency, error_n, unknown)
 
 
-def _arm(profiles: Profiles, side: Side, start: int, step: int, points: int, q: float) -> Arm:
-    minutes = _of(profiles.table("minutes"), side)
-    place, inside = _places(minutes, start, step, points)
-    sums = []
-    for name in ("n", "errors", "latency_n"):
-        values = minutes[name].to_numpy() if name in minutes.schema.names else np.zeros(len(place))
-        sums.append(np.bincount(place, weights=values[inside], minlength=points).astype(np.int64))
-    n, errors, latency_n = sums
-    return Arm(n, errors, latency_n, _percentile(profiles, side, start, step, points, q))
-
-
-def _of(table: pa.Table, side: Side) -> pa.Table:
-    return table.filter(pc.equal(table["model"], side))
-
-
-def _places(table: pa.Table, start: int, step: int, points: int) -> tuple[Ints, NDArray[np.bool_]]:
-    """Place on the grid of the rows that lie on it, and which rows do."""
-    place = (table["minute"].cast(pa.int64()).to_numpy() - start) // step
+def _places(minute: Ints, start: int, step: int, points: int) -> tuple[Ints, NDArray[np.bool_]]:
+    """Place on the grid of the minutes that lie on it, and which do."""
+    place = (minute - start) // step
     inside = (place >= 0) & (place < points)
     return place[inside], inside
 
 
-def _percentile(
-    profiles: Profiles, side: Side, start: int, step: int, points: int, q: float
-) -> Floats:
+def _percentile(counts: Counts, start: int, step: int, points: int, q: float) -> Floats:
     """The latency of the ceil(q n)-th fastest request of each bucket, as the middle of its bin
     (16 bins an octave: within 3 %).
     """
     found = np.full(points, np.nan)
-    table = _of(profiles.table("minute_latency"), side)
-    place, inside = _places(table, start, step, points)
+    place, inside = _places(counts.bin_minute, start, step, points)
     if not len(place):
         return found
-    codes, at = np.unique(table["code"].to_numpy()[inside].astype(np.int64), return_inverse=True)
-    low, _ = bin_edges(codes, "distance", profiles.frozen.bins["latency_ms"].origin)
-    high, _ = bin_edges(
-        codes + (1 << COARSE), "distance", profiles.frozen.bins["latency_ms"].origin
-    )
+    codes, at = np.unique(counts.code[inside], return_inverse=True)
+    low, _ = bin_edges(codes, "distance", LATENCY_ORIGIN)
+    high, _ = bin_edges(codes + (1 << COARSE), "distance", LATENCY_ORIGIN)
     middle = (low + high) / 2
-    counts = table["n"].to_numpy()[inside]
     order = np.lexsort((at, place))
-    place, at, cumulated = place[order], at[order], np.cumsum(counts[order])
+    place, at, cumulated = place[order], at[order], np.cumsum(counts.count[inside][order])
     busy, first = np.unique(place, return_index=True)
     before = np.concatenate([[0], cumulated])[first]
     last = np.concatenate([first[1:], [len(place)]]) - 1

@@ -40,7 +40,7 @@ def latency(grid: Grid, limits: Limits) -> Rule:
     states = _judged(arm.latency, limit)
     fewest = np.minimum(arm.latency_n, champion.latency_n)
     states[fewest < limits.min_requests] = LOW_N
-    states[fewest == 0] = MISSING
+    states[(fewest == 0) | grid.unknown("challenger", "champion")] = MISSING
     return Rule(
         "latency",
         f"challenger P{limits.latency_quantile * 100:g} > {limits.latency_factor:g} x "
@@ -62,6 +62,8 @@ def errors(grid: Grid, limits: Limits) -> Rule:
     limit = np.full(len(arm.n), limits.max_error_rate)
     states = _judged(rate, limit)
     states[(arm.n > 0) & (arm.n < limits.min_requests)] = LOW_N
+    said = arm.n if arm.error_n is None else arm.error_n
+    states[grid.unknown("challenger") | (said == 0)] = MISSING
     return Rule(
         "errors",
         f"challenger error rate > {limits.max_error_rate:.2%} for {limits.error_minutes} minutes "
@@ -73,13 +75,14 @@ def errors(grid: Grid, limits: Limits) -> Rule:
         "share",
         {"errors": arm.errors, "requests": arm.n},
         arm.n,
+        "" if said.any() or not arm.n.any() else "the challenger's log says nothing of errors",
     )
 
 
 def volume(name: str, what: str, n: NDArray[np.int64], due: Floats, limits: Limits) -> Rule:
     """Requests against what is expected: a bucket in which none came holds 0 of them.
 
-    n: requests per bucket; due: how many were expected, NaN where that is not known.
+    n: requests per bucket; due: how many were expected, NaN where that or n is not known.
     """
     floor = (1 - limits.max_volume_drop) * due
     states = np.full(len(n), MISSING, dtype=np.int8)
@@ -118,6 +121,11 @@ def served(grid: Grid, mirrored: NDArray[np.bool_]) -> NDArray[np.int64]:
     """Requests answered to users per bucket: the champion's alone where the rest is a mirror."""
     champion, challenger = (grid.arms[side].n for side in SIDES)
     return np.where(mirrored, champion, champion + challenger)
+
+
+def unserved(grid: Grid, mirrored: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Buckets whose requests are not known in full."""
+    return grid.unknown("champion") | (grid.unknown("challenger") & ~mirrored)
 
 
 def _judged(observed: Floats, limit: Floats) -> States:

@@ -8,7 +8,6 @@ from typing import Literal
 from zoneinfo import ZoneInfo
 
 import numpy as np
-import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from analyzer.config import Rollout
@@ -17,11 +16,13 @@ from analyzer.logs import SIDES
 from analyzer.policy import Trigger as Limits
 from analyzer.profiles import Profiles
 from analyzer.triggers import rules
-from analyzer.triggers.expected import Past, expected, past_of
+from analyzer.triggers.expected import Past, expected
 from analyzer.triggers.grid import Floats, Grid, grid_of
+from analyzer.triggers.minutes import Minutes, Origin, profiled
+from analyzer.triggers.notes import left_out, remarks
 from analyzer.triggers.rules import Rule
 from analyzer.triggers.states import BREACH, NAMES, OK, Run, follow
-from analyzer.window import HOUR, WEEK, Window, show
+from analyzer.window import show
 
 Outcome = Literal["ok", "fired", "undecided"]
 
@@ -60,11 +61,17 @@ class Trigger:
 
 @dataclass(frozen=True)
 class Triggers:
-    """All rules over a window, whole minutes; fired if any did, else undecided if any is."""
+    """All rules over a window, whole minutes; fired if any did, else undecided if any is.
+
+    missing: what a minute without data does; origin: where the minutes come from; notes: what could
+    not be read, what was left out of the baseline.
+    """
 
     window: tuple[str, str]
     outcome: Outcome
     missing: str
+    origin: Origin
+    notes: list[str]
     triggers: list[Trigger]
 
 
@@ -74,33 +81,38 @@ def triggers(
     """Follow every trigger over the profiles' window. events: the diary, for the weights in force
     and for what is not usual. Raises StoreError when nothing of the window was profiled.
     """
-    grid = grid_of(profiles, limits.bucket_minutes, limits.latency_quantile)
-    weight, mirrored = weights(events, grid)
-    every = rules_of(rollout, profiles, grid, limits, events, weight, mirrored)
-    found = [_followed(rule, grid, limits) for rule in every]
+    return followed(rollout, profiled(profiles, limits.baseline_weeks), limits, events)
+
+
+def followed(
+    rollout: Rollout, minutes: Minutes, limits: Limits, events: Sequence[Event]
+) -> Triggers:
+    """Follow every trigger over some minutes, wherever they come from."""
+    grid = grid_of(minutes, limits.bucket_minutes, limits.latency_quantile)
+    found = [
+        _followed(rule, grid, limits)
+        for rule in rules_of(rollout, grid, minutes.past, limits, events)
+    ]
     outcomes = [one.outcome for one in found]
     outcome: Outcome = (
         "fired" if "fired" in outcomes else "undecided" if "undecided" in outcomes else "ok"
     )
-    return Triggers((show(grid.start), show(grid.end)), outcome, limits.missing, found)
+    notes = [*remarks(minutes), *left_out(minutes, events, ZoneInfo(rollout.time.calendar))]
+    return Triggers(
+        (show(grid.start), show(grid.end)), outcome, limits.missing, minutes.origin, notes, found
+    )
 
 
 def rules_of(
-    rollout: Rollout,
-    profiles: Profiles,
-    grid: Grid,
-    limits: Limits,
-    events: Sequence[Event],
-    weight: Floats,
-    mirrored: NDArray[np.bool_],
+    rollout: Rollout, grid: Grid, past: Past, limits: Limits, events: Sequence[Event]
 ) -> list[Rule]:
-    """The rules with the state of every minute."""
+    """The rules with the state of every bucket of the grid."""
+    weight, mirrored = weights(events, grid)
     zone = ZoneInfo(rollout.time.calendar)
-    past = history(profiles, grid, limits.baseline_weeks)
-    total = rules.served(grid, mirrored)
-    due = expected(
-        total.astype(np.float64), grid.start, grid.step, past, events, zone, limits.baseline_weeks
-    )
+    total, unknown = rules.served(grid, mirrored), rules.unserved(grid, mirrored)
+    known = np.where(unknown, np.nan, total)
+    due = expected(known, grid.start, grid.step, past, events, zone, limits.baseline_weeks)
+    due = np.where(unknown, np.nan, due)
     parts = rules.shares(weight, mirrored, rollout.shadow.mirror_share)
     found = [
         rules.latency(grid, limits),
@@ -109,16 +121,9 @@ def rules_of(
     ]
     for side in SIDES:
         if not (side == "champion" and mirrored.all()):
-            share = total * parts[side]
-            found.append(
-                rules.volume(
-                    f"volume of the {side}",
-                    f"the {side}'s traffic",
-                    grid.arms[side].n,
-                    share,
-                    limits,
-                )
-            )
+            share = np.where(grid.unknown(side), np.nan, known * parts[side])
+            name, what = f"volume of the {side}", f"the {side}'s traffic"
+            found.append(rules.volume(name, what, grid.arms[side].n, share, limits))
     return found
 
 
@@ -133,26 +138,6 @@ def weights(events: Sequence[Event], grid: Grid) -> tuple[Floats, NDArray[np.boo
             after = np.clip((edges[1:] - event.at) / grid.step, 0.0, 1.0)
             weight = weight * (1 - after) + event.challenger_weight * after
     return weight, weight == 0
-
-
-def history(profiles: Profiles, grid: Grid, weeks: int) -> Past:
-    """Requests served by hour, from `weeks` before the grid to its end; NaN where not profiled."""
-    end = -(-grid.end // HOUR) * HOUR
-    window = Window(grid.start // HOUR * HOUR - (weeks + 1) * WEEK, end)
-    wider = profiles.within(window)
-    table = wider.table("coverage")
-    hours = table["hour"].cast("int64").to_pylist()
-    champion, challenger, matched = (
-        pc.cast(table[name], "int64").to_numpy()
-        for name in ("champion_rows", "challenger_rows", "matched")
-    )
-    # a request that both answered was mirrored, and counts once
-    served = (champion + challenger - matched).astype(float).tolist()
-    known: dict[int, float] = {}
-    for manifest in wider.manifests:
-        known.update(dict.fromkeys(range(manifest.start, manifest.end, HOUR), 0.0))
-    known.update(zip(hours, served, strict=True))
-    return past_of(known, window)
 
 
 def _followed(rule: Rule, grid: Grid, limits: Limits) -> Trigger:

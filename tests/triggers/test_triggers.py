@@ -19,7 +19,8 @@ from analyzer.diary import Event
 from analyzer.triggers import expected as module
 from analyzer.triggers import states
 from analyzer.triggers.expected import expected, past_of
-from analyzer.triggers.grid import grid_of, logged
+from analyzer.triggers.grid import grid_of
+from analyzer.triggers.minutes import logged, profiled
 from analyzer.triggers.run import Triggers, triggers, weights
 from analyzer.triggers.states import BREACH, LOW_N, MISSING, OK, follow
 from analyzer.window import HOUR, MINUTE, Window, show
@@ -125,16 +126,16 @@ def test_first_breach_firing_minute_and_counts_of_real_logs(book: Book) -> None:
 
 def test_percentiles_of_minutes_are_those_of_the_rows(book: Book) -> None:
     write(book, hours=1)
-    arm = grid_of(book.profiles, q=0.99).arms["challenger"]
+    arm = grid_of(profiled(book.profiles, 4), q=0.99).arms["challenger"]
     assert arm.n[:60].tolist() == arm.latency_n[:60].tolist() == [400] * 60
     assert np.all((arm.latency[:60] > 56) & (arm.latency[:60] < 63))
 
 
 def test_a_minute_without_any_row_is_on_the_grid(book: Book) -> None:
     write(book, hours=1, changes={m: {"all": 0} for m in (7, 8, 9)})
-    grid = grid_of(book.profiles)
+    grid = grid_of(profiled(book.profiles, 4))
     assert grid.points == 60 * 4, "as far as the slot goes"
-    assert grid_of(logged(book.profiles)).points == 60, "as far as there are rows"
+    assert grid_of(profiled(logged(book.profiles), 4)).points == 60, "as far as there are rows"
     assert grid.arms["champion"].n[6:11].tolist() == [400, 0, 0, 0, 400]
     held = one(asked(book), "errors")
     assert held.minutes["missing"] == 3 + 180
@@ -142,7 +143,7 @@ def test_a_minute_without_any_row_is_on_the_grid(book: Book) -> None:
 
 def test_weights_of_the_diary(book: Book) -> None:
     write(book, hours=1)
-    grid = grid_of(book.profiles)
+    grid = grid_of(profiled(book.profiles, 4))
     at = [START + 10 * MINUTE, START + 20 * MINUTE + MINUTE // 2]
     events = [
         Event(ts=show(at[0]), kind="weight", challenger_weight=0.1),
