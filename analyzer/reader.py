@@ -76,16 +76,22 @@ def read(
 
 
 def read_groups(
-    rollout: Rollout, side: Source, file: LogFile, columns: Sequence[str], chosen: Sequence[int]
+    rollout: Rollout,
+    side: Source,
+    file: LogFile,
+    columns: Sequence[str],
+    chosen: Sequence[int],
+    select: Select | None = None,
 ) -> Iterator[tuple[int, Batch]]:
     """All rows of some row groups of one file, each batch with the number of its group.
 
+    select: what chooses the model's rows (`selecting`), None where the log has no `where`.
     Otherwise as `read`.
     """
     names = {c: rollout.log(side).source(c) for c in ["ts", *columns]}
     names = {c: source for c, source in names.items() if source in file.schema}
     with _named(file), _open(file) as source:
-        for index, raw in _raw_batches(rollout.log(side), file, source, names, chosen):
+        for index, raw in _chosen(rollout.log(side), file, source, names, chosen, select):
             yield index, _window(names, raw, rollout.time.zone, EARLIEST, LATEST)
 
 
@@ -155,6 +161,18 @@ def _raw_batches(
     """The model's rows of some row groups, each batch with the number of its group: columns under
     the names they have in the log.
     """
+    with selecting(log) as select:
+        yield from _chosen(log, file, source, names, chosen, select)
+
+
+def _chosen(
+    log: Log,
+    file: LogFile,
+    source: pa.NativeFile,
+    names: dict[str, str],
+    chosen: Sequence[int],
+    select: Select | None,
+) -> Iterator[tuple[int, dict[str, pa.Array]]]:
     filters = [c for c in file.schema if _mentions(log.where, c)]
     wanted = list(dict.fromkeys([*names.values(), *filters]))
     constants = {c: v for c, v in (file.partitions or {}).items() if c in wanted}
@@ -163,13 +181,12 @@ def _raw_batches(
     stored = [c for c in wanted if c in footer.schema_arrow.names]
     texts = [c for c in stored if file.schema[c] == "text" and c not in ids]
     parquet = pq.ParquetFile(source, read_dictionary=texts, metadata=footer.metadata)
-    with _selector(log) as select:
-        for index, batch in ((i, batch) for i in chosen for batch in _group(parquet, i, stored)):
-            full = {c: pa.repeat(value, len(batch)) for c, value in constants.items()}
-            full.update({c: batch.column(c) for c in stored})
-            if select is not None:
-                full = select(file.name, {c: full[c] for c in filters}, full)
-            yield index, full
+    for index, batch in ((i, batch) for i in chosen for batch in _group(parquet, i, stored)):
+        full = {c: pa.repeat(value, len(batch)) for c, value in constants.items()}
+        full.update({c: batch.column(c) for c in stored})
+        if select is not None:
+            full = select(file.name, {c: full[c] for c in filters}, full)
+        yield index, full
 
 
 def _group(parquet: pq.ParquetFile, index: int, columns: list[str]) -> Iterator[pa.RecordBatch]:
@@ -185,7 +202,8 @@ def _group(parquet: pq.ParquetFile, index: int, columns: list[str]) -> Iterator[
         yield from group.to_batches(max_chunksize=BATCH_ROWS)
 
 
-def _selector(log: Log) -> AbstractContextManager[Select | None]:
+def selecting(log: Log) -> AbstractContextManager[Select | None]:
+    """What keeps a model's rows, None where all rows are its own. For one thread at a time."""
     if not log.where:
         return nullcontext()
     from analyzer.selection import selector  # the engine is slow to import, few logs need it

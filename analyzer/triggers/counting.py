@@ -6,6 +6,7 @@ A row group is counted in whole, whatever was asked, so its counts can be kept.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +19,9 @@ from analyzer.serving import COARSE, ERROR, HAS_LATENCY, LATENCY_ORIGIN, UNKNOWN
 from analyzer.triggers.minutes import Counts
 from analyzer.window import MINUTE
 
+if TYPE_CHECKING:
+    from analyzer.selection import Select
+
 Ints = NDArray[np.int64]
 COLUMNS = ("latency_ms", "error")
 CODES = 0x7F80 >> COARSE
@@ -28,14 +32,14 @@ DENSE_ROWS = CODES
 
 
 def counted(
-    rollout: Rollout, side: Side, file: LogFile, groups: Sequence[int]
+    rollout: Rollout, side: Side, file: LogFile, groups: Sequence[int], select: Select | None
 ) -> Iterator[tuple[int, Counts]]:
-    """Counts of some row groups of a file, group by group. Raises LogError when it cannot be read
-    after all.
+    """Counts of some row groups of a file, group by group. select: what chooses the model's rows
+    (`reader.selecting`). Raises LogError when it cannot be read after all.
     """
     parts: dict[int, list[Counts]] = {group: [] for group in groups}
     buffer = np.empty(BATCH_ROWS, dtype=np.int64)
-    for group, batch in read_groups(rollout, side, file, COLUMNS, groups):
+    for group, batch in read_groups(rollout, side, file, COLUMNS, groups, select):
         if len(batch):
             parts[group].append(_batch(batch, buffer))
     for group, found in parts.items():

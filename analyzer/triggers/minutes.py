@@ -6,7 +6,7 @@ is the same.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Literal
 
@@ -114,7 +114,7 @@ def _counts(profiles: Profiles, side: Side) -> Counts:
         minutes[name].to_numpy() if name in minutes.schema.names else zeros
         for name in ("n", "errors", "latency_n")
     )
-    silent = _silent_hours(profiles, side, minute, n)
+    silent = _silent_hours(profiles, side)
     return Counts(
         minute,
         n,
@@ -127,17 +127,17 @@ def _counts(profiles: Profiles, side: Side) -> Counts:
     )
 
 
-def _silent_hours(profiles: Profiles, side: Side, minute: Ints, n: Ints) -> list[int]:
+def _silent_hours(profiles: Profiles, side: Side) -> list[int]:
     """Hours in which no row of a model said whether the request failed."""
-    rejects = _of(profiles.table("rejects"), side)
+    rejects = _of(profiles.whole_slots("rejects"), side)
     rejects = rejects.filter(pc.equal(rejects["reason"], ERROR_UNKNOWN))
-    hours = rejects["hour"].cast(pa.int64()).to_pylist()
-    every = minute // HOUR * HOUR
-    return [
-        hour
-        for hour, unknown in zip(hours, rejects["n"].to_pylist(), strict=True)
-        if unknown >= n[every == hour].sum()
-    ]
+    unknown = dict(_by_hour(rejects, "n"))
+    rows = dict(_by_hour(profiles.whole_slots("coverage"), f"{side}_rows"))
+    return [hour for hour, n in unknown.items() if n >= rows.get(hour, 0)]
+
+
+def _by_hour(table: pa.Table, name: str) -> Iterator[tuple[int, int]]:
+    return zip(table["hour"].cast(pa.int64()).to_pylist(), table[name].to_pylist(), strict=True)
 
 
 def _of(table: pa.Table, side: Side) -> pa.Table:

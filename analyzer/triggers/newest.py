@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -17,6 +18,7 @@ from analyzer.diary import Event, weight_at
 from analyzer.errors import LogError
 from analyzer.logs import SIDES, LogFile, Side, survey
 from analyzer.policy import Trigger as Limits
+from analyzer.reader import selecting
 from analyzer.roles import refuse_swapped
 from analyzer.store import Store
 from analyzer.triggers.counting import added, counted
@@ -26,6 +28,9 @@ from analyzer.triggers.minutes import Minutes, hours_served
 from analyzer.triggers.run import Triggers, followed
 from analyzer.triggers.unread import Unread, marked, told_twice, unread
 from analyzer.window import HOUR, MINUTE, WEEK, Window
+
+if TYPE_CHECKING:
+    from analyzer.selection import Select
 
 READERS = 2
 """Threads that read new files."""
@@ -80,8 +85,12 @@ class _Log:
         self.counts: dict[Key, GroupCounts] = {}
         self.read = self.known = 0
         old = kept.counts[side]
-        with ThreadPoolExecutor(READERS) as pool:
-            results = list(pool.map(lambda f: self._counted(f, old.get(key_of(f), {})), self.files))
+        log = rollout.log(side)
+        # a filter's engine serves one thread at a time
+        with ThreadPoolExecutor(1 if log.where else READERS) as pool, selecting(log) as select:
+            results = list(
+                pool.map(lambda f: self._counted(f, old.get(key_of(f), {}), select), self.files)
+            )
         for place, (file, found) in enumerate(zip(self.files, results, strict=True)):
             if isinstance(found, str):
                 self.files[place] = replace(file, problem=found)
@@ -93,7 +102,7 @@ class _Log:
         self.whole = added([c for groups in self.counts.values() for c in groups.values()])
         self.unread = self._unread(window)
 
-    def _counted(self, file: LogFile, old: GroupCounts) -> GroupCounts | str:
+    def _counted(self, file: LogFile, old: GroupCounts, select: Select | None) -> GroupCounts | str:
         """Counts of the row groups that are needed, or why they cannot be read."""
         if file.problem or not file.overlaps(self.lead.start, self.lead.end):
             return {}
@@ -106,7 +115,8 @@ class _Log:
         known = {index: old[index] for index in needed if index in old}
         new = [index for index in needed if index not in old]
         try:
-            return known | dict(counted(self.rollout, self.side, file, new)) if new else known
+            found = counted(self.rollout, self.side, file, new, select)
+            return known | dict(found) if new else known
         except LogError as error:
             return str(error).removeprefix(f"{file.name}: ")
 
