@@ -233,6 +233,12 @@ class Business(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     min_completeness: Annotated[float, Meta(ge=0.05, le=1)]
 
 
+class Rollback(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """How soon the champion must serve everything again."""
+
+    max_minutes: Positive
+
+
 class VerdictLife(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """How long a verdict may be acted upon."""
 
@@ -256,6 +262,7 @@ class Policy(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     slo: Slo
     business: Business
     record: Record
+    rollback: Rollback
     verdict: VerdictLife
 
     @property

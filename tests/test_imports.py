@@ -69,6 +69,8 @@ LAYERS = [
     ("onset", "segments", "mix"),
     ("drilldown",),
     ("gate", "diagnose", "shapes", "courses"),
+    ("restored",),
+    ("history",),
     ("router",),
     ("overview",),
     ("report",),

@@ -23,8 +23,8 @@ TABLES = {
 Tables = Mapping[str, Mapping[str, Any]]
 
 
-def overrides_of(events: Sequence[Event], challenger: str) -> list[Override]:
-    """What the diary says was set aside for this challenger, in order of time."""
+def overrides_of(events: Sequence[Event], challenger: str | None = None) -> list[Override]:
+    """What the diary says was set aside, for one challenger or for all, in order of time."""
     return [
         Override(
             phase=e.phase,
@@ -35,7 +35,7 @@ def overrides_of(events: Sequence[Event], challenger: str) -> list[Override]:
             policy=e.policy,
         )
         for e in events
-        if e.kind == "override" and e.challenger in ("", challenger)
+        if e.kind == "override" and (challenger is None or e.challenger in ("", challenger))
     ]
 
 

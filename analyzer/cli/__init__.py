@@ -32,6 +32,7 @@ COMMANDS = {
     "experiment": "Plan an A/B test before it starts, and read it at any time.",
     "diagnose": "After an incident: since when, who was hit, what moved first.",
     "nightly": "All of it, once, for cron: scan, judge, keep the results.",
+    "history": "What was decided when, on which evidence, and what happened next.",
     "report": "Write the page about a verdict or an incident: one HTML file.",
     "store": "Show what the profile store holds.",
     "sql": "Show the SQL statements that read raw logs.",

@@ -124,7 +124,7 @@ def _composed(
     precursors = history.precursors(found.between, window.end, differing, drilled.cells, shift)
     split = mixes(drilled, history.profiles.frozen.scale)
     nulls = null_run(history, baseline, found.null, drilled)
-    incident = incident_of(found, events)
+    incident = incident_of(found, events, policy)
     record = drilled.record
     return Diagnosis(
         schema=DIAGNOSIS_SCHEMA,

@@ -17,11 +17,8 @@ from analyzer.onset.precursors import Precursors
 from analyzer.policy import Policy
 from analyzer.window import DAY, WEEK, Window, parse, show
 
-OBJECTIVE_MINUTES = 5.0
-"""The champion is restored within five minutes of the decision to roll back."""
 
-
-def incident_of(found: Located, events: Sequence[Event]) -> Incident:
+def incident_of(found: Located, events: Sequence[Event], policy: Policy) -> Incident:
     """The incident's windows and instants, and what the diary says of that time."""
     question, onset = found.question, found.onset
     window, baseline = found.window, found.baseline
@@ -41,7 +38,7 @@ def incident_of(found: Located, events: Sequence[Event]) -> Incident:
         minutes_onset_to_trigger=_minutes(start, trigger),
         minutes_trigger_to_rollback=_minutes(trigger, rollback),
         minutes_onset_to_rollback=_minutes(start, rollback),
-        objective_minutes=OBJECTIVE_MINUTES,
+        objective_minutes=policy.rollback.max_minutes,
         diary=[
             moment_of(event)
             for event in events
