@@ -11,11 +11,25 @@ from analyzer.history import Decided, History, runs
 from analyzer.report.blocks import Answer, Block, Head, Lines, Page, Section, Table, Text
 from analyzer.report.marks import chip, tone
 from analyzer.report.page import render
-from analyzer.report.timeline import course, diary_table, marks_of
-from analyzer.report.words import code, count, moment, name, percent, prose, shown, when
+from analyzer.report.plots import Mark
+from analyzer.report.timeline import course, diary_table
+from analyzer.report.words import (
+    DASH,
+    code,
+    count,
+    moment,
+    name,
+    percent,
+    prose,
+    quiet,
+    shown,
+    when,
+)
 from analyzer.verdict import Override
 
 OPEN_ROWS = 40
+SHORT = 8
+"""Characters of a digest where it only points to a row that shows all 16."""
 
 
 def report(found: History) -> bytes:
@@ -32,7 +46,7 @@ def page(found: History) -> Page:
         eyebrow=Markup("{} · history").format(name(found.rollout)),
         headline=headline,
         tone=tone(last.outcome) if last else "open",
-        lead=prose(last.why) if last else "No gate has kept a verdict of this rollout.",
+        lead=_title(prose(last.why)) if last else "No gate has kept a verdict of this rollout.",
         answers=list(_answers(found, last)),
         sections=[
             _decisions(found),
@@ -63,7 +77,9 @@ def _answers(found: History, last: Decided | None) -> Iterator[Answer]:
         said.append(f"{count(len(took) - late)} of {count(len(took))} within the limit")
     yield Answer("Rollbacks", said)
     if found.untrusted:
-        files = f"{count(len(found.untrusted))} kept files are not what was written"
+        number = len(found.untrusted)
+        files = "1 kept file is" if number == 1 else f"{count(number)} kept files are"
+        files += " not what was written"
         yield Answer("Beware", [files], wide=True)
 
 
@@ -77,7 +93,7 @@ def _decisions(found: History) -> Section:
     if found.weight is not None:
         shape = {"challenger": found.weight.columns["challenger"]}
         told = [m for v in found.verdicts for m in v.followed]
-        marks = marks_of([m for m in (*found.before, *told) if m.kind in ("phase", "rollback")])
+        marks = [_mark(m) for m in (*found.before, *told) if m.kind in ("phase", "rollback")]
         blocks.append(
             course(
                 "Challenger’s share of the traffic",
@@ -98,6 +114,21 @@ def _decisions(found: History) -> Section:
         blocks,
         ["analyzer history --config rollout.toml"],
     )
+
+
+def _mark(event: Moment) -> Mark:
+    """A phase by its name, a rollback as one."""
+    named = event.kind == "phase" and event.text
+    return Mark(
+        event.at,
+        shown((event.text.split() or [event.kind])[0] if named else event.kind, 24),
+        None,
+        not named,
+    )
+
+
+def _title(text: str) -> str:
+    return f"{text[:1].upper()}{text[1:]}"
 
 
 def _times(run: Sequence[Decided]) -> Text:
@@ -122,10 +153,14 @@ def _decided(verdict: Decided) -> Markup:
 
 
 def _stands(verdict: Decided) -> Text:
-    return Markup("<br>").join(code(digest) for digest in verdict.evidence)
+    if not verdict.evidence:
+        return quiet(DASH)
+    return Markup("<br>").join(code(digest[:SHORT]) for digest in verdict.evidence)
 
 
 def _events(moments: Sequence[Moment]) -> Text:
+    if not moments:
+        return quiet(DASH)
     return Markup("<br>").join(
         Markup("{} {}{}{}").format(
             when(m.at),

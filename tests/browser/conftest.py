@@ -8,17 +8,19 @@ from typing import Any
 
 import pytest
 from browser import chromium
-from report import incidents, nights
+from report import histories, incidents, nights
 
 HOSTILE: dict[str, Callable[[], bytes]] = {
     "night": nights.hostile,
     "incident": incidents.hostile,
+    "history": histories.hostile,
 }
 """Small pages in which every name is hostile."""
 
 LARGE: dict[str, Callable[[], bytes]] = {
     "night": nights.large,
     "incident": incidents.large,
+    "history": histories.large,
 }
 """Pages as large as they get."""
 

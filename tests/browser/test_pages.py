@@ -87,7 +87,8 @@ def test_no_serious_fault_for_those_who_see_or_steer_otherwise(
 def test_read_without_javascript(browser: Any, hostile: Path) -> None:
     with opened(browser, hostile, java_script_enabled=False) as (page, noise):
         assert page.locator("h1").is_visible()
-        assert page.locator("main section").count() >= 8
+        sections = hostile.read_bytes().count(b"<section ")
+        assert page.locator("main section:visible").count() == sections >= 5
         assert page.locator("main figure").first.is_visible()
         assert noise == []
 
