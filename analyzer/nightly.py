@@ -25,13 +25,15 @@ from analyzer.labels.answer import labels
 from analyzer.labels.known import known
 from analyzer.labels.update import Update, update
 from analyzer.latency import latency
+from analyzer.logs import LogFile
 from analyzer.overview import Answers, Late, Overview, overview
 from analyzer.policy import Policy
 from analyzer.profiles import Profiles, open_profiles
 from analyzer.scan.run import Progress, Scan, scan
+from analyzer.slo.answer import Slo, slo
 from analyzer.store import Store
-from analyzer.verdict import Verdict
-from analyzer.window import HOUR, Window, parse
+from analyzer.verdict import EXIT_CODES, Verdict
+from analyzer.window import DAY, HOUR, Window, parse
 
 FILES = {"divergence": "diff.json", "latency": "latency.json", "drift": "drift.json"}
 """Where each answer is kept, named by the command that gives it."""
@@ -39,6 +41,9 @@ FILES = {"divergence": "diff.json", "latency": "latency.json", "drift": "drift.j
 REPORT = "report.html"
 LABELS = "labels.json"
 """What labels say by the end of the window: quality, comparison, business checks."""
+
+LEVELS = "slo.json"
+"""Service levels of the window's last day, and the error budgets."""
 
 HISTORY_DAYS = 35
 """Four clean weeks of history and a week of reference."""
@@ -49,6 +54,7 @@ class Nightly:
     """What one night found: the scan, the verdict, the files written, what could not be done.
 
     labels: what was joined, None where no labels are described or they could not be joined.
+    levels: service levels of the window's last day, None where they could not be had.
     """
 
     scan: Scan
@@ -56,6 +62,14 @@ class Nightly:
     files: tuple[str, ...]
     skipped: tuple[str, ...]
     labels: Update | None = None
+    levels: Slo | None = None
+
+    @property
+    def exit_code(self) -> int:
+        """The verdict's; but levels that certainly fail hold or roll back, whatever it says."""
+        codes = [self.verdict.exit_code, self.levels.exit_code if self.levels else 0]
+        worst = [code for code in (EXIT_CODES["roll back"], EXIT_CODES["hold"]) if code in codes]
+        return worst[0] if worst else self.verdict.exit_code
 
 
 def nightly(
@@ -74,10 +88,10 @@ def nightly(
     reference and history it may need; without one, everything new is scanned.
 
     Writes verdict.json, diff.json, latency.json, drift.json, labels.json (where labels are
-    described) and report.html into `out` (default: a folder `nightly/END` in the store), and
-    keeps the verdict in the chain of evidence. as_of: instant in microseconds UTC, default the
-    window's end. Raises what `scan` and `gate` raise; what comes after the verdict is skipped
-    and named.
+    described), slo.json and report.html into `out` (default: a folder `nightly/END` in the
+    store), and keeps the verdict in the chain of evidence. as_of: instant in microseconds UTC,
+    default the window's end. Raises what `scan` and `gate` raise; what comes after the verdict
+    is skipped and named.
     """
     events = read(path_of(rollout))
     needed = (window.start - HISTORY_DAYS * 24 * HOUR, window.end) if window else None
@@ -114,12 +128,39 @@ def nightly(
         files.append(_write(folder, LABELS, _encode(content)))
     elif joined:
         without += (f"{LABELS}: {told.missing}",)
+    levels, unjudged = levels_of(rollout, policy, result, profiles, events, done.problems)
+    if levels is not None:
+        files.append(_write(folder, LEVELS, _encode(levels)))
     seen = overview(
-        rollout, result, profiles, found, events=events, problems=done.problems, late=told
+        rollout,
+        result,
+        profiles,
+        found,
+        events=events,
+        problems=done.problems,
+        late=told,
+        levels=levels,
     )
     files.append(_write(folder, REPORT, report(seen)))
     skipped = tuple(f"{FILES[part.part]}: {part.reason}" for part in found.missing)
-    return Nightly(done, result, tuple(files), lost + without + skipped, joined)
+    return Nightly(done, result, tuple(files), lost + without + unjudged + skipped, joined, levels)
+
+
+def levels_of(
+    rollout: Rollout,
+    policy: Policy,
+    verdict: Verdict,
+    profiles: Profiles,
+    events: Sequence[Event],
+    problems: Sequence[LogFile] = (),
+) -> tuple[Slo | None, tuple[str, ...]]:
+    """Service levels of the last 24 hours of a verdict's window; or in words why there are none."""
+    end = profiles.window.end
+    try:
+        day = profiles.within(Window(end - DAY, end))
+        return slo(rollout, policy, day, events, as_of=parse(verdict.as_of), problems=problems), ()
+    except AnalyzerError as error:
+        return None, (f"{LEVELS}: {error}",)
 
 
 def _kept(rollout: Rollout, verdict: Verdict, policy: Policy) -> tuple[str, ...]:

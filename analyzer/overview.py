@@ -19,6 +19,7 @@ from analyzer.labels.answer import Labels
 from analyzer.latency import Latency as Percentiles
 from analyzer.logs import SIDES, LogFile
 from analyzer.profiles import Profiles
+from analyzer.slo.answer import Slo
 from analyzer.verdict import Check, Verdict
 from analyzer.window import parse_window
 
@@ -63,7 +64,8 @@ class Column:
 class Overview:
     """A verdict and what stands beside it on its page.
 
-    changed: slots whose profile is not the one that the verdict rests on.
+    changed: slots whose profile is not the one that the verdict rests on. levels: of the window's
+    last day, None where they could not be had.
     """
 
     verdict: Verdict
@@ -78,6 +80,7 @@ class Overview:
     diary: tuple[Moment, ...]
     changed: tuple[str, ...]
     late: Late = Late()
+    levels: Slo | None = None
 
 
 def overview(
@@ -89,6 +92,7 @@ def overview(
     events: Sequence[Event] = (),
     problems: Sequence[LogFile] = (),
     late: Late = Late(),
+    levels: Slo | None = None,
 ) -> Overview:
     """Gather the page of `verdict` from the profiles of its window and the answers given beside."""
     moved = answers.drift
@@ -105,6 +109,7 @@ def overview(
         diary=tuple(moment_of(event) for event in events if _within(event, profiles)),
         changed=tuple(_changed(verdict, profiles)),
         late=late,
+        levels=levels,
     )
 
 

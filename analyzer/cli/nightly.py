@@ -32,9 +32,9 @@ from analyzer.cli.common import Job
 def command(job: Job, jobs: int, out: Path | None, exit_zero: bool) -> int:
     """All of it, once, for cron: scan what is new, judge the running phase, keep the results.
 
-    Writes verdict.json, diff.json, latency.json, drift.json and report.html. The exit code is
-    the verdict: 0 promote, 3 hold, 4 undecided, 5 roll back; 1 and 2 mean that the tool could
-    not judge.
+    Writes verdict.json, diff.json, latency.json, drift.json, slo.json and report.html. The exit
+    code is the verdict: 0 promote, 3 hold, 4 undecided, 5 roll back; service levels that
+    certainly fail hold or roll back as well. 1 and 2 mean that the tool could not judge.
     """
     from analyzer import verdict
     from analyzer.nightly import nightly
@@ -66,6 +66,8 @@ def command(job: Job, jobs: int, out: Path | None, exit_zero: bool) -> int:
         if found.labels:
             made, kept = len(found.labels.made), len(found.labels.kept)
             common.say(f"{common.counted(made, 'day')} of labels joined, {kept} kept")
+        if found.levels:
+            common.say(f"Service levels of the last day: {found.levels.headline}")
         for path in found.files:
             common.say(f"wrote {path}")
-    return 0 if exit_zero else found.verdict.exit_code
+    return 0 if exit_zero else found.exit_code

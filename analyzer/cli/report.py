@@ -57,7 +57,7 @@ def _is_diagnosis(content: bytes) -> bool:
 
 def _night(job: Job, content: bytes, file: Path) -> bytes:
     from analyzer import diary
-    from analyzer.nightly import answers, late, report
+    from analyzer.nightly import answers, late, levels_of, report
     from analyzer.overview import overview
     from analyzer.profiles import open_profiles
     from analyzer.store import known_problems
@@ -69,8 +69,18 @@ def _night(job: Job, content: bytes, file: Path) -> bytes:
     found = answers(job.policy, profiles, events)
     problems = known_problems(job.store)
     told = late(job.rollout, verdict)
+    levels, unjudged = levels_of(job.rollout, job.policy, verdict, profiles, events, problems)
+    for line in unjudged:
+        common.note(f"skipped: {line}")
     seen = overview(
-        job.rollout, verdict, profiles, found, events=events, problems=problems, late=told
+        job.rollout,
+        verdict,
+        profiles,
+        found,
+        events=events,
+        problems=problems,
+        late=told,
+        levels=levels,
     )
     for slot in seen.changed:
         common.note(f"slot {slot} was scanned again since the verdict")

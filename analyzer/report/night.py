@@ -10,6 +10,7 @@ from analyzer.overview import Overview
 from analyzer.report.again import how
 from analyzer.report.blocks import Answer, Block, Facts, Head, Lines, Page, Section, Table, Text
 from analyzer.report.columns import drift_section
+from analyzer.report.levels import levels_answer, levels_section
 from analyzer.report.marks import bullet, chip, tone
 from analyzer.report.page import render
 from analyzer.report.parts import latency_section, quality_section, scores_section
@@ -48,6 +49,7 @@ def page(found: Overview) -> Page:
         answers=list(_answers(found)),
         sections=[
             _checks_section(verdict),
+            *levels_section(found),
             timeline_section(found),
             scores_section(found),
             segments_section(found),
@@ -124,6 +126,7 @@ def _answers(found: Overview) -> Iterator[Answer]:
             f"and {count(rows.get('challenger_rows', 0))} challenger requests"
         )
     yield Answer("Judged", seen)
+    yield from levels_answer(found)
     moved = [c for c in found.columns if c.drift.debiased is not None][:3]
     if moved:
         largest: list[Text] = [

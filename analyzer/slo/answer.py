@@ -58,14 +58,12 @@ def slo(
     *,
     as_of: int | None = None,
     problems: Sequence[LogFile] = (),
-    business: Sequence[Check] | None = None,
 ) -> Slo:
     """Judge the service levels over the profiles' window.
 
     events: the diary, for weights, holidays and incidents. as_of: instant in microseconds UTC as of
     which labels are known, default the window's end. problems: log files that could not be used.
-    business: the business checks, where they are made already. Raises StoreError where nothing of
-    the window was profiled.
+    Raises StoreError where nothing of the window was profiled.
     """
     known = profiles.window.end if as_of is None else as_of
     material = Material(rollout, policy, profiles, problems, known, None, events=events)
@@ -76,7 +74,7 @@ def slo(
         *infrastructure_checks(material, past),
         *burning,
         *model_health_checks(material, events, always_valid=False),
-        *(business_levels(material) if business is None else business),
+        *business_levels(material),
     ]
     decision = decide(checks, overdue=False)
     outcome: Outcome = "healthy" if decision == "promote" else decision

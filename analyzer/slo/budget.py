@@ -35,7 +35,7 @@ class Alert:
     """A pair of windows. highest: the fastest that both burned at once in the window judged, a
     minute at a time; long, short: at its end. episodes: when it alerted, first to last minute.
     spends: share of the budget that is gone when it alerts. judged: share of the minutes that
-    could be judged.
+    could be judged. course: the fastest of both at once in each hour, None where nobody can tell.
     """
 
     rate: float
@@ -49,6 +49,7 @@ class Alert:
     spends: float
     judged: float
     episodes: list[tuple[str, str]]
+    course: list[float | None]
 
 
 @dataclass(frozen=True)
@@ -180,6 +181,7 @@ def _alert(material: Material, past: History, objective: _Objective, burn: Burn)
         spent_by(burn.rate, burn.hours, limits.budget_days),
         round(float(judged.mean()), 6),
         _episodes(over_rate, past.window),
+        _course(np.where(judged, np.where(np.isnan(speed), one, speed), np.nan)),
     )
 
 
@@ -208,6 +210,12 @@ def _highest(
             f"too few requests: {share_judged} of the minutes can be judged", len(speed)
         )
     return point(float(np.max(seen[judged])), len(speed), "counts, minute by minute")
+
+
+def _course(burned: Floats) -> list[float | None]:
+    """The fastest of each hour."""
+    hours = np.fmax.reduce(burned.reshape(-1, 60), axis=1)
+    return [None if np.isnan(x) else round(x, 6) for x in hours.tolist()]
 
 
 def _episodes(alerting: Bools, window: Window) -> list[tuple[str, str]]:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from analyzer.errors import AnalyzerError
-from analyzer.labels.business import business_checks
-from analyzer.labels.known import known
+from analyzer.labels.gate_checks import label_checks
 from analyzer.phases.gate import Material, check
 from analyzer.stats.result import Undefined
 from analyzer.verdict import Check
@@ -14,14 +12,10 @@ UNDESCRIBED = "not declared: no labels are described under [labels] in rollout.t
 
 def business_levels(material: Material) -> list[Check]:
     """The business checks as of the material's instant, or the one that says why there are none."""
-    rollout = material.rollout
-    if not rollout.labels.paths:
-        return [unsaid(material, UNDESCRIBED)]
-    try:
-        found = known(rollout, material.as_of)
-    except AnalyzerError as error:
-        return [unsaid(material, str(error))]
-    return business_checks(found, rollout.labels.arrival, material.policy.business)
+    phases = [e.phase for e in material.events if e.kind == "phase" and e.at <= material.as_of]
+    phase = phases[-1] if phases else "shadow"
+    found = label_checks(material.rollout, material.policy, phase, material.as_of)
+    return list(found.checks) or [unsaid(material, UNDESCRIBED)]
 
 
 def unsaid(material: Material, reason: str) -> Check:

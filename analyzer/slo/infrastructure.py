@@ -179,9 +179,10 @@ def _freshness(material: Material, past: History) -> list[Check]:
     declared = found.n > 0
     fine = found.n - found.bad - found.unknown
     result = kept(found.result)
-    said = f"{fine:,} of {found.n:,} answers used features at most {minutes:g} min old: "
+    known = found.n - found.unknown
+    said = f"{fine:,} of {known:,} answers used features at most {minutes:g} min old: "
     said = said if isinstance(result, Estimate) else ""
-    dark = f" Of {found.unknown:,} the age is not known." if found.unknown else ""
+    dark = f" Of {found.unknown:,} more the age is not known." if found.unknown else ""
     checks = [
         check(
             material,

@@ -7,6 +7,8 @@ from functools import cache
 import numpy as np
 from report.specimens import HOSTILE, course, density, estimate, instant
 
+from analyzer import policy
+from analyzer.config import Features
 from analyzer.diagnose.findings import Cell, Latency, Moment, Refusal, Rejected
 from analyzer.divergence import Divergence, ScoreDistribution, SegmentDivergence, WorstPair
 from analyzer.drift import ColumnDrift, Drift
@@ -15,8 +17,11 @@ from analyzer.latency import ModelLatency
 from analyzer.measure import Rate
 from analyzer.overview import Answers, Column, Overview
 from analyzer.report import night
+from analyzer.slo.answer import Slo, slo
 from analyzer.stats.result import Undefined
 from analyzer.verdict import Check, Observed, Step, Trial, Verdict, Waiting
+from analyzer.window import parse
+from benchmarks.planted.service import Service
 
 
 @cache
@@ -31,6 +36,17 @@ def large() -> bytes:
     """30 days, 200 features of both models, 50 segments."""
     names = [f"feature_with_a_usual_name_{i:03d}" for i in range(200)]
     return night.report(overview(names, days=30, features=200, segments=50, cells=24))
+
+
+def levels(features: list[str]) -> Slo:
+    """A day on which an hour failed, with these critical features."""
+    service = Service(parse("2025-03-03"), 31)
+    service.serve("champion", np.full(service.minutes, 500))
+    service.serve("challenger", np.full(service.minutes, 500))
+    service.arms["champion"]["errors"][-600:-540] = 20
+    described = Features(numeric=sorted(set(features))[:12], critical=sorted(set(features))[:12])
+    material = service.material(policy.load(), service.window(30), features=described)
+    return slo(material.rollout, material.policy, material.profiles, ())
 
 
 def overview(
@@ -75,6 +91,7 @@ def overview(
             missing=(Refusal(part="drift", reason=pick(4)),),
         ),
         columns=tuple(columns),
+        levels=levels(names[:features]),
         densities=(
             density("scores", random, 0.0, "champion", "challenger"),
             density("difference", random, -0.5, "pairs"),
