@@ -34,9 +34,13 @@ def levels_answer(found: Overview) -> Iterator[Answer]:
             chip(levels.outcome, tone), prose(levels.headline)
         )
     ]
-    left = [f"{b.objective} {_share(b.left)}" for b in levels.budgets if b.left.value is not None]
+    left = [
+        Markup("{} {}").format(b.objective, _share(b.left))
+        for b in levels.budgets
+        if b.left.value is not None
+    ]
     if left:
-        lines.append(f"Left of the error budgets: {', '.join(left)}")
+        lines.append(Markup("Left of the error budgets: {}").format(Markup(", ").join(left)))
     yield Answer("Production on the last day", lines, wide=True)
 
 
