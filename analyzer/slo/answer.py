@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -70,7 +70,7 @@ def slo(
     past = history(rollout, profiles, policy.slo, events)
     spent, burning = budgets(material, past)
     checks = [
-        *(_of_those_who_serve(c, past) for c in reading_checks(material)),
+        *_of_those_who_log(reading_checks(material), past),
         *infrastructure_checks(material, past),
         *burning,
         *model_health_checks(material, events, always_valid=False),
@@ -97,10 +97,15 @@ def slo(
     )
 
 
-def _of_those_who_serve(check: Check, past: History) -> Check:
-    """The check as it is, but that one of a shadow's log decides nothing."""
-    shadow = any(check.id.endswith(f".{side}") for side in SIDES if side not in past.serving())
-    return msgspec.structs.replace(check, severity="warn") if shadow else check
+def _of_those_who_log(checks: Sequence[Check], past: History) -> Iterator[Check]:
+    """The checks as they are, but that one of a shadow's log decides nothing, and that nothing is
+    asked of a model that is not there.
+    """
+    for check in checks:
+        sides = [side for side in SIDES if check.id.endswith(f".{side}")]
+        if all(past.logs(side) for side in sides):
+            shadow = any(side not in past.serving() for side in sides)
+            yield msgspec.structs.replace(check, severity="warn") if shadow else check
 
 
 def _headline(outcome: Outcome, blocking: Sequence[Check]) -> str:

@@ -68,6 +68,10 @@ class History:
         """Minutes in which a model answers users: its share of the traffic is not 0."""
         return self.weight < 1 if side == "champion" else self.weight > 0
 
+    def logs(self, side: Side) -> bool:
+        """Whether a model is there at all: it answers users, or logged a row in all this time."""
+        return side in self.serving() or bool(self.sums[side]["n"].any())
+
     def serving_hours(self, side: Side) -> Bools:
         """Hours in which a model answers users, if only for a minute."""
         return np.asarray(self.serves(side).reshape(-1, 60).any(axis=1), dtype=np.bool_)

@@ -29,7 +29,7 @@ def volume_checks(material: Material, past: History) -> list[Check]:
     checks = [_volume(material, past, usual, past.requests, None, "all answered requests")]
     for side in SIDES:
         part = _part(material, past, side)
-        if part is not None:
+        if part is not None and past.logs(side):
             of_arm = Usual(usual.values * part, usual.stands_on)
             rows = past.sums[side]["n"]
             checks.append(_volume(material, past, of_arm, rows, side, f"rows of the {side}"))

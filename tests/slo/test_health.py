@@ -62,7 +62,12 @@ def test_an_ordinary_day_passes() -> None:
     assert found["model.volume"].outcome == "pass"
     assert found["model.mean_score.champion"].outcome == "pass"
     assert "4 clean weeks" in found["model.volume"].sentence
+    assert "model.volume.challenger" not in found  # there is none
+    shadowed = calm()
+    shadowed.serve("challenger", shadowed.arms["champion"]["n"] // 2)
+    found = checked(shadowed, shadowed.window(35))
     assert found["model.volume.challenger"].severity == "warn"
+    assert found["model.volume.challenger"].outcome == "fail"
 
 
 @pytest.mark.parametrize(
