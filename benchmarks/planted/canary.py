@@ -9,22 +9,14 @@ fixed-horizon test of the same quantity. Traffic is what the gate needs: see `--
 
 from __future__ import annotations
 
-import argparse
-import json
-import multiprocessing
-import platform
-import time
-from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
-import msgspec
 import numpy as np
 import pyarrow as pa
-import scipy
 
-from analyzer import __version__, policy
+from analyzer import policy
 from analyzer.config import Log, Rollout, Segments
 from analyzer.diary import Event
 from analyzer.measure import hourly, latency_quantile, rate
@@ -36,9 +28,22 @@ from analyzer.profiles import Profiles
 from analyzer.stats.proportion import clopper_pearson
 from analyzer.stats.result import Estimate, Result
 from analyzer.verdict import Check, decide
-from analyzer.window import DAY, HOUR, Window, parse, show
-from benchmarks.planted import sums
-from benchmarks.planted.sums import COUNTRIES, START, Arm, Hours, Tables, Truth
+from analyzer.window import DAY, HOUR, Window, show
+from benchmarks.planted import sum_tables, sums
+from benchmarks.planted.readings import (
+    Run,
+    arguments,
+    as_percent,
+    before,
+    failures,
+    foot,
+    found_in,
+    quantiles,
+    simulate,
+    tally,
+)
+from benchmarks.planted.sum_tables import Tables
+from benchmarks.planted.sums import COUNTRIES, START, Arm, Hours, Truth
 
 RESULTS = Path(__file__).parent / "results"
 WEIGHT, HOURS, WEEKS = 0.01, 24, 2
@@ -80,20 +85,6 @@ class Task:
     traffic: tuple[float, float]
 
 
-@dataclass(frozen=True)
-class Run:
-    """What the gate said after every hour; the first hour of a roll back and of each failed check
-    (0: never); fixed: hours at which a fixed-horizon interval, read then, shows the harm.
-    """
-
-    outcomes: list[str]
-    stopped: int
-    failed: dict[str, int]
-    blocked: dict[str, str]
-    requests: int
-    fixed: list[bool] = field(default_factory=list)
-
-
 def run(task: Task) -> Run:
     """Simulate one canary and read it every hour."""
     random = np.random.default_rng([task.seed, task.run, list(HARMS).index(task.harm)])
@@ -104,7 +95,7 @@ def run(task: Task) -> Run:
         "champion": sums.serve(random, world, course, 1 - WEIGHT, Truth()),
         "challenger": sums.serve(random, world, course, WEIGHT, HARMS[task.harm]),
     }
-    store = _store(random, whole, arms)
+    store = tables(random, whole, arms)
     rules = policy.load()
     fired = _triggers(random, store, course, arms, rules)
     outcomes: list[str] = []
@@ -112,7 +103,7 @@ def run(task: Task) -> Run:
     fixed: list[bool] = []
     checks: list[Check] = []
     for hour in range(1, HOURS + 1):
-        material = _material(store, arms, hour, rules)
+        material = material_of(store, arms, hour, rules)
         checks = [*hourly_checks(material), *before(fired, STAGE + hour * HOUR)]
         outcomes.append(decide(checks, overdue=hour >= rules.canary.max_hours))
         for check in checks:
@@ -125,7 +116,7 @@ def run(task: Task) -> Run:
     return Run(outcomes, stopped, failed, found_in(checks), requests, fixed)
 
 
-def _store(random: np.random.Generator, whole: Hours, arms: dict[str, Arm]) -> Tables:
+def tables(random: np.random.Generator, whole: Hours, arms: dict[str, Arm]) -> Tables:
     first = len(whole.traffic) - HOURS
     served = random.poisson(whole.traffic[:first])
     mirrored = np.zeros(first, np.int64)
@@ -137,20 +128,22 @@ def _store(random: np.random.Generator, whole: Hours, arms: dict[str, Arm]) -> T
     return Tables(START, len(whole.traffic) // 24).with_tables(
         {
             "coverage": _joined(
-                sums.coverage(START, served, mirrored, mirrored),
-                sums.coverage(STAGE, champion, challenger, zero),
+                sum_tables.coverage(START, served, mirrored, mirrored),
+                sum_tables.coverage(STAGE, champion, challenger, zero),
             ),
-            "cells": sums.margins(arms, STAGE),
+            "cells": sum_tables.margins(arms, STAGE),
             "fine_hours": _joined(
-                sums.fine_hours(past.start, [("challenger", "score", sums.SCORE_CODES, shadow)]),
-                sums.fine_hours(
+                sum_tables.fine_hours(
+                    past.start, [("challenger", "score", sum_tables.SCORE_CODES, shadow)]
+                ),
+                sum_tables.fine_hours(
                     STAGE,
                     [
                         (model, column, codes, getattr(arm, cells))
                         for model, arm in arms.items()
                         for column, codes, cells in (
-                            ("score", sums.SCORE_CODES, "score"),
-                            ("latency_ms", sums.LATENCY_CODES, "latency"),
+                            ("score", sum_tables.SCORE_CODES, "score"),
+                            ("latency_ms", sum_tables.LATENCY_CODES, "latency"),
                         )
                     ],
                 ),
@@ -163,9 +156,9 @@ def _joined(*parts: pa.Table) -> pa.Table:
     return pa.concat_tables(parts).combine_chunks()
 
 
-def _material(store: Tables, arms: dict[str, Arm], hour: int, rules: Policy) -> Material:
+def material_of(store: Tables, arms: dict[str, Arm], hour: int, rules: Policy) -> Material:
     """What the gate sees after so many hours: user buckets of those hours only."""
-    seen = store.with_tables({"cell_buckets": sums.buckets(arms, hour, STAGE)})
+    seen = store.with_tables({"cell_buckets": sum_tables.buckets(arms, hour, STAGE)})
     window = Window(STAGE, STAGE + hour * HOUR)
     return Material(
         ROLLOUT,
@@ -183,7 +176,7 @@ def _triggers(
     random: np.random.Generator, store: Tables, course: Hours, arms: dict[str, Arm], rules: Policy
 ) -> list[Check]:
     """The trigger checks of the whole day: a trigger that fires knows nothing of later minutes."""
-    seen = store.with_tables(sums.minutes(random, course, arms))
+    seen = store.with_tables(sum_tables.minutes(random, course, arms))
     window = Window(STAGE, STAGE + HOURS * HOUR)
     material = Material(
         ROLLOUT,
@@ -196,27 +189,6 @@ def _triggers(
         events=EVENTS,
     )
     return trigger_checks(material, rules.canary)
-
-
-def before(fired: Sequence[Check], instant: int) -> list[Check]:
-    """The trigger checks as of an instant: one that fires later has not fired yet."""
-    found = []
-    for check in fired:
-        if check.outcome == "fail":
-            at = parse(check.sentence.split("fired at ")[1].split(" ")[0])
-            if at >= instant:
-                check = msgspec.structs.replace(check, outcome="pass")
-        found.append(check)
-    return found
-
-
-def found_in(checks: Sequence[Check]) -> dict[str, str]:
-    """What did not pass, those that only warn marked so."""
-    return {
-        c.id if c.severity == "block" else f"(warned) {c.id}": c.outcome
-        for c in checks
-        if c.outcome != "pass"
-    }
 
 
 def _fixed(material: Material, harm: str) -> bool:
@@ -262,39 +234,15 @@ def _rare(profiles: Profiles, side: str) -> tuple[int, int]:
     return found.total("errors"), found.total("n")
 
 
-def share(runs: Sequence[Run], harm: str, readings: int, unit: str) -> dict[str, object]:
-    """Counts of one kind of run, by reading."""
-    last = Counter(r.outcomes[-1] for r in runs)
-    first = [r.outcomes.index("promote") + 1 for r in runs if "promote" in r.outcomes]
-    return {
-        "runs": len(runs),
-        "in the end": dict(sorted(last.items())),
-        "stopped at some reading": _share(sum(r.stopped > 0 for r in runs), len(runs)),
-        "promoted in the end": _share(last["promote"], len(runs)),
-        "ever promoted": _share(len(first), len(runs)),
-        f"{unit} to promote": _quantiles(first),
-        f"{unit} to stop": _quantiles([r.stopped for r in runs if r.stopped]),
-        "stopped by reading": [
-            round(sum(0 < r.stopped <= at for r in runs) / len(runs), 4)
-            for at in range(1, readings + 1)
-        ],
-        "failed checks": dict(Counter(name for r in runs for name in r.failed).most_common()),
-        "blocked in the end": dict(
-            Counter(f"{k}: {v}" for r in runs for k, v in r.blocked.items()).most_common()
-        ),
-        "requests of the challenger": sorted(r.requests for r in runs)[:: max(len(runs) - 1, 1)],
-    }
-
-
 def summary(runs: Sequence[Run], harm: str) -> dict[str, object]:
     """Counts of one kind of canary, and the fixed-horizon test beside the gate."""
-    found = share(runs, harm, HOURS, "hours")
+    found = tally(runs, harm, HOURS, "hours")
     if harm == "none":
         return found
     name = FINDS[harm]
     by_hour = range(1, HOURS + 1)
     return found | {
-        f"hours to {name}": _quantiles([r.failed[name] for r in runs if name in r.failed]),
+        f"hours to {name}": quantiles([r.failed[name] for r in runs if name in r.failed]),
         "fixed-horizon power by hour": [
             round(sum(r.fixed[hour - 1] for r in runs) / len(runs), 3) for hour in by_hour
         ],
@@ -303,18 +251,6 @@ def summary(runs: Sequence[Run], harm: str) -> dict[str, object]:
             for hour in by_hour
         ],
     }
-
-
-def _quantiles(values: Sequence[int]) -> dict[str, float] | None:
-    if not values:
-        return None
-    return {f"{q:g}": float(np.quantile(values, q, method="higher")) for q in (0.5, 0.9, 1.0)}
-
-
-def _share(k: int, n: int) -> dict[str, float]:
-    interval = clopper_pearson(k, n)
-    assert isinstance(interval, Estimate)
-    return {"k": k, "n": n, "low": round(interval.low, 5), "high": round(interval.high, 5)}
 
 
 def as_text(results: dict[str, object]) -> str:
@@ -343,11 +279,7 @@ def as_text(results: dict[str, object]) -> str:
             f"| {harm} | {case['runs']:,} | {as_percent(case['promoted in the end'])} | "
             f"{as_percent(case['stopped at some reading'])} | {when} | {first} |"
         )
-    lines += ["", "What failed or was invalid at some reading:", ""]
-    for harm, case in cases.items():
-        failed = ", ".join(f"{name} {n}" for name, n in case["failed checks"].items()) or "nothing"
-        blocked = ", ".join(f"{k} {n}" for k, n in case["blocked in the end"].items()) or "nothing"
-        lines.append(f"* {harm}: {failed}. In the end not passed: {blocked}.")
+    lines += failures(cases)
     none = cases.get("none", {}).get("hours to promote")
     if none:
         lines += [
@@ -360,60 +292,21 @@ def as_text(results: dict[str, object]) -> str:
         "The fixed-horizon test is read once, at an hour planned before; read every hour it would "
         "err more often than it says. The gate is read every hour.",
     ]
-    versions = ", ".join(f"{k} {v}" for k, v in sorted(settings["versions"].items()))
-    machine = (
-        f"{settings['machine']}, {settings['seconds']:,.0f} s with {settings['jobs']} processes"
-    )
-    return "\n".join([*lines, "", f"Policy {settings['policy']}; {versions}; {machine}.", ""])
-
-
-def as_percent(share: dict[str, float]) -> str:
-    """A share with its interval."""
-    low, high = share["low"] * 100, share["high"] * 100
-    return f"{share['k'] / share['n']:.1%} ({low:.1f} to {high:.1f} %)"
+    return "\n".join([*lines, "", foot(settings), ""])
 
 
 def main() -> None:
     """Simulate, judge, write results."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    given = arguments(__doc__ or "", "canary.json", traffic=(3e5, 4e6)).parse_args()
+    simulate(
+        given,
+        list(HARMS),
+        run,
+        lambda k, harm: Task(given.seed, k, harm, tuple(given.traffic)),
+        summary,
+        as_text,
+        {"policy": policy.load().digest},
     )
-    parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--runs", type=int, default=2000, help="A/A canaries")
-    parser.add_argument("--harmed", type=int, default=200, help="canaries of each kind of harm")
-    parser.add_argument(
-        "--traffic", type=float, nargs=2, default=(3e5, 4e6), help="requests an hour in all"
-    )
-    parser.add_argument("--jobs", type=int, default=1)
-    parser.add_argument("--out", type=Path, default=RESULTS / "canary.json", help="a .json file")
-    given = parser.parse_args()
-    began = time.monotonic()
-    cases = {}
-    with multiprocessing.get_context("spawn").Pool(given.jobs) as pool:
-        for harm in HARMS:
-            count = given.runs if harm == "none" else given.harmed
-            tasks = [Task(given.seed, k, harm, tuple(given.traffic)) for k in range(count)]
-            if tasks:
-                cases[harm] = summary(pool.map(run, tasks, chunksize=4), harm)
-                print(harm, json.dumps(cases[harm]["in the end"]), flush=True)
-    settings = {
-        "seed": given.seed,
-        "traffic": list(given.traffic),
-        "policy": policy.load().digest,
-        "machine": f"{platform.machine()}, {multiprocessing.cpu_count()} cores, shared",
-        "seconds": round(time.monotonic() - began),
-        "jobs": given.jobs,
-        "versions": {
-            "analyzer": __version__,
-            "numpy": np.__version__,
-            "python": platform.python_version(),
-            "scipy": scipy.__version__,
-        },
-    }
-    results: dict[str, object] = {"settings": settings, "cases": cases}
-    given.out.parent.mkdir(parents=True, exist_ok=True)
-    given.out.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
-    given.out.with_suffix(".md").write_text(as_text(results), encoding="utf-8")
 
 
 if __name__ == "__main__":

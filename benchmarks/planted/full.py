@@ -13,11 +13,6 @@ every day by all checks, triggers included (on clean and broken weeks see `plant
 
 from __future__ import annotations
 
-import argparse
-import json
-import multiprocessing
-import platform
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,9 +20,8 @@ from pathlib import Path
 import msgspec
 import numpy as np
 import pyarrow as pa
-import scipy
 
-from analyzer import __version__, policy
+from analyzer import policy
 from analyzer.config import Log, Rollout
 from analyzer.diary import Event
 from analyzer.phases.fired import trigger_checks
@@ -38,9 +32,20 @@ from analyzer.policy import Policy
 from analyzer.profile import PAIR_SUMS, repeat, table
 from analyzer.verdict import Check, decide
 from analyzer.window import DAY, HOUR, MINUTE, Window, show
-from benchmarks.planted import sums
-from benchmarks.planted.canary import Run, as_percent, before, found_in, share
-from benchmarks.planted.sums import START, Floats, Hours, Ints, Service, Tables, Truth
+from benchmarks.planted import sum_tables, sums
+from benchmarks.planted.readings import (
+    Run,
+    arguments,
+    as_percent,
+    before,
+    failures,
+    foot,
+    found_in,
+    simulate,
+    tally,
+)
+from benchmarks.planted.sum_tables import Tables
+from benchmarks.planted.sums import START, Floats, Hours, Ints, Service, Truth
 
 RESULTS = Path(__file__).parent / "results"
 BEFORE, DAYS, MIRROR = 14, 14, 0.05
@@ -205,15 +210,19 @@ def _store(random: np.random.Generator, world: Service, logs: Mapping[str, list[
             "cell_buckets": _joined(list(_buckets(random, world, logs, pair, unit)), "slot"),
             "fine_hours": _joined(
                 [
-                    sums.fine_hours(start, [(model, "latency_ms", sums.LATENCY_CODES, latency)])
+                    sum_tables.fine_hours(
+                        start, [(model, "latency_ms", sum_tables.LATENCY_CODES, latency)]
+                    )
                     for start, model, latency in fine
                 ],
                 "hour",
             ),
             "coverage": _joined(
                 [
-                    sums.coverage(START, counts["champion"][0], counts["challenger"][0], none),
-                    sums.coverage(STAGE, counts["champion"][1], counts["challenger"][1], n),
+                    sum_tables.coverage(
+                        START, counts["champion"][0], counts["challenger"][0], none
+                    ),
+                    sum_tables.coverage(STAGE, counts["champion"][1], counts["challenger"][1], n),
                 ],
                 "hour",
             ),
@@ -314,7 +323,7 @@ def _triggers(
 ) -> list[Check]:
     seen = store.with_tables(
         {
-            "minute_latency": sums.minute_latency(
+            "minute_latency": sum_tables.minute_latency(
                 random, course, {model: stages[1].latency for model, stages in logs.items()}
             )
         }
@@ -324,7 +333,7 @@ def _triggers(
 
 def summary(runs: Sequence[Run], harm: str) -> dict[str, object]:
     """Counts of one kind of rollout."""
-    return share(runs, harm, DAYS, "days")
+    return tally(runs, harm, DAYS, "days")
 
 
 def as_text(results: dict[str, object]) -> str:
@@ -355,63 +364,23 @@ def as_text(results: dict[str, object]) -> str:
             f"| {harm} | {case['runs']:,} | {as_percent(case['promoted in the end'])} | "
             f"{as_percent(case['stopped at some reading'])} | {when} |"
         )
-    lines += ["", "What failed or was invalid at some reading:", ""]
-    for harm, case in cases.items():
-        failed = ", ".join(f"{name} {n}" for name, n in case["failed checks"].items()) or "nothing"
-        blocked = ", ".join(f"{k} {n}" for k, n in case["blocked in the end"].items()) or "nothing"
-        lines.append(f"* {harm}: {failed}. In the end not passed: {blocked}.")
-    versions = ", ".join(f"{k} {v}" for k, v in sorted(settings["versions"].items()))
-    took = f"{settings['seconds']:,.0f} s with {settings['jobs']} processes"
-    tail = f"Policy {settings['policy']}; {versions}; {settings['machine']}, {took}."
-    return "\n".join([*lines, "", tail, ""])
+    return "\n".join([*lines, *failures(cases), "", foot(settings), ""])
 
 
 def main() -> None:
     """Simulate, judge, write results."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
-    )
-    parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--runs", type=int, default=2000, help="A/A rollouts")
-    parser.add_argument("--harmed", type=int, default=100, help="rollouts of each kind of harm")
-    parser.add_argument(
-        "--traffic", type=float, nargs=2, default=(3e4, 3e5), help="requests an hour in all"
-    )
+    parser = arguments(__doc__ or "", "full.json", traffic=(3e4, 3e5), harmed=100)
     parser.add_argument("--every", type=int, default=25, help="read closely every so-manieth")
-    parser.add_argument("--jobs", type=int, default=1)
-    parser.add_argument("--out", type=Path, default=RESULTS / "full.json", help="a .json file")
     given = parser.parse_args()
-    began = time.monotonic()
-    cases = {}
-    with multiprocessing.get_context("spawn").Pool(given.jobs) as pool:
-        for harm in HARMS:
-            count = given.runs if harm == "none" else given.harmed
-            tasks = [
-                Task(given.seed, k, harm, tuple(given.traffic), k % given.every == 0)
-                for k in range(count)
-            ]
-            if tasks:
-                cases[harm] = summary(pool.map(run, tasks, chunksize=4), harm)
-                print(harm, json.dumps(cases[harm]["in the end"]), flush=True)
-    settings = {
-        "seed": given.seed,
-        "traffic": list(given.traffic),
-        "every": given.every,
-        "policy": rules().digest,
-        "machine": f"{platform.machine()}, {multiprocessing.cpu_count()} cores, shared",
-        "seconds": round(time.monotonic() - began),
-        "jobs": given.jobs,
-        "versions": {
-            "analyzer": __version__,
-            "numpy": np.__version__,
-            "python": platform.python_version(),
-            "scipy": scipy.__version__,
-        },
-    }
-    results: dict[str, object] = {"settings": settings, "cases": cases}
-    given.out.parent.mkdir(parents=True, exist_ok=True)
-    given.out.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
-    given.out.with_suffix(".md").write_text(as_text(results), encoding="utf-8")
+    simulate(
+        given,
+        list(HARMS),
+        run,
+        lambda k, harm: Task(given.seed, k, harm, tuple(given.traffic), k % given.every == 0),
+        summary,
+        as_text,
+        {"policy": rules().digest, "every": given.every},
+    )
 
 
 if __name__ == "__main__":
