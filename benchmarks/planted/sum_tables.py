@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from analyzer.frozen import Bins, Frozen
 from analyzer.histogram import codes_of, raw_bins, reference_cells
 from analyzer.ids import BUCKETS
+from analyzer.logs import LogFile
 from analyzer.profile import KINDS, empty, repeat, repeated, table
 from analyzer.profiles import Profiles
 from analyzer.scan.fine import COARSE
@@ -96,6 +97,10 @@ class Tables:
 
     def roles(self) -> None:
         """As of a store."""
+
+    def footers(self) -> dict[str, list[LogFile]]:
+        """As of a store: there is no file."""
+        return {}
 
     def with_tables(self, more: Mapping[str, pa.Table]) -> Tables:
         """The same with other tables in the place of some."""
