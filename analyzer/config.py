@@ -7,14 +7,16 @@ import re
 import tomllib
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo, available_timezones
 
 import msgspec
 from msgspec import Meta, Struct
 
+from analyzer import routing
 from analyzer.design import Experiment, check_design
 from analyzer.errors import ConfigError
+from analyzer.routing import RouterAt
 
 CANONICAL = (
     "request_id",
@@ -167,6 +169,7 @@ class Rollout(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     labels: Labels = Labels()
     proxies: dict[str, Proxy] = {}
     experiment: Experiment | None = None
+    router: RouterAt | None = None
     root: str = "."
 
     def log(self, side: str) -> Log:
@@ -237,14 +240,7 @@ def load(path: str | Path) -> Rollout:
     wrong types, unknown time zones, columns named twice, critical features not listed.
     """
     file = Path(path)
-    try:
-        raw = tomllib.loads(file.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise ConfigError(f"{file}: no such file; write one with `analyzer init LOGS...`") from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{file}: cannot be read ({error})") from None
-    except tomllib.TOMLDecodeError as error:
-        raise ConfigError(f"{file}: not valid TOML: {error}") from None
+    raw = read_toml(file)
     if "root" in raw:
         raise ConfigError(f"{file}: unknown key `root`; relative paths start at the file's folder")
     try:
@@ -253,6 +249,18 @@ def load(path: str | Path) -> Rollout:
         raise ConfigError(f"{file}: {error}") from None
     _check(rollout, file)
     return rollout
+
+
+def read_toml(file: Path) -> dict[str, Any]:
+    """What a TOML file holds. Raises ConfigError where it cannot be read."""
+    try:
+        return tomllib.loads(file.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ConfigError(f"{file}: no such file; write one with `analyzer init LOGS...`") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{file}: cannot be read ({error})") from None
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(f"{file}: not valid TOML: {error}") from None
 
 
 def _check(rollout: Rollout, file: Path) -> None:
@@ -296,6 +304,10 @@ def _check(rollout: Rollout, file: Path) -> None:
             "give each its own paths, `where` or [columns]"
         )
     _check_labels(rollout, refuse)
+    if rollout.router is not None:
+        refusal = routing.refusal(rollout.router)
+        if refusal:
+            refuse(f"[router] {refusal}")
     _check_proxies(rollout, refuse)
     if rollout.experiment is not None:
         check_design(rollout.experiment, refuse)

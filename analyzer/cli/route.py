@@ -1,0 +1,301 @@
+"""`analyzer route`."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from analyzer.cli import common
+
+if TYPE_CHECKING:
+    from analyzer.chain.kept import Kept
+    from analyzer.config import Rollout
+    from analyzer.router.change import Controller, Report
+    from analyzer.router.permit import Standing
+
+DONE, FAILED = 0, 1
+
+config_option = click.option(
+    "--config",
+    default="rollout.toml",
+    show_default=True,
+    metavar="FILE",
+    help="The rollout's description, with its [router].",
+)
+dry_run_option = click.option(
+    "--dry-run", is_flag=True, help="Show what would be written; touch nothing."
+)
+
+
+@click.group(
+    epilog="Example: analyzer route show\n\n\b\n"
+    "[router]                     # in rollout.toml\n"
+    'kind = "haproxy"             # or envoy, envoy-runtime, traefik, file, decision\n'
+    'address = "/run/haproxy.sock"\n'
+    'backend = "models"\n'
+    'champion = "v6"              # what the router calls each\n'
+    'challenger = "v7"'
+)
+def command() -> None:
+    """Drive the traffic router: show, apply a verdict, roll back, watch."""
+
+
+@command.command("show", epilog="Example: analyzer route show --json")
+@config_option
+@common.json_option
+def show(config: str, as_json: bool) -> None:
+    """Show the router's live weights, the decision in force and the last changes."""
+    from analyzer.router import audit
+    from analyzer.router.adapter import Refused
+
+    controller = _controller(config)
+    live = controller.adapter.read()
+    trail = audit.read(controller.log)
+    alarms = [*trail.faults, *(f"the change {i} has no outcome" for i in trail.unfinished)]
+    killed = controller.switch.why()
+    try:
+        decision = controller.in_force()
+    except Refused as error:
+        decision = None
+        alarms.append(str(error))
+    alarms += [killed] if killed else []
+    if as_json:
+        common.show_json(
+            {
+                "live": live._asdict(),
+                "decision": decision._asdict() if decision else None,
+                "changes": trail.records[-20:],
+                "alarms": alarms,
+            }
+        )
+        return
+    common.say(f"{controller.adapter.name}: the challenger gets {live.share:.2%}")
+    common.show_table(
+        ("arm", "model", "weight", "ready"),
+        [(a, controller.models[a], live.weights[a], live.ready[a]) for a in live.weights],
+        right="weight",
+    )
+    if decision is not None:
+        common.say(
+            f"In force: {decision.phase} at {decision.share:.2%}, epoch {decision.epoch}, until "
+            f"{decision.valid_until}, then {decision.fallback}. {decision.reason}"
+        )
+    outcomes = [r for r in trail.records if r["kind"] == "outcome"][-5:]
+    if outcomes:
+        common.show_table(
+            ("time", "action", "share", "outcome", "reason"),
+            [(r["at"], r["action"], r["share"], r["outcome"], r["reason"]) for r in outcomes],
+        )
+    for line in (*live.notes, *alarms):
+        common.say(f"* {line}")
+
+
+@command.command("apply", epilog="Example: analyzer route apply --verdict reports/verdict.json")
+@config_option
+@click.option(
+    "--verdict",
+    "path",
+    type=click.Path(path_type=Path),
+    default="verdict.json",
+    show_default=True,
+    help="The verdict to carry out.",
+)
+@click.option(
+    "--weight",
+    type=click.FloatRange(0, 1),
+    help="Less than the verdict's next step; down is always allowed.",
+)
+@dry_run_option
+@common.json_option
+def apply(config: str, path: Path, weight: float | None, dry_run: bool, as_json: bool) -> int:
+    """Move traffic as a verdict permits, and believe it only when it is read back.
+
+    Up: a promote of this rollout and these models, in time, unused, the newest, one step of the
+    policy. A verdict to roll back sends everybody to the champion.
+    """
+    from analyzer import config as files
+    from analyzer import policy
+    from analyzer.router import change
+    from analyzer.router.permit import permit
+
+    rollout = files.load(config)
+    controller = _controller(config, rollout)
+    limits = policy.load(Path(rollout.root) / rollout.policy.path if rollout.policy.path else None)
+    given = _verdict(path)
+    standing = _standing(rollout, controller)
+    permitted = permit(rollout, limits, given, standing, controller.clock(), weight)
+    report = change.apply(
+        controller,
+        permitted.phase,
+        permitted.share,
+        reason=permitted.reason,
+        verdict=permitted.verdict,
+        expires=permitted.expires,
+        live=standing.live,
+        as_of=given.verdict.as_of,
+        dry_run=dry_run,
+    )
+    _diary(rollout, controller, report, permitted.phase)
+    return _answer(report, as_json)
+
+
+@command.command("rollback", epilog='Example: analyzer route rollback --reason "P99 doubled"')
+@config_option
+@click.option("--reason", default="by hand", show_default=True, help="Why, for the audit log.")
+@click.option("--force", is_flag=True, help="Even onto a champion that the router calls down.")
+@dry_run_option
+@common.json_option
+def rollback(config: str, reason: str, force: bool, dry_run: bool, as_json: bool) -> int:
+    """Send everybody to the champion now. Needs the router and [router], nothing else."""
+    from analyzer.errors import AnalyzerError
+    from analyzer.router import change
+
+    controller = _controller(config)
+    report = change.rollback(controller, reason, dry_run=dry_run, force=force)
+    try:
+        from analyzer import config as files
+
+        _diary(files.load(config), controller, report, "")
+    except AnalyzerError as error:  # traffic is where it should be; the diary is not
+        report.notes.append(str(error))
+    return _answer(report, as_json)
+
+
+@command.command("watch", epilog="Example: analyzer route watch --every 5")
+@config_option
+@click.option("--once", is_flag=True, help="Look once and end.")
+@click.option(
+    "--every",
+    type=click.FloatRange(0.1, 3600),
+    default=5.0,
+    show_default=True,
+    help="Seconds between looks.",
+)
+@common.json_option
+def watch(config: str, once: bool, every: float, as_json: bool) -> int:
+    """Hold the router at or below what the decision in force allows; never raise it.
+
+    It lowers when weights came back, when a canary's decision has ended, and under the kill
+    switch. With --once the exit code is 1 where the router is above, or cannot be read.
+    """
+    from analyzer.router import watch as looking
+
+    controller = _controller(config)
+    told: list[str] | None = None
+    while True:
+        seen = looking.watch(controller)
+        if as_json:
+            common.show_json(seen)
+        elif once or seen.report is not None or seen.alarms != told:
+            share = "unknown" if seen.share is None else f"{seen.share:.2%}"
+            common.say(f"challenger {share}, at most {seen.allowed:.2%}")
+            for line in seen.alarms:
+                common.say(f"* {line}")
+            if seen.report is not None:
+                _say(seen.report)
+        told = seen.alarms
+        if once:
+            held = seen.share is not None and (seen.report is None or seen.report.done)
+            return DONE if held else FAILED
+        time.sleep(every)
+
+
+def _controller(config: str, rollout: Rollout | None = None) -> Controller:
+    from analyzer.router.connect import controller_of, described
+
+    name, settings, models = described(config)
+    if rollout is not None:
+        models = {side: rollout.model(side) for side in models}
+    return controller_of(settings, str(Path(config).parent), name, models)
+
+
+def _verdict(path: Path) -> Kept:
+    """A verdict from its file, with the digest of its bytes."""
+    import hashlib
+
+    import msgspec
+
+    from analyzer.chain.kept import Kept
+    from analyzer.errors import ConfigError
+    from analyzer.verdict import Verdict
+
+    try:
+        raw = path.read_bytes()
+        found = msgspec.json.decode(raw, type=Verdict)
+    except OSError as error:
+        raise ConfigError(f"{path}: the verdict cannot be read ({error.strerror})") from None
+    except msgspec.DecodeError as error:
+        raise ConfigError(f"{path}: is no verdict ({error})") from None
+    return Kept(hashlib.sha256(raw).hexdigest()[:16], found)
+
+
+def _standing(rollout: Rollout, controller: Controller) -> Standing:
+    from analyzer.chain import kept
+    from analyzer.router import audit
+    from analyzer.router.permit import Standing
+
+    chain = kept.read(rollout.store_path)
+    return Standing(
+        controller.adapter.read(),
+        controller.in_force(),
+        audit.read(controller.log).records,
+        chain.of(rollout.name),
+    )
+
+
+def _diary(rollout: Rollout, controller: Controller, report: Report, phase: str) -> None:
+    """The change in the rollout's diary, where triggers and reports look for weights."""
+    import msgspec
+
+    from analyzer import diary
+    from analyzer.errors import ConfigError
+    from analyzer.window import show
+
+    if report.outcome != "applied" or report.dry_run:
+        return
+    kind = "rollback" if report.share == 0 else "phase" if phase else "weight"
+    event = msgspec.convert(
+        {
+            "ts": show(round(controller.clock() * 1e6)),
+            "kind": kind,
+            "phase": phase if kind == "phase" else "",
+            "challenger_weight": report.share,
+            "source": "analyzer route",
+            "note": f"epoch {report.epoch}",
+        },
+        diary.Event,
+    )
+    try:
+        diary.append(diary.path_of(rollout), event)
+    except ConfigError as error:
+        report.notes.append(f"the diary does not know: {error}")
+
+
+def _answer(report: Report, as_json: bool) -> int:
+    if as_json:
+        common.show_json(report)
+    else:
+        _say(report)
+    return DONE if report.done else FAILED
+
+
+def _say(report: Report) -> None:
+    before = "unknown" if report.before is None else f"{report.before:.2%}"
+    dry = "dry run: " if report.dry_run else ""
+    common.say(f"{dry}{report.action}: challenger {before} -> {report.share:.2%}")
+    common.say(f"outcome: {report.outcome}")
+    for line in report.commands:
+        common.say(f"  {line}")
+    if report.confirmed is not None:
+        seen = report.confirmed
+        common.say(
+            f"configuration {seen.configuration}, engine {seen.engine}, "
+            f"zero challenger traffic {seen.traffic}"
+        )
+    if report.timings:
+        common.say(", ".join(f"{name} {taken:.3f} s" for name, taken in report.timings.items()))
+    for note in report.notes:
+        common.say(f"* {note}")

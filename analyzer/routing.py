@@ -1,0 +1,71 @@
+"""`[router]` of rollout.toml: which traffic router there is, and what it calls the models."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from msgspec import Meta, Struct
+
+
+class RouterAt(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """The traffic router and what the models are called there.
+
+    kind: `decision` (services that use our client), `file` (a weight at a JSON pointer), or a
+    router. address: HAProxy's socket, Envoy's admin URL, Traefik's API. path: the file that is
+    replaced. backend: HAProxy's backend, Traefik's weighted service, Envoy's runtime key prefix.
+    champion, challenger: the server, service, cluster or JSON pointer of each. serves: names of
+    the models that these serve; a verdict about others is refused. folder: lock, audit log and
+    decision in force. kill_sessions: whether a stuck rollback may cut open sessions.
+    """
+
+    kind: Literal["decision", "file", "haproxy", "envoy", "envoy-runtime", "traefik"]
+    address: str = ""
+    path: str = ""
+    backend: str = ""
+    champion: Annotated[str, Meta(min_length=1)] = "champion"
+    challenger: Annotated[str, Meta(min_length=1)] = "challenger"
+    serves: dict[str, str] = {}
+    total: Annotated[int, Meta(ge=1, le=1_000_000)] = 100
+    state_file: str = ""
+    folder: str = ".router"
+    kill_file: str = ""
+    kill_sessions: bool = False
+
+
+ROUTER_KEYS = {
+    "decision": (("path",), ()),
+    "file": (("path",), ("total",)),
+    "haproxy": (("address", "backend"), ("state_file", "kill_sessions")),
+    "envoy": (("path",), ("address",)),
+    "envoy-runtime": (("address", "backend"), ()),
+    "traefik": (("path", "backend"), ("address",)),
+}
+"""Keys that a kind of router needs, and those that it may have; others mean nothing to it."""
+
+
+def refusal(settings: RouterAt) -> str:
+    """What is wrong with the settings, empty where nothing is."""
+    needed, allowed = ROUTER_KEYS[settings.kind]
+    for key in ("address", "path", "backend", "total", "state_file", "kill_sessions"):
+        given = getattr(settings, key)
+        if key in needed and not given:
+            return f'kind = "{settings.kind}" needs `{key}`'
+        default = {"total": 100, "kill_sessions": False}.get(key, "")
+        if key not in (*needed, *allowed) and given != default:
+            return f'`{key}` means nothing where kind = "{settings.kind}"'
+    odd = sorted(set(settings.serves) - {"champion", "challenger"})
+    if odd:
+        return f"serves names {odd[0]!r}; it may name champion and challenger"
+    if settings.champion == settings.challenger:
+        return f"champion and challenger are both {settings.champion!r}"
+    for side, pointer in (("champion", settings.champion), ("challenger", settings.challenger)):
+        if settings.kind == "file" and not pointer.startswith("/"):
+            return f"{side} = {pointer!r} is no JSON pointer, like /weights/{side}"
+    over_http = settings.kind in ("envoy", "envoy-runtime", "traefik") and settings.address
+    if over_http and not settings.address.startswith(("http://", "https://")):
+        return "address must be a URL like http://127.0.0.1:9901"
+    own = Path(settings.folder) / "decision.json"
+    if settings.kind == "decision" and Path(settings.path) == own:
+        return "path is where the router's folder keeps its own copy"
+    return ""

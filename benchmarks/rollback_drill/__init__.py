@@ -1,0 +1,1 @@
+"""Rollbacks of real routers under load: HAProxy, Envoy and Traefik before two model servers."""

@@ -1,0 +1,227 @@
+"""Every adapter against its real router: read, raise, roll back, believe."""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from real import Load, controller, started
+
+from analyzer.router import audit, change
+from analyzer.router.adapter import Refused, Rejected, Unreachable
+from benchmarks.rollback_drill import routers
+from benchmarks.rollback_drill.routers import Files
+
+KINDS: dict[str, Files] = {
+    "haproxy": routers.haproxy(),
+    "envoy": routers.envoy(),
+    "envoy-runtime": routers.envoy(runtime=True),
+    "traefik": routers.traefik(),
+}
+
+
+@pytest.fixture(scope="module")
+def served() -> Iterator[dict[str, int]]:
+    with routers.models() as ports:
+        yield ports
+
+
+def raised(to: change.Controller, share: float) -> change.Report:
+    return change.apply(
+        to,
+        "canary",
+        share,
+        reason="a test",
+        verdict=f"{share:016g}",
+        expires=time.time() + 600,
+        live=to.adapter.read(),
+    )
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_real_router_is_read_raised_and_rolled_back(
+    kind: str, tmp_path: Path, served: dict[str, int]
+) -> None:
+    with started(KINDS[kind], tmp_path, served) as (router, to):
+        assert abs(to.adapter.read().share - 0.05) < 1e-9
+        up = raised(to, 0.5)
+        assert (up.outcome, up.before, up.after) == ("applied", 0.05, 0.5), up
+        assert up.confirmed is not None
+        assert up.confirmed[:2] == ("ok", "ok"), up
+        with Load(router.port) as load:
+            time.sleep(0.3)
+            assert load.served()["v7"] > 0
+            down = change.rollback(to, "a test")
+            assert down.outcome == "applied", down
+            assert down.confirmed is not None, down
+            assert down.confirmed[:3] == ("ok", "ok", "ok"), down
+            assert down.timings["confirmed"] < 10
+            after = time.monotonic()
+            time.sleep(0.4)
+            assert load.served(after)["v7"] == 0
+            assert load.served(after)["v6"] > 0
+            again = change.rollback(to, "a test")
+            assert again.outcome == "no-op"
+            assert again.done
+        assert load.failed == []
+    trail = audit.read(to.log)
+    assert trail.faults == ()
+    assert trail.unfinished == []
+    assert [r["kind"] for r in trail.records] == ["intent", "outcome"] * 3
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_unknown_arms_are_refused(kind: str, tmp_path: Path, served: dict[str, int]) -> None:
+    with started(KINDS[kind], tmp_path, served, challenger="v8") as (_, to):
+        with pytest.raises(Refused, match="v8"):
+            to.adapter.read()
+        report = change.rollback(to, "a test")
+        assert report.outcome == "refused"
+        assert not report.done
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_router_that_changed_meanwhile_is_a_conflict(
+    kind: str, tmp_path: Path, served: dict[str, int]
+) -> None:
+    with started(KINDS[kind], tmp_path, served) as (router, to):
+        live = to.adapter.read()
+        plan = to.adapter.plan(live, 0.2)
+        assert to.adapter.apply(plan, live.version) == "applied"
+        assert to.adapter.apply(to.adapter.plan(live, 0.5), live.version) == "conflict"
+        other = controller(router)
+        assert abs(other.adapter.read().share - 0.2) < 1e-9
+        late = change.apply(
+            other, "canary", 0.6, reason="", verdict="x", expires=time.time() + 9, live=live
+        )
+        assert late.outcome == "conflict"
+        assert abs(other.adapter.read().share - 0.2) < 1e-9
+        assert other.in_force() is None
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_router_that_is_gone_is_unreachable(
+    kind: str, tmp_path: Path, served: dict[str, int]
+) -> None:
+    with started(KINDS[kind], tmp_path, served) as (router, to):
+        live = to.adapter.read()
+        plan = to.adapter.plan(live, 0.2)
+        router.stop()
+        to = dataclasses.replace(to, down_seconds=0.5, confirm_seconds=0.5)
+        report = change.rollback(to, "a test")
+        if kind in ("traefik", "envoy"):  # the file can be written, and is what a restart reads
+            assert (report.outcome, report.after) == ("applied", 0.0)
+            assert report.confirmed is not None
+            assert report.confirmed[:2] == ("ok", "not seen")
+            assert not report.done
+            with pytest.raises(Refused, match="does not answer"):
+                raised(to, 0.2)
+            return
+        assert report.outcome == "unreachable"
+        assert not report.done
+        assert audit.read(to.log).records[-1]["outcome"] == "unreachable"
+        with pytest.raises(Unreachable):
+            to.adapter.apply(plan, live.version)
+
+
+def test_haproxy_says_no_in_words(tmp_path: Path, served: dict[str, int]) -> None:
+    with started(routers.haproxy(), tmp_path, served) as (_, to):
+        live = to.adapter.read()
+        plan = to.adapter.plan(live, 0.2)
+        wrong = plan._replace(commands=("set server models/v9 weight 3",))
+        with pytest.raises(Rejected, match="No such server"):
+            to.adapter.apply(wrong, live.version)
+        wrong = plan._replace(commands=("set server models/v7 weight 300",))
+        with pytest.raises(Rejected, match="between 0 and 256"):
+            to.adapter.apply(wrong, live.version)
+        with pytest.raises(Refused, match=r"cannot give the challenger 0\.1000%"):
+            to.adapter.plan(live, 0.001)
+
+
+def test_haproxy_keeps_its_weights_over_a_restart(tmp_path: Path, served: dict[str, int]) -> None:
+    with started(routers.haproxy(), tmp_path, served) as (router, to):
+        assert change.rollback(to, "a test").outcome == "applied"
+        router.stop()
+        router.start()
+        live = controller(router).adapter.read()
+        assert live.share == 0.0
+        assert live.weights["challenger"] == 0.0
+        assert raised(controller(router), 0.1).outcome == "applied"  # out of maintenance again
+        with Load(router.port, clients=20) as load:
+            time.sleep(0.5)
+        assert load.failed == []
+
+
+def test_haproxy_with_a_static_algorithm_takes_all_or_nothing(
+    tmp_path: Path, served: dict[str, int]
+) -> None:
+    with started(routers.haproxy(balance="static-rr"), tmp_path, served) as (_, to):
+        with pytest.raises(Refused, match="static-rr, which takes only 0 % and 100 %"):
+            raised(to, 0.1)
+        assert change.rollback(to, "a test").outcome == "applied"
+
+
+@pytest.mark.parametrize("kill", [True, False])
+def test_haproxy_tcp_connections_move_only_when_sessions_may_be_cut(
+    tmp_path: Path, served: dict[str, int], kill: bool
+) -> None:
+    files = routers.haproxy("tcp")
+    with started(files, tmp_path, served, kill_sessions=kill) as (router, to):
+        raised(to, 0.5)
+        with Load(router.port, clients=10) as load:
+            time.sleep(0.3)
+            assert load.served()["v7"] > 0
+            to = dataclasses.replace(to, confirm_seconds=6.0 if kill else 3.5)
+            report = change.rollback(to, "a test")
+            since = time.monotonic()
+            time.sleep(0.3)
+            still = load.served(since)["v7"]
+        assert report.confirmed is not None
+        if kill:
+            assert any("shutdown sessions" in line for line in report.commands)
+            assert (still, report.confirmed.traffic, report.done) == (0, "ok", True), report
+        else:
+            assert still > 0
+            assert (report.confirmed.traffic, report.done) == ("no", False), report
+
+
+def test_a_rollback_onto_a_champion_that_is_down_is_refused_unless_insisted(
+    tmp_path: Path, served: dict[str, int]
+) -> None:
+    nobody = {**served, "v6": routers.free_ports(1)[0]}
+    with started(routers.haproxy(), tmp_path, nobody) as (_, to):
+        until = time.monotonic() + 5
+        while to.adapter.read().ready["champion"] and time.monotonic() < until:
+            time.sleep(0.05)
+        report = change.rollback(to, "a test")
+        assert (report.outcome, report.done) == ("refused", False)
+        assert "would be an outage" in report.notes[0]
+        assert change.rollback(to, "a test", force=True).outcome == "applied"
+
+
+def test_envoy_refuses_a_bad_file_and_keeps_the_old_routes(
+    tmp_path: Path, served: dict[str, int]
+) -> None:
+    with started(routers.envoy(), tmp_path, served) as (router, to):
+        live = to.adapter.read()
+        plan = to.adapter.plan(live, 0.2)
+        path = Path(str(router.settings["path"]))
+        path.with_suffix(".new").write_text(path.read_text().replace('"/"', "7"))
+        path.with_suffix(".new").replace(path)
+        time.sleep(0.3)
+        assert to.adapter.apply(plan, to.adapter.read().version) == "applied"
+        time.sleep(0.3)
+        assert to.adapter.engine(plan) == "no"
+
+
+def test_envoy_runtime_is_not_believed_for_its_200(tmp_path: Path, served: dict[str, int]) -> None:
+    with started(routers.envoy(runtime=True), tmp_path, served) as (_, to):
+        live = to.adapter.read()
+        plan = to.adapter.plan(live, 0.2)
+        ignored = plan._replace(commands=(plan.commands[0].replace("models.", "modles."),))
+        assert to.adapter.apply(ignored, live.version) == "applied"
+        assert to.adapter.engine(plan) == "no"
+        assert abs(to.adapter.read().share - 0.05) < 1e-9
