@@ -337,6 +337,8 @@ def _check_slo(slo: Slo, where: str) -> None:
     for least, most in (("min_baseline_weeks", "baseline_weeks"), ("min_score_days", "score_days")):
         if getattr(slo, least) > getattr(slo, most):
             raise ConfigError(f"{where}: slo.{least} is more than slo.{most}")
+    if len({burn.hours for burn in slo.burn}) < len(slo.burn):
+        raise ConfigError(f"{where}: slo.burn names the same `hours` twice")
     for burn in slo.burn:
         if not burn.minutes < burn.hours * 60 <= slo.budget_days * 1440:
             raise ConfigError(

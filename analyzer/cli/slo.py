@@ -11,7 +11,8 @@ from analyzer.cli.common import Job
 
 if TYPE_CHECKING:
     from analyzer.slo.answer import Slo
-    from analyzer.slo.budget import Alert, Budget
+    from analyzer.slo.budget import Budget
+    from analyzer.slo.burn import Alert
 
 
 @click.command(

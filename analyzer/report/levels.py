@@ -11,7 +11,8 @@ from analyzer.report.blocks import Answer, Block, Facts, Head, Section, Table, T
 from analyzer.report.marks import bullet, chip, sparkline
 from analyzer.report.words import DASH, count, number, percent, prose, shown, span
 from analyzer.slo.answer import Slo
-from analyzer.slo.budget import Alert, Budget
+from analyzer.slo.budget import Budget
+from analyzer.slo.burn import Alert
 from analyzer.verdict import Check, Observed
 
 LAYERS = {

@@ -107,7 +107,8 @@ def _errors(material: Material, past: History) -> Check:
     unknown = past.unknown_errors[past.inside]
     units = _units(material, past, "errors")
     found = share(failed, n, unknown, units, confidence=limits.confidence)
-    said = f"{found.bad:,} of {found.n:,} requests failed: " if found.n else ""
+    told = isinstance(found.result, Estimate)
+    said = f"{found.bad:,} of {found.n:,} requests failed: " if told else ""
     dark = f" Of {found.unknown:,} it was not logged whether they failed." if found.unknown else ""
     return check(
         material,
@@ -268,6 +269,8 @@ def upper_age(code: int) -> float:
 
 
 def _seconds(seconds: float) -> str:
+    if seconds < 0.001:
+        return "a millisecond"
     if seconds < 120:
         return f"{seconds:.3g} s"
     return f"{seconds / 60:.3g} min" if seconds < 7200 else f"{seconds / 3600:.3g} h"
