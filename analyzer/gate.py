@@ -16,6 +16,7 @@ from analyzer.diary import Event, phase_start
 from analyzer.errors import ConfigError, StoreError
 from analyzer.labels.gate_checks import label_checks
 from analyzer.logs import LogFile, Side
+from analyzer.phases.ab import AB
 from analyzer.phases.canary import CANARY
 from analyzer.phases.full import FULL
 from analyzer.phases.gate import Material, Phase, percent
@@ -36,11 +37,10 @@ from analyzer.verdict import (
 )
 from analyzer.window import HOUR, Window, show
 
-PHASES: dict[str, Phase] = {phase.name: phase for phase in (SHADOW, CANARY, FULL)}
+PHASES: dict[str, Phase] = {phase.name: phase for phase in (SHADOW, CANARY, AB, FULL)}
 """Phases whose gates exist."""
 
 WITHOUT_GATE = {
-    "ab": "the gate of an A/B test is not there yet",
     "decommission": "the rollout is over; nothing is left to judge",
 }
 """Phases of a rollout that no gate judges, and why."""

@@ -103,6 +103,12 @@ class CanaryPhase(ServedPhase, frozen=True, forbid_unknown_fields=True, kw_only=
     segments: SegmentHarm
 
 
+class AbPhase(ServedPhase, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """The gate of the A/B test, beside what [experiment] says of its metrics."""
+
+    segments: SegmentHarm
+
+
 class MaturedLabels(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """What mature labels must say before the old model goes.
 
@@ -256,6 +262,7 @@ class Policy(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     latency: Latency
     shadow: ShadowPhase
     canary: CanaryPhase
+    ab: AbPhase
     full: FullPhase
     experiment: Experiments
     trigger: Trigger
@@ -282,6 +289,7 @@ class Policy(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
         limits: dict[str, PhaseLimits] = {
             "shadow": self.shadow,
             "canary": self.canary,
+            "ab": self.ab,
             "full": self.full,
         }
         return limits[name]

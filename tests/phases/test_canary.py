@@ -252,8 +252,8 @@ def test_a_silent_challenger_never_promotes(book: Book) -> None:
 
 
 def test_phases_without_a_gate_are_named(healthy: Book) -> None:
-    with pytest.raises(ConfigError, match="not there yet"):
-        gate(healthy.rollout, limits(), "ab")
+    with pytest.raises(ConfigError, match="nothing is left to judge"):
+        gate(healthy.rollout, limits(), "decommission")
     with pytest.raises(ConfigError, match="there are gates for: shadow, canary"):
         gate(healthy.rollout, limits(), "canari")
 

@@ -1,0 +1,250 @@
+"""What the experiment says, as checks of the A/B gate.
+
+Early reads never promote: before the planned end the primary metric can only be harmful or
+undecided. Units that are not split as planned void what the experiment says, for good or ill.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from analyzer.errors import AnalyzerError
+from analyzer.experiment.analysis import Analysis, analyze
+from analyzer.experiment.known import known
+from analyzer.experiment.readings import Reading
+from analyzer.experiment.registration import FILE, load
+from analyzer.phases.gate import Material, check, percent
+from analyzer.stats.result import Estimate, Result, Undefined, point
+from analyzer.verdict import Check, Operator, Outcome, Waiting, judge
+
+PRIMARY, GUARD, NOVELTY = "experiment.primary", "experiment.guard_rail", "experiment.novelty"
+
+
+def trial_checks(material: Material) -> list[Check]:
+    """The split, the primary metric, guard rails, novelty and mistakes of the experiment.
+
+    From the outcomes read so far and known at the verdict's as-of, against the registration.
+    Where either is missing the one check is undecided and says what to do.
+    """
+    found = _analysis(material)
+    if isinstance(found, str):
+        return [_unread(material, found)]
+    return [
+        _ratio(material, found),
+        _mixed(material, found),
+        *_primary(material, found),
+        *(_guard_rail(material, found, one) for one in found.readings if one.margin is not None),
+        _novelty(material, found),
+        *_mistakes(material, found),
+    ]
+
+
+def _analysis(material: Material) -> Analysis | str:
+    """The analysis, or why there is none."""
+    rollout = material.rollout
+    if rollout.experiment is None:
+        return "no experiment is described; write [experiment] into rollout.toml"
+    try:
+        registration = load(Path(rollout.root) / FILE)
+        read = known(rollout, material.as_of)
+    except AnalyzerError as error:
+        return str(error)
+    return analyze(read, registration, material.policy.experiment, material.events)
+
+
+def _unread(material: Material, why: str) -> Check:
+    return check(
+        material,
+        PRIMARY,
+        "experiment",
+        "lift of the primary metric",
+        Undefined(why),
+        None,
+        None,
+        f"Nothing can be said of the experiment: {why}.",
+        outcome="undecided",
+    )
+
+
+def _ratio(material: Material, found: Analysis) -> Check:
+    limit = material.policy.experiment.sample_ratio_level
+    counts = ", ".join(f"{arm} {n:,.0f}" for arm, n in found.units.items())
+    outcome = judge(found.ratio, ">", limit)
+    return check(
+        material,
+        "experiment.sample_ratio",
+        "experiment",
+        "p of the planned split",
+        found.ratio,
+        ">",
+        limit,
+        f"Units in the planned split: {counts}; p over all weights in force {_p(found.ratio)}, "
+        f"above {limit:g} is needed. Below it units were lost or moved, and no effect can be "
+        "trusted.",
+        outcome="invalid" if outcome == "fail" else outcome,
+    )
+
+
+def _p(result: Result) -> str:
+    if not isinstance(result, Estimate):
+        return f"cannot be said ({result.reason})"
+    return f"{result.value:.3g}"
+
+
+def _mixed(material: Material, found: Analysis) -> Check:
+    limit = material.policy.experiment.max_mixed_share
+    outcome = judge(found.mixed, "<=", limit)
+    seen = percent(found.mixed.value) if isinstance(found.mixed, Estimate) else "no unit"
+    return check(
+        material,
+        "experiment.mixed_units",
+        "experiment",
+        "units seen in both arms",
+        found.mixed,
+        "<=",
+        limit,
+        f"Units seen in both arms: {seen}; at most {percent(limit)}. They count in neither.",
+        outcome="invalid" if outcome == "fail" else outcome,
+    )
+
+
+def _primary(material: Material, found: Analysis) -> list[Check]:
+    """Better at the planned end, by the test that was registered; harmful at any time."""
+    one = next(r for r in found.readings if r.role == "primary")
+    good: Operator = ">" if one.better == "higher" else "<"
+    result = one.final if found.ended else one.lift
+    if found.valid == "invalid":
+        outcome: Outcome = "invalid"
+    else:
+        outcome = judge(result, good, 0.0)
+        if not found.ended and outcome == "pass":
+            outcome = "undecided"
+    how = "at the planned end" if found.ended else "so far, readable at any time"
+    more = "" if found.ended else " Before the planned end it can harm, not promote."
+    return [
+        check(
+            material,
+            PRIMARY,
+            "experiment",
+            f"lift of {one.metric}",
+            result,
+            good,
+            0.0,
+            f"{one.metric}: {_lift(result)} {how}; {'above' if good == '>' else 'below'} 0 is "
+            f"needed.{more}",
+            outcome=outcome,
+            harm=True,
+        )
+    ]
+
+
+def _lift(result: Result) -> str:
+    if not isinstance(result, Estimate):
+        return f"cannot be said ({result.reason})"
+    return f"{result.value:+.2%} ({result.low:+.2%} to {result.high:+.2%})"
+
+
+def _guard_rail(material: Material, found: Analysis, one: Reading) -> Check:
+    assert one.margin is not None
+    outcome = judge(one.harm, "<", one.margin)
+    worse = isinstance(one.harm, Estimate) and judge(one.harm, "<=", 0.0) == "fail"
+    word = " It is certainly worse, within its margin." if worse and outcome == "pass" else ""
+    return check(
+        material,
+        f"{GUARD}.{one.metric}",
+        "experiment",
+        f"harm to {one.metric}",
+        one.harm,
+        "<",
+        one.margin,
+        f"{one.metric} is worse by {_lift(one.harm)} of the champion's; less than "
+        f"{percent(one.margin)} is allowed.{word}",
+        outcome="invalid" if found.valid == "invalid" else outcome,
+        harm=True,
+    )
+
+
+def _novelty(material: Material, found: Analysis) -> Check:
+    """Does the effect survive? Where it wears off, only the late days of it count."""
+    one = next(r for r in found.readings if r.role == "primary")
+    worse: Operator = "<" if one.better == "higher" else ">"
+    good: Operator = ">" if one.better == "higher" else "<"
+    seen, late, early = found.novelty.contrast, found.novelty.late, found.novelty.early
+    result: Result
+    if not isinstance(seen, Estimate):
+        result, outcome = seen, judge(seen, good, 0.0)
+        sentence = f"Whether the effect wears off cannot be said: {seen.reason}."
+    elif judge(seen, worse, 0.0) == "pass" and _lost(late, early, good):
+        result, outcome = late, judge(late, good, 0.0)
+        sentence = (
+            f"The effect on {one.metric} wears off: per unit and day {_number(early)} in the first "
+            f"third of a unit's days, {_number(late)} in the last, which alone counts."
+        )
+    else:
+        result, outcome = seen, "pass"
+        sentence = (
+            f"The effect on {one.metric} holds: the last third of a unit's days minus the first is "
+            f"{_number(seen)} per unit and day."
+        )
+    invalid = found.valid == "invalid"
+    return check(
+        material,
+        NOVELTY,
+        "experiment",
+        f"effect on {one.metric} by day since exposure",
+        result,
+        good,
+        0.0,
+        sentence,
+        outcome="invalid" if invalid else outcome,
+    )
+
+
+def _lost(late: Result, early: Result, good: Operator) -> bool:
+    """Whether nothing certain is left, or less than half."""
+    if not isinstance(late, Estimate) or not isinstance(early, Estimate):
+        return True
+    sign = 1.0 if good == ">" else -1.0
+    half = judge(point(sign * (late.value - early.value / 2), late.n, "left"), "<", 0.0)
+    return judge(late, good, 0.0) != "pass" or half == "pass"
+
+
+def _number(result: Result) -> str:
+    if not isinstance(result, Estimate):
+        return f"unknown ({result.reason})"
+    return f"{result.value:.3g} ({result.low:.3g} to {result.high:.3g})"
+
+
+def _mistakes(material: Material, found: Analysis) -> list[Check]:
+    n = len(found.mistakes)
+    return [
+        check(
+            material,
+            "process.experiment",
+            "process",
+            "mistakes in how the experiment is run",
+            point(float(n), n, "counted"),
+            "<=",
+            0.0,
+            " ".join(found.mistakes) if n else "The experiment is run as it was registered.",
+        )
+    ]
+
+
+def trial_waiting(material: Material, failed: Check) -> list[Waiting]:
+    """When the planned end comes: before it no read can promote."""
+    found = _analysis(material)
+    if failed.id != PRIMARY or isinstance(found, str) or found.ended:
+        return []
+    registration = load(Path(material.rollout.root) / FILE)
+    units = sum(found.units.values())
+    return [
+        Waiting(
+            check=failed.id,
+            has=units,
+            needs=float(registration.n_star),
+            at=f"{registration.end}T00:00Z",
+            sentence=f"{failed.id}: has {units:,.0f} of {registration.n_star:,} planned units; the "
+            f"planned end is {registration.end}.",
+        )
+    ]
