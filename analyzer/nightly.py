@@ -20,6 +20,7 @@ from analyzer.diary import Event, incidents, path_of, read
 from analyzer.divergence import divergence
 from analyzer.drift import Drift, default_reference, drift, past_windows
 from analyzer.errors import AnalyzerError, StoreError
+from analyzer.experiment.update import update as read_outcomes
 from analyzer.gate import default_window, gate, phase_named
 from analyzer.labels.answer import labels
 from analyzer.labels.known import known
@@ -97,6 +98,7 @@ def nightly(
     needed = (window.start - HISTORY_DAYS * 24 * HOUR, window.end) if window else None
     done = scan(rollout, policy, jobs=jobs, progress=progress, window=needed)
     joined, without = _joined(rollout)
+    without += _outcomes(rollout)
     phase = running_phase(events)
     store = Store(rollout.store_path)
     started = next((e.at for e in reversed(events) if e.kind == "phase" and e.phase == phase), None)
@@ -180,6 +182,17 @@ def _joined(rollout: Rollout) -> tuple[Update | None, tuple[str, ...]]:
         return update(rollout), ()
     except AnalyzerError as error:
         return None, (f"labels: {error}",)
+
+
+def _outcomes(rollout: Rollout) -> tuple[str, ...]:
+    """Outcomes of the A/B test read up to date; in words why not."""
+    if rollout.experiment is None:
+        return ()
+    try:
+        read_outcomes(rollout)
+    except AnalyzerError as error:
+        return (f"outcomes: {error}",)
+    return ()
 
 
 def late(rollout: Rollout, verdict: Verdict) -> Late:

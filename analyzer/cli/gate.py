@@ -22,8 +22,10 @@ from analyzer.cli.common import Job
 def command(job: Job, phase: str, out: Path | None, dry_run: bool, exit_zero: bool) -> int:
     """May the challenger take the next step? Judged from profiles; scan first.
 
-    PHASE is shadow (the challenger is mirrored), canary (it answers a few percent) or full (it
-    answers everyone, and the old model is shown a part: may that be decommissioned?).
+    PHASE is shadow (the challenger is mirrored), canary (it answers a few percent), ab (each model
+    answers users of its own, and the experiment decides; `analyzer experiment analyze` reads its
+    outcomes) or full (it answers everyone, and the old model is shown a part: may that be
+    decommissioned?).
 
     The window is the time since the phase's start in the diary, else the last 24 hours. The
     verdict is kept in the store as evidence for later phases (`analyzer history` lists it).
