@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from analyzer.diary import weight_at
+from analyzer.logs import SIDES
 from analyzer.measure import BLOCK_HOURS, hourly, in_buckets, realised
 from analyzer.phases.data import coverage_sums
 from analyzer.phases.gate import Material, check, percent, share_with_interval
@@ -68,7 +69,7 @@ def _range(shares: Floats) -> str:
 def answered_twice(material: Material) -> Check:
     """Requests that both models answered: a split sends each to one."""
     sums = coverage_sums(material)
-    rows = min(sums[f"{side}_rows"] - sums[f"{side}_duplicates"] for side in _SIDES)
+    rows = min(sums[f"{side}_rows"] - sums[f"{side}_duplicates"] for side in SIDES)
     result = realised(sums["matched"], rows, "requests in both logs, counted")
     limit = material.limits.max_duplicates
     return check(
@@ -86,9 +87,6 @@ def answered_twice(material: Material) -> Check:
     )
 
 
-_SIDES = ("champion", "challenger")
-
-
 def sample_ratio(material: Material, level: float) -> Check:
     """The challenger's share of the requests against the weight in force, hour by hour.
 
@@ -98,7 +96,7 @@ def sample_ratio(material: Material, level: float) -> Check:
     """
     weight = weights_by_hour(material)
     known = np.flatnonzero(~np.isnan(weight))
-    ours, theirs = (hourly(material.profiles, side)["n"][known] for side in _SIDES)
+    ours, theirs = (hourly(material.profiles, side)["n"][known] for side in SIDES)
     rows = int((ours + theirs).sum())
     due = float((ours + theirs) @ weight[known])
     result = _off(material, theirs, ours + theirs, weight[known], level)

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
@@ -45,7 +44,6 @@ from benchmarks.planted.readings import (
 from benchmarks.planted.sum_tables import Tables
 from benchmarks.planted.sums import COUNTRIES, START, Arm, Hours, Truth
 
-RESULTS = Path(__file__).parent / "results"
 WEIGHT, HOURS, WEEKS = 0.01, 24, 2
 HARMS: dict[str, Truth] = {
     "none": Truth(),

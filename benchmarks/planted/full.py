@@ -15,7 +15,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import msgspec
 import numpy as np
@@ -47,7 +46,6 @@ from benchmarks.planted.readings import (
 from benchmarks.planted.sum_tables import Tables
 from benchmarks.planted.sums import START, Floats, Hours, Ints, Service, Truth
 
-RESULTS = Path(__file__).parent / "results"
 BEFORE, DAYS, MIRROR = 14, 14, 0.05
 STAGE = START + BEFORE * DAY
 HARMS: dict[str, Truth] = {
