@@ -213,7 +213,13 @@ class _Change:
         with alone(self.to.folder):
             earlier = self.to.in_force()
             self._record("intent", plan)
-            self._keep()  # before the router: a kill in between leaves less than is allowed
+            try:
+                self._keep()  # before the router: a kill in between leaves less than is allowed
+            except AuditError as error:
+                report.outcome = "refused"
+                report.notes.append(str(error))
+                self._record_if_possible("outcome")
+                raise
             try:
                 report.outcome = self.to.adapter.apply(plan, live.version)
                 self._mark("written")
