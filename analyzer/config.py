@@ -117,6 +117,10 @@ class Labels(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     come (no news means not yet); only where the champion's action let them (selective); or a
     sample by design. open_days: labels of older predictions are not waited for any more. where:
     optional SQL that says which rows of the log are labels.
+    positive_decision: the logged decision that calls a request positive, where it is not 1 or
+    true. explore: column of the champion's log that marks rows let through at random although
+    the model would have stopped them, with the chance explore_share, or that of the row in the
+    column explore_probability.
     """
 
     paths: list[str] = []
@@ -126,6 +130,10 @@ class Labels(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     arrival: Literal["both", "positives", "selective", "sampled"] = "both"
     open_days: Annotated[int, Meta(ge=1, le=1000)] = 30
     positive: str | int | float | None = None
+    positive_decision: str | int | float | None = None
+    explore: str = ""
+    explore_share: Share | None = None
+    explore_probability: str = ""
 
 
 class Proxy(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -331,6 +339,9 @@ def _check_labels(rollout: Rollout, refuse: Callable[[str], None]) -> None:
     positive = rollout.labels.positive
     if positive is not None and kind != "binary":
         refuse(f"[labels] positive = {positive!r} means nothing where labels are {kind}")
+    if rollout.labels.positive_decision is not None and kind != "binary":
+        refuse(f"[labels] positive_decision means nothing where labels are {kind}")
+    _check_exploration(rollout.labels, refuse)
     if rollout.labels.arrival == "positives" and kind != "binary":
         refuse(f'[labels] arrival = "positives" means nothing where labels are {kind}')
 
@@ -354,6 +365,18 @@ def _check_proxies(rollout: Rollout, refuse: Callable[[str], None]) -> None:
                 f"[proxies.{name}] open_hours = {proxy.open_hours:g} is no faster than labels, "
                 f"which are waited for {rollout.labels.open_days} days (open_days)"
             )
+
+
+def _check_exploration(labels: Labels, refuse: Callable[[str], None]) -> None:
+    chances = [labels.explore_share is not None, bool(labels.explore_probability)]
+    if not labels.explore:
+        if any(chances):
+            refuse("[labels] explore is missing: name the column that marks explored rows")
+        return
+    if labels.arrival != "selective":
+        refuse(f'[labels] explore belongs to arrival = "selective", not "{labels.arrival}"')
+    if sum(chances) != 1:
+        refuse("[labels] explore needs either explore_share or explore_probability")
 
 
 def calendar(rollout: Rollout) -> ZoneInfo:

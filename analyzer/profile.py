@@ -148,7 +148,9 @@ LABEL_TABLES: dict[str, TableKind] = {
     "predicted_pairs": TableKind(_LABELLED_PAIRS),
     "signalled_pairs": TableKind({**_LABELLED_PAIRS, "signal": pa.int16()}),
     "signalled_labels": TableKind({**_LABELLED_PAIRS, "signal": pa.int16()}),
+    "explored_pairs": TableKind({**_LABELLED_PAIRS, "chance": pa.int16()}),
     "label_faults": TableKind({"label_day": pa.int32(), "reason": pa.string()}),
+    "label_basis": TableKind({"label_day": pa.int32(), "reason": pa.string()}),
 }
 """Tables of a label day, in the store of fragments (see `labels`). Days are counted since 1970."""
 

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from analyzer.labels.answer import Labels
     from analyzer.labels.cells import Known
     from analyzer.labels.compare import Comparison
+    from analyzer.labels.exploration import Exploration
     from analyzer.labels.quality import Quality
     from analyzer.labels.selective import Acceptance
     from analyzer.stats.result import Result
@@ -90,11 +91,15 @@ def _show(found: Labels, by: str | None) -> None:
     )
     for reason, n in found.faults.items():
         common.say(f"left out: {common.counted(n, 'label')}, {reason}")
+    for what, n in found.basis.items():
+        common.say(f"called by the {what} ({common.counted(n, 'labelled row')})")
     _maturity(found)
     _quality([q for q in found.quality if q.by == "all"])
     _comparison(found.comparison)
     if found.acceptance is not None:
         _acceptance(found.acceptance)
+    if found.exploration is not None:
+        _exploration(found.exploration)
     if by is not None:
         _groups([q for q in found.quality if q.by == by], found.kind)
 
@@ -171,6 +176,28 @@ def _comparison(found: Comparison) -> None:
         common.say(f"ALARM: {alarm}; intervals also hold labels that take twice as long")
     ready = "when is unknown" if found.waited.ready is None else f"on {date(found.waited.ready)}"
     common.say(f"Simply waiting until 0.9 of the labels of every day are here: {ready}")
+
+
+def _exploration(found: Exploration) -> None:
+    from analyzer.measure import scored
+
+    common.say(
+        f"Let through at random: {found.explored:,.0f} labelled pairs, worth "
+        f"{found.effective:,.0f}; they stand for {found.stands_for:,.0f} of the "
+        f"{found.stopped:,.0f} that were stopped"
+    )
+    if found.comparison is None or found.refused is not None:
+        reason = found.refused.reason if found.refused else "nothing was compared"
+        common.say(f"Which model is better on all rows cannot be said: {reason}")
+        return
+    common.show_table(
+        ("metric", "champion", "challenger", "challenger - champion", "better"),
+        [
+            (m.metric, scored(m.champion), scored(m.challenger), scored(m.difference), m.better)
+            for m in found.comparison.metrics
+        ],
+        title="All rows, those that are stopped included",
+    )
 
 
 def _acceptance(found: Acceptance) -> None:

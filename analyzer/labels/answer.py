@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from analyzer.labels.cells import NONE, Known
 from analyzer.labels.compare import Comparison, Question, compare
 from analyzer.labels.evidence import Arrival, evidence, picked
+from analyzer.labels.exploration import Exploration, exploration
 from analyzer.labels.maturity import Age, Completeness, curve, of_labels, predicted_by_day
 from analyzer.labels.pair_metrics import PROBABILITY, VALUE, PairMetric, of_classes
 from analyzer.labels.quality import AGES, By, Quality, matured_days, quality
@@ -46,7 +47,9 @@ class Maturity:
 class Labels:
     """The whole answer: days are dates (UTC); `as_of` is the midnight up to which labels count.
 
-    `acceptance`: where labels are selective, what can be said of decisions without a label.
+    `acceptance`: where labels are selective, what can be said of decisions without a label;
+    `exploration`: both models on all rows, where some were let through at random. `basis`:
+    labelled rows of each model by how it was told what it called.
     """
 
     as_of: str
@@ -59,6 +62,8 @@ class Labels:
     comparison: Comparison
     quality: tuple[Quality, ...]
     acceptance: Acceptance | None = None
+    exploration: Exploration | None = None
+    basis: dict[str, int] = field(default_factory=dict)
 
 
 def labels(
@@ -96,6 +101,8 @@ def labels(
         compare(evidence(known), question),
         tuple(said),
         _acceptance(known, ladders, days) if arrival == "selective" else None,
+        exploration(known, question) if arrival == "selective" else None,
+        dict(known.basis),
     )
 
 

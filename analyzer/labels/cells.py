@@ -8,7 +8,7 @@ never negative.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 import numpy as np
@@ -22,6 +22,15 @@ Kind = Literal["binary", "classes", "values"]
 CHAMPION, CHALLENGER, BOTH = 0, 1, 2
 """Codes of `model`; BOTH are requests that both models answered (in `Predicted` only)."""
 MODELS = {"champion": CHAMPION, "challenger": CHALLENGER, "pair": BOTH}
+ALONE = {CHAMPION: 3, CHALLENGER: 4}
+"""Codes of a model's labelled rows that are no pair: without them its fine bins are the pairs'."""
+MADE = {CHAMPION: 5, CHALLENGER: 6}
+"""Codes of all pairs made, labelled or not, where only positives are reported; their label is 0."""
+CODES = {
+    **MODELS,
+    **{f"{side} alone": ALONE[MODELS[side]] for side in ("champion", "challenger")},
+    **{f"{side} made": MADE[MODELS[side]] for side in ("champion", "challenger")},
+}
 ALL_ROWS = 0
 """Code of `segment` that means every row."""
 NONE = -1
@@ -32,12 +41,14 @@ NONE = -1
 class SideCells:
     """Labelled requests of each model by itself: one row a cell, all arrays of one length.
 
-    model: CHAMPION or CHALLENGER. prediction_day: days since 1970, UTC. age: label day minus
+    model: CHAMPION or CHALLENGER, or one of `ALONE` and `MADE`. prediction_day: days since 1970,
+    UTC. age: label day minus
     prediction day, >= 0. segment: place in `Known.segments` (every request counts once under
     ALL_ROWS and once under each segment column). bin: of the score, any whole numbers that grow
     with it: under ALL_ROWS bins narrower than 1 % of min(p, 1 - p) (AUC exact to 1e-4), in a
-    segment 16 of those in one; 0 where labels are not binary. called: binary: 1 where the score
-    reached the decision threshold, else 0; classes: predicted class, a place in
+    segment 16 of those in one; 0 where labels are not binary. called: binary: 1 where the logged
+    decision was positive (the score reached the threshold where none is logged), else 0, NONE
+    where unknown; classes: predicted class, a place in
     `Known.classes`; values: NONE. label: 0 or 1, a place in `Known.classes`, or NONE.
     n: rows, negative where labels were revised away. sums: float64 in natural units;
     binary: "score", "score_squares"; values, of e = label - score: "error", "error_absolute",
@@ -82,6 +93,14 @@ class PairCells:
 
 
 @dataclass(frozen=True, eq=False)
+class Explored:
+    """Labelled pairs that the champion let through at random, each with chance `chance` (0, 1]."""
+
+    pairs: PairCells
+    chance: Floats
+
+
+@dataclass(frozen=True, eq=False)
 class Predicted:
     """Requests predicted, labelled or not: one row per day, model and segment with any.
 
@@ -101,7 +120,9 @@ class Known:
     classes: text of `label` and `called` codes ("0", "1" for binary labels). segments: (column,
     value) of `segment` codes; the first is ("", "") for all rows, a value None is NULL.
     faults: what was left out by reason. label_days: days with a fragment, ascending. made: where
-    only positives are reported, all pairs predicted by then as if their label were 0.
+    only positives are reported, all pairs predicted by then as if their label were 0. explored:
+    pairs let through at random, if the log has them. basis: labelled rows of each model by how it
+    was told what it called.
     """
 
     kind: Kind
@@ -114,3 +135,5 @@ class Known:
     faults: Mapping[str, int]
     label_days: tuple[int, ...]
     made: PairCells | None = None
+    explored: Explored | None = None
+    basis: Mapping[str, int] = field(default_factory=dict)

@@ -115,19 +115,23 @@ class Comparison:
         return self.labels / self.rows if self.rows else 0.0
 
 
-def compare(known: Evidence, question: Question) -> Comparison:
+def compare(
+    known: Evidence, question: Question, ladders: dict[int, Completeness] | None = None
+) -> Comparison:
     """Compare two models on the labels known so far, each weighted by 1 / completeness.
 
     One ladder per label class (and weekday, where uploads follow the week). Days on which any
     class has completeness below `floor` are left out for both models; if all are, the comparison
     is refused. Positives only: every pair counts as a negative, and an arrived positive moves
     1 / F pairs. Errors come from a jackknife over buckets of units (of requests where there are
-    no units), the ladders' own errors included.
+    no units), the ladders' own errors included. `ladders`: completeness by class, by default from
+    these pairs.
     Horvitz and Thompson (1952), JASA 47; Elkan and Noto (2008), KDD; Mack (1993), ASTIN 23.
     """
     pairs, made = _comparable(known, question.arrival)
     columns = (pairs.prediction_day, pairs.age, pairs.label, pairs.n)
-    ladders = by_class(*columns, known.rows, known.as_of)
+    if ladders is None:
+        ladders = by_class(*columns, known.rows, known.as_of)
     rows = _Rows(pairs, made, ladders, known.as_of)
     asked = _asked(known, question)
     days = _mature(asked, ladders, question.floor)
@@ -136,7 +140,7 @@ def compare(known: Evidence, question: Question) -> Comparison:
     parts = [] if refused else rows.parts(days)
     slowed = rows.parts(days, SLOWED) if alarms and parts else []
     here = np.isin(pairs.prediction_day, days)
-    fine = partial(fine_values, known.sides, ladders, days, float(pairs.n[here].sum()))
+    fine = _fine(known.sides, rows, ladders, days)
     return Comparison(
         question.arrival,
         known.as_of,
@@ -150,6 +154,16 @@ def compare(known: Evidence, question: Question) -> Comparison:
         alarms,
         refused,
     )
+
+
+def _fine(
+    sides: SideCells | None, rows: _Rows, ladders: dict[int, Completeness], days: Ints
+) -> Fine:
+    """The functional of both models by fine bins of the pairs of some days."""
+    paired = float(rows.pairs.n[np.isin(rows.pairs.prediction_day, days)].sum())
+    made = rows.made
+    every = None if made is None else float(made.n[np.isin(made.prediction_day, days)].sum())
+    return partial(fine_values, sides, ladders, days, paired, every)
 
 
 def _comparable(known: Evidence, arrival: Arrival) -> tuple[PairCells, PairCells | None]:
@@ -295,8 +309,7 @@ def _waited(rows: _Rows, asked: Ints, question: Question, sides: SideCells | Non
     if not len(days) or _blind(rows, question) or _lone(rows, question):
         return Waited(0, ready, ())
     parts = rows.parts(days, slowed=0)
-    n = float(rows.pairs.n[np.isin(rows.pairs.prediction_day, days)].sum())
-    fine = partial(fine_values, sides, {}, days, n)
+    fine = _fine(sides, rows, {}, days)
     said = tuple(_compared(parts, [], m, question, fine) for m in question.metrics)
     return Waited(len(days), ready, said)
 

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from analyzer.histogram import codes_of, raw_bins
 from analyzer.ids import BUCKETS
+from analyzer.labels.calls import BY_DECISION
 from analyzer.labels.join import CONFLICT, CONFLICTING, LABELLED, Changes
 from analyzer.labels.requests import HAS
 from analyzer.labels.tables import BITS, FOURTH_BITS, PAIR_BUCKETS, words_of
@@ -70,7 +71,9 @@ class Counting:
         self.sides = [empty("labelled", ["n", *SIDE_SUMS[self.kind]])]
         self.pairs = [empty("labelled_pairs", ["n", *PAIR_SUMS[self.kind]])]
         self.made = [empty("predicted_pairs", ["n", *PAIR_SUMS[self.kind]])]
+        self.explored = [empty("explored_pairs", ["n", *PAIR_SUMS[self.kind]])]
         self.faults: dict[str, int] = {}
+        self.basis: dict[str, int] = {}
 
     def fault(self, reason: str, n: int) -> None:
         """Count labels that were left out."""
@@ -95,13 +98,27 @@ class Counting:
             self.fault(f"no usable prediction of the {side}", int(sign[lost].sum()))
             chosen = np.flatnonzero(asked & said[side].usable)
             self._add_side(predicted, side, said[side].at(chosen), rows, sign, chosen)
+            self._add_basis(side, said[side].at(chosen), sign[chosen])
+            alone = np.flatnonzero(asked & said[side].usable & ~_both(rows, said))
+            self._add_margin(predicted, f"{side} alone", said[side].at(alone), sign[alone])
         self.pairs.append(self._pairs("labelled_pairs", predicted, rows, said, sign))
+        if "chance" in rows:
+            let = np.flatnonzero(rows["chance"] > 0)
+            some = {name: values[let] for name, values in rows.items()}
+            of = {side: said[side].at(let) for side in SIDES}
+            chance = {"chance": some["chance"]}
+            table_ = self._pairs("explored_pairs", predicted, some, of, sign[let], chance)
+            self.explored.append(table_)
 
     def add_predicted(self, predicted: int, rows: Arrays) -> None:
         """Count all pairs of a prediction day as if their label were 0 and were here."""
         label = np.zeros(len(rows["has"]))
         said = {side: _Said(self.shape, rows, side, label) for side in SIDES}
         sign = np.ones(len(label), dtype=np.int64)
+        if self.shape.rollout.labels.arrival == "positives":
+            both = np.flatnonzero(_both(rows, said))
+            for side in SIDES:
+                self._add_margin(predicted, f"{side} made", said[side].at(both), sign[both])
         self.made.append(self._pairs("predicted_pairs", predicted, rows, said, sign))
 
     def _add_side(
@@ -118,10 +135,29 @@ class Counting:
             wide = {"value": value, "bin": bins // SEGMENT_BINS, **keys}
             self._side_cells(predicted, side, segment, wide, sums, sign[chosen])
 
+    def _add_basis(self, side: Side, said: _Said, sign: Ints) -> None:
+        """Count by what it was told what the model called."""
+        if self.kind != "binary":
+            return
+        how = {
+            "the logged decision": said.logged >= BY_DECISION,
+            "the score's threshold": (said.logged >= 0) & (said.logged < BY_DECISION),
+            "unknown: no decision was logged": said.logged < 0,
+        }
+        for words, rows in how.items():
+            what = f"{side}: {words}"
+            self.basis[what] = self.basis.get(what, 0) + int(sign[rows].sum())
+
+    def _add_margin(self, predicted: int, model: str, said: _Said, sign: Ints) -> None:
+        """Fine bins of rows that a ranking of pairs needs beside each model's own."""
+        if self.kind == "binary" and len(sign):
+            keys = {"bin": said.bins(), "called": said.called, "label": said.code}
+            self._side_cells(predicted, model, "", keys, said.sums(), sign)
+
     def _side_cells(
         self,
         predicted: int,
-        side: Side,
+        side: str,
         segment: str,
         keys: Mapping[str, NDArray[Any]],
         sums: Mapping[str, Floats],
@@ -145,12 +181,16 @@ class Counting:
         self.sides.append(table("labelled", {**columns, **_sums(found, sums)}))
 
     def _pairs(
-        self, name: str, predicted: int, rows: Arrays, said: Mapping[Side, _Said], sign: Ints
+        self,
+        name: str,
+        predicted: int,
+        rows: Arrays,
+        said: Mapping[Side, _Said],
+        sign: Ints,
+        more: Mapping[str, NDArray[Any]] | None = None,
     ) -> pa.Table:
         """Cells of the pairs among some rows in which both models said something."""
-        both = said["champion"].usable & said["challenger"].usable
-        both &= rows["has"] == HAS["champion"] | HAS["challenger"]
-        chosen = np.flatnonzero(both)
+        chosen = np.flatnonzero(_both(rows, said))
         if not len(chosen):
             return empty(name, ["n", *PAIR_SUMS[self.kind]])
         ours, theirs = (said[side].at(chosen) for side in SIDES)
@@ -164,6 +204,7 @@ class Counting:
             "champion_called": ours.called,
             "challenger_called": theirs.called,
             "label": ours.code,
+            **{key: values[chosen] for key, values in (more or {}).items()},
         }
         found = cells(keys, sums, sign)
         columns = {**self._days(predicted, len(found["n"]))}
@@ -180,18 +221,30 @@ class Counting:
 
     def tables(self) -> Tables:
         """The fragment."""
-        faults = sorted((reason, n) for reason, n in self.faults.items() if n)
-        left_out = {
-            "label_day": np.full(len(faults), self.day),
-            "reason": pa.array([reason for reason, _ in faults], pa.string()),
-            "n": pa.array([n for _, n in faults], pa.int64()),
-        }
         return {
             "labelled": pa.concat_tables(self.sides).combine_chunks(),
             "labelled_pairs": pa.concat_tables(self.pairs).combine_chunks(),
             "predicted_pairs": pa.concat_tables(self.made).combine_chunks(),
-            "label_faults": table("label_faults", left_out),
+            "explored_pairs": pa.concat_tables(self.explored).combine_chunks(),
+            "label_faults": self._reasons("label_faults", self.faults),
+            "label_basis": self._reasons("label_basis", self.basis),
         }
+
+    def _reasons(self, name: str, counts: Mapping[str, int]) -> pa.Table:
+        found = sorted((reason, n) for reason, n in counts.items() if n)
+        columns = {
+            "label_day": np.full(len(found), self.day),
+            "reason": pa.array([reason for reason, _ in found], pa.string()),
+            "n": pa.array([n for _, n in found], pa.int64()),
+        }
+        return table(name, columns)
+
+
+def _both(rows: Arrays, said: Mapping[Side, _Said]) -> NDArray[np.bool_]:
+    """Rows to which both models said something that can be used."""
+    both = said["champion"].usable & said["challenger"].usable
+    both &= rows["has"] == HAS["champion"] | HAS["challenger"]
+    return both
 
 
 class _Said:
@@ -202,12 +255,14 @@ class _Said:
     ) -> None:
         self.shape, self.kind = shape, shape.rollout.label_kind
         self.said, self.label = rows[side], label
+        self.logged: NDArray[Any] = rows.get(f"{side}_called", np.zeros(0))
 
     def at(self, rows: Ints) -> _Said:
         """The same of some of the rows."""
         found = object.__new__(_Said)
         found.shape, found.kind = self.shape, self.kind
         found.said, found.label = self.said[rows], self.label[rows]
+        found.logged = self.logged[rows] if len(self.logged) else self.logged
         return found
 
     @property
@@ -224,13 +279,13 @@ class _Said:
 
     @property
     def called(self) -> Ints:
-        """What the model called: the decision at the threshold, or the predicted class."""
+        """What the model called: its decision (`calls`), or the predicted class."""
         if self.kind == "classes":
             return self.said.astype(np.int64)
         if self.kind == "values":
             return np.full(len(self.said), -1, dtype=np.int64)
-        called: Ints = (self.said >= self.shape.rollout.threshold).astype(np.int64)
-        return called
+        logged = self.logged.astype(np.int64)
+        return np.where(logged < 0, -1, logged % BY_DECISION)
 
     @property
     def error(self) -> Floats:

@@ -165,7 +165,9 @@ def answers(positive: str | float | None, values: pa.Array) -> NDArray[np.int16]
         return label
     spelled = text(values)
     words = spelled.dictionary.to_pylist()
-    table = np.asarray([*(_answer(word, positive) for word in words), MISSING], dtype=np.int16)
+    table = np.asarray(
+        [*(spelled_answer(word, positive) for word in words), MISSING], dtype=np.int16
+    )
     places = spelled.indices.cast(pa.int32()).fill_null(len(words)).to_numpy()
     found: NDArray[np.int16] = table[places]
     return found
@@ -181,7 +183,8 @@ def _number(positive: str | float | None) -> float | None:
         return math.nan
 
 
-def _answer(word: str | None, positive: str | float | None) -> int:
+def spelled_answer(word: str | None, positive: str | float | None) -> int:
+    """1, 0 or MISSING for one word."""
     if word is None:
         return MISSING
     if positive is not None:

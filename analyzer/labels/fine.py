@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from analyzer.labels.cells import ALL_ROWS, SideCells
+from analyzer.labels.cells import ALL_ROWS, ALONE, CHALLENGER, CHAMPION, MADE, SideCells
 from analyzer.labels.maturity import Completeness
 from analyzer.labels.pair_metrics import PairMetric
 from analyzer.labels.weighting import Part, Whose, weighted_cells
@@ -16,8 +16,6 @@ from analyzer.stats.result import Estimate, Result, Undefined, estimate
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
-_SAME_ROWS = 0.01
-"""Labelled rows of one model that may lie outside the pairs, as a share."""
 
 
 def fine_values(
@@ -25,26 +23,37 @@ def fine_values(
     ladders: Mapping[int, Completeness],
     days: Ints,
     paired: float,
+    made: float | None,
     functional: Functional,
 ) -> tuple[float, float] | None:
     """A functional of negatives and positives by fine bin, of champion and challenger.
 
-    Labels of `days`, each weighted by 1 / completeness of its class and day. None where a
-    model's labelled rows are not the `paired` ones to within 1 %, or the functional is Undefined.
+    The labelled pairs of `days`, each weighted by 1 / completeness of its class and day: a model's
+    own labelled rows less those that are no pair. `made`: where only positives are reported, all
+    pairs made; those that are no positive are the negatives. None where these are not the
+    `paired` and `made` rows, or the functional is Undefined.
     """
     if sides is None:
         return None
     values = []
-    for model in (0, 1):
-        chosen = (sides.model == model) & (sides.segment == ALL_ROWS)
-        chosen &= np.isin(sides.prediction_day, days)
-        label, n = sides.label[chosen], sides.n[chosen].astype(np.float64)
-        if abs(float(n.sum()) - paired) > _SAME_ROWS * paired:
+    for model in (CHAMPION, CHALLENGER):
+        here = (sides.segment == ALL_ROWS) & np.isin(sides.prediction_day, days)
+        codes = (model, ALONE[model], MADE[model])
+        chosen = here & np.isin(sides.model, codes)
+        of, label, day = (x[chosen] for x in (sides.model, sides.label, sides.prediction_day))
+        n = np.where(of == ALONE[model], -1.0, 1.0) * sides.n[chosen]
+        every = of == MADE[model]
+        own = ~every & ((label == 1) | (made is None))
+        if round(float(n[own].sum())) != round(paired):
             return None
-        weight = n / weights(ladders, label, sides.prediction_day[chosen])
+        if made is not None and round(float(n[every].sum())) != round(made):
+            return None
+        weight = n / weights(ladders, label, day)
         _, place = np.unique(sides.bin[chosen], return_inverse=True)
         size = int(place.max(initial=0)) + 1
-        cells = [np.bincount(place, weight * (label == c), size) for c in (0, 1)]
+        cells = [np.bincount(place, weight * (own & (label == c)), size) for c in (0, 1)]
+        if made is not None:
+            cells[0] = np.bincount(place, n * every, size) - cells[1]
         found = functional(np.maximum(np.stack(cells), 0.0))
         if isinstance(found, Undefined):
             return None

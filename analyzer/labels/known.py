@@ -12,13 +12,16 @@ from numpy.typing import NDArray
 from analyzer.config import Rollout
 from analyzer.errors import StoreError
 from analyzer.frozen import Frozen
+from analyzer.labels.calls import CHANCES
 from analyzer.labels.cells import (
     ALL_ROWS,
     CHALLENGER,
     CHAMPION,
+    CODES,
     MODELS,
     NONE,
     Codes,
+    Explored,
     Floats,
     Ints,
     Kind,
@@ -60,10 +63,6 @@ def known(rollout: Rollout, as_of: int | None = None, window: Window | None = No
     pairs = _pairs(_joined(made, chosen, "labelled_pairs", first, last), coder, frozen)
     predicted = _predicted(store, coder, first, last)
     left = chosen if as_of is not None else [held[s] for s in sorted(held) if s // DAY >= first]
-    faults = _joined(made, left, "label_faults")
-    counts: dict[str, int] = {}
-    for reason, n in zip(faults["reason"].to_pylist(), faults["n"].to_pylist(), strict=True):
-        counts[reason] = counts.get(reason, 0) + n
     return Known(
         rollout.label_kind,
         today,
@@ -72,10 +71,26 @@ def known(rollout: Rollout, as_of: int | None = None, window: Window | None = No
         sides,
         pairs,
         predicted,
-        {reason: n for reason, n in sorted(counts.items()) if n},
+        _reasons(_joined(made, left, "label_faults")),
         tuple(m.start // DAY for m in chosen),
         _made(rollout, _joined(made, chosen, "predicted_pairs", first, last), coder, frozen),
+        _explored(rollout, _joined(made, chosen, "explored_pairs", first, last), coder, frozen),
+        _reasons(_joined(made, chosen, "label_basis")),
     )
+
+
+def _reasons(table: pa.Table) -> dict[str, int]:
+    """Counts by reason, added up over label days."""
+    counts: dict[str, int] = {}
+    for reason, n in zip(table["reason"].to_pylist(), table["n"].to_pylist(), strict=True):
+        counts[reason] = counts.get(reason, 0) + n
+    return {reason: n for reason, n in sorted(counts.items()) if n}
+
+
+def _explored(rollout: Rollout, table: pa.Table, coder: _Coder, frozen: Frozen) -> Explored | None:
+    if not rollout.labels.explore:
+        return None
+    return Explored(_pairs(table, coder, frozen), _numbers(table, "chance") / CHANCES)
 
 
 def _closed(rollout: Rollout, store: Store) -> int:
@@ -161,7 +176,7 @@ def _age(table: pa.Table) -> Codes:
 
 def _sides(table: pa.Table, coder: _Coder, frozen: Frozen) -> SideCells:
     return SideCells(
-        _places(table["model"], list(MODELS)),
+        _places(table["model"], list(CODES)),
         _numbers(table, "prediction_day").astype(np.int32),
         _age(table),
         coder.segment(table["column"], table["value"]),

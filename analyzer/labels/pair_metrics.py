@@ -106,12 +106,11 @@ def _grid(pairs: PairCells) -> Iterator[tuple[Ints, Floats]]:
 
 
 def _calls(pairs: PairCells, classes: int) -> Iterator[tuple[Ints, Floats]]:
-    """Cells (label, champion's class, challenger's class)."""
+    """Cells (label, champion's class, challenger's class); unknown calls add nothing."""
     label = pairs.label.astype(np.int64)
-    yield (
-        (label * classes + pairs.champion_called) * classes + pairs.challenger_called,
-        pairs.n.astype(np.float64),
-    )
+    cell = (label * classes + pairs.champion_called) * classes + pairs.challenger_called
+    known = (pairs.champion_called >= 0) & (pairs.challenger_called >= 0)
+    yield np.where(known, cell, 0), np.where(known, pairs.n, 0).astype(np.float64)
 
 
 def _share(

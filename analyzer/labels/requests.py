@@ -17,10 +17,11 @@ from numpy.typing import NDArray
 
 from analyzer import ids
 from analyzer.errors import StoreError
+from analyzer.labels.calls import calls, chances, columns_of
 from analyzer.labels.order import by_key
 from analyzer.logs import SIDES, LogFile, Side, has_column
 from analyzer.reader import read
-from analyzer.scan.narrow import OK, Shape
+from analyzer.scan.narrow import OK, UNKNOWN, Shape
 from analyzer.scan.pairing import pair
 from analyzer.scan.pairs import inside_of, leave_to_neighbours, parts_of, rows_of, spooled
 from analyzer.scan.rows import Rows
@@ -38,8 +39,9 @@ def requests_of(slots: Sequence[Slot]) -> pa.Table:
 
     Columns: key, check (hashes of the id), ts (of the prediction, microseconds UTC), has,
     champion and challenger (score, NaN where unusable; or class code, -1 where none), bucket,
-    s0 .. (segment codes). Raises LogError (a log cannot be read), StoreError (no room in the
-    temporary folder).
+    s0 .. (segment codes); of binary labels champion_called and challenger_called (`calls`), of
+    explored rows `chance` (`chances`). Raises LogError (a log cannot be read), StoreError (no
+    room in the temporary folder).
     """
     parts = [part for slot in slots for part in _slot_parts(slot)]
     whole = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
@@ -51,7 +53,8 @@ def _slot_parts(slot: Slot) -> list[Arrays]:
     parts = parts_of(slot)
     units = ["unit_id"] if slot.shape.bucketed_by == "unit_id" else []
     said = "prediction" if slot.shape.rollout.label_kind == "classes" else "score"
-    columns = ["request_id", "score", said, *units, *slot.shape.segments]
+    own = columns_of(slot.shape.rollout)
+    columns = ["request_id", "score", said, *own, *units, *slot.shape.segments]
     columns = list(dict.fromkeys(columns))  # the score also decides between duplicates
     try:
         with tempfile.TemporaryDirectory(prefix="analyzer-") as folder:
@@ -93,8 +96,32 @@ def _requests(slot: Slot, champion: Rows, challenger: Rows) -> Arrays:
             (_of_partner(slot, said["challenger"], partner), said["challenger"][theirs])
         ),
         "bucket": _buckets(slot, rows, ours, theirs, partner),
+        **_calls(slot, rows, ours, theirs, partner),
         **{name: both[name] for name in _segments(slot)},
     }
+
+
+def _calls(
+    slot: Slot,
+    rows: dict[Side, Rows],
+    ours: NDArray[np.int64],
+    theirs: NDArray[np.int64],
+    partner: NDArray[np.int64],
+) -> Arrays:
+    """What each model called, and with which chance the champion let a row through anyway."""
+    found: Arrays = {}
+    labels = slot.shape.rollout.labels
+    if slot.shape.rollout.label_kind == "binary":
+        called = {side: calls(slot, side, rows[side]) for side in SIDES}
+        of_partner = np.full(len(partner), UNKNOWN, dtype=np.int8)
+        of_partner[partner >= 0] = called["challenger"][partner[partner >= 0]]
+        none = np.full(len(theirs), UNKNOWN, dtype=np.int8)
+        found["champion_called"] = np.concatenate((called["champion"][ours], none))
+        found["challenger_called"] = np.concatenate((of_partner, called["challenger"][theirs]))
+    if labels.explore:
+        chance = chances(slot, rows["champion"])[ours]
+        found["chance"] = np.concatenate((chance, np.zeros(len(theirs), np.int16)))
+    return found
 
 
 def _at(inside: slice, chosen: NDArray[np.bool_]) -> NDArray[np.int64]:

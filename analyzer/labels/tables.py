@@ -3,7 +3,9 @@
 labelled        requests of each model by itself
 labelled_pairs  requests that both models answered
 predicted_pairs where labels do not tell: all pairs predicted since the last label day
+explored_pairs  of the labelled pairs, those that the champion let through at random
 label_faults    labels that were left out, and why
+label_basis     labelled rows by how it was told what a model called
 
 A fragment holds the net change of one day: -1 in the cell a revised label leaves, +1 in the one
 it enters. It never changes when later labels arrive; any past date is a sum of fragments.
@@ -18,7 +20,7 @@ from analyzer.store import Store
 from analyzer.window import HOUR
 
 DAY = 24 * HOUR
-FORMAT = 3
+FORMAT = 4
 """Changes whenever fragments of the same logs would; older ones are then made again."""
 
 COUNTED = ("positives", "selective")

@@ -24,6 +24,7 @@ from analyzer import __version__, ids
 from analyzer.config import Rollout
 from analyzer.errors import ConfigError, StoreError
 from analyzer.frozen import Frozen
+from analyzer.labels.calls import shape_with_calls
 from analyzer.labels.counting import Counting
 from analyzer.labels.events import Events, events_of
 from analyzer.labels.join import EARLY, Changes, Touched
@@ -167,7 +168,7 @@ def _shape(
     for proxy, found in signals.items():
         name = proxy_rollout(rollout, proxy).log("labels").source("request_id")
         kinds |= {f.schema[name] for f in found if not f.problem} - {NOTHING}
-    return replace(shape, as_text=len(kinds) > 1, parity=(), logged={})
+    return shape_with_calls(replace(shape, as_text=len(kinds) > 1))
 
 
 def _label_days(rollout: Rollout, files: Sequence[LogFile]) -> list[int]:
@@ -318,6 +319,7 @@ def _depends(shape: Shape) -> str:
         shape.frozen,
         shape.as_text,
         shape.bucketed_by,
+        shape.decided_by,
         hashes,
     )
     return hashlib.sha256(msgspec.json.encode(parts, order="sorted")).hexdigest()[:16]
