@@ -164,6 +164,27 @@ def length_checks(material: Material, pasts: Sequence[Past]) -> Iterator[Check]:
         )
 
 
+def decommission_checks(material: Material, events: Sequence[Event]) -> Iterator[Check]:
+    """Whether the old model stayed warm long enough, where the diary says that it is gone."""
+    gone, began = _last_start(events, "decommission", None), material.started
+    if material.phase != "full" or gone is None or began is None or gone < began:
+        return
+    least = float(material.limits.min_hours)
+    hours = (gone - began) / HOUR
+    result = point(hours, hours, "hours between the diary's phases")
+    yield check(
+        material,
+        "process.decommission",
+        "process",
+        "hours until decommissioning",
+        result,
+        ">=",
+        least,
+        f"The old model was decommissioned {hours:.4g} h after full rollout began; it is kept warm "
+        f"for {least:g} h, so that a rollback stays possible.",
+    )
+
+
 def min_hours(policy: Policy, phase: str) -> float | None:
     """How long a phase lasts at least, None where the policy has no limits for it."""
     return float(policy.phase(phase).min_hours) if phase in PHASES else None

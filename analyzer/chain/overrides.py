@@ -15,8 +15,8 @@ from analyzer.window import show
 TABLES = {
     "shadow": ("data", "shadow"),
     "canary": ("data", "canary", "trigger"),
-    "ab": ("data", "ab", "business"),
-    "full": ("data", "full", "trigger", "business"),
+    "ab": ("data", "experiment"),
+    "full": ("data", "full", "trigger", "slo"),
 }
 """Tables of the policy that a phase's gate judges by; others may change while it runs."""
 
@@ -76,7 +76,7 @@ def _covered(override: Override, phase: str) -> set[str]:
     where = override.phase
     here = {
         "skip": set(),
-        "shorten": {"process.duration"},
+        "shorten": {"process.duration", "process.decommission"},
         "policy": {"process.policy"},
         "restart": {"process.start"},
         "split": {"process.split"},
@@ -101,10 +101,20 @@ def moved_keys(before: Tables | None, now: Policy, phase: str) -> list[str] | No
     """
     if before is None:
         return None
-    after: Tables = msgspec.to_builtins(now)
+    old, new = _flat(before), _flat(msgspec.to_builtins(now))
     return [
-        f"{table}.{key} was {old}, is {after.get(table, {}).get(key)}"
-        for table in TABLES[phase]
-        for key, old in sorted(before.get(table, {}).items())
-        if after.get(table, {}).get(key) != old
+        f"{key} was {value}, is {new.get(key)}"
+        for key, value in sorted(old.items())
+        if key.split(".")[0] in TABLES[phase] and new.get(key) != value
     ]
+
+
+def _flat(tables: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Keys of tables within tables by their whole name, as in `canary.segments.q`."""
+    found: dict[str, Any] = {}
+    for key, value in tables.items():
+        if isinstance(value, Mapping):
+            found |= _flat(value, f"{prefix}{key}.")
+        else:
+            found[f"{prefix}{key}"] = value
+    return found

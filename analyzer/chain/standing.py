@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from analyzer.chain.changes import change_checks, restarts
 from analyzer.chain.kept import Chain
-from analyzer.chain.links import earlier, length_checks, link, link_checks
+from analyzer.chain.links import decommission_checks, earlier, length_checks, link, link_checks
 from analyzer.chain.overrides import overrides_of, set_aside, told
 from analyzer.diary import Event
 from analyzer.phases.gate import Material
@@ -48,6 +48,7 @@ def stand(
     process = [
         *link_checks(material, links),
         *length_checks(material, pasts),
+        *decommission_checks(material, events),
         *change_checks(material, chain, events),
     ]
     joined = set_aside(

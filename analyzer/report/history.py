@@ -9,6 +9,7 @@ from markupsafe import Markup
 from analyzer.diagnose.findings import Moment
 from analyzer.history import Decided, History, runs
 from analyzer.report.blocks import Answer, Block, Head, Lines, Page, Section, Table, Text
+from analyzer.report.chain import overrides_table
 from analyzer.report.marks import chip, tone
 from analyzer.report.page import render
 from analyzer.report.plots import Mark
@@ -175,23 +176,11 @@ def _events(moments: Sequence[Moment]) -> Text:
 
 
 def _overrides(overrides: Sequence[Override]) -> Section:
-    heads = [Head("When (UTC)"), Head("Rule"), Head("Phase"), Head("Why"), Head("By")]
-    rows: list[list[Text]] = [
-        [
-            when(o.at),
-            o.what,
-            shown(o.phase),
-            name(o.reason),
-            name(o.by) if o.by else "not recorded",
-        ]
-        for o in overrides
-    ]
-    table = Table("Rules that were set aside", heads, rows, stacked=True)
     return Section(
         "overrides",
         "Overrides",
         "What somebody did all the same, with the reason. Every later verdict names it.",
-        [table if rows else Lines(["Nothing was overridden."])],
+        [overrides_table(overrides) if overrides else Lines(["Nothing was overridden."])],
     )
 
 

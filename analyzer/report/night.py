@@ -9,6 +9,7 @@ from markupsafe import Markup
 from analyzer.overview import Overview
 from analyzer.report.again import how
 from analyzer.report.blocks import Answer, Block, Facts, Head, Lines, Page, Section, Table, Text
+from analyzer.report.chain import chain_section
 from analyzer.report.columns import drift_section
 from analyzer.report.levels import levels_answer, levels_section
 from analyzer.report.marks import bullet, chip, tone
@@ -49,6 +50,7 @@ def page(found: Overview) -> Page:
         answers=list(_answers(found)),
         sections=[
             _checks_section(verdict),
+            chain_section(verdict),
             *levels_section(found),
             timeline_section(found),
             scores_section(found),
@@ -190,7 +192,6 @@ def _gate_section(verdict: Verdict) -> Section:
     for title, lines in (
         ("What could have been found", verdict.detectable),
         ("The same limits on a log where nothing differs", [t.sentence for t in verdict.record]),
-        ("Evidence of earlier phases", verdict.evidence),
         ("Notes", verdict.notes),
     ):
         if lines:

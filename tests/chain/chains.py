@@ -34,6 +34,8 @@ def verdict(phase: str, at: str, outcome: str = "promote", **changed: Any) -> Ve
         "policy": POLICY.digest,
         "checks": [passed("process.policy"), passed("process.start")],
         "blocking": [],
+        "evidence": [],
+        "overrides": [],
     }
     return msgspec.structs.replace(made, **{**standard, **changed})
 

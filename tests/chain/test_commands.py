@@ -136,3 +136,32 @@ def test_a_policy_changed_in_mid_phase_is_named(
     capsys.readouterr()
     cli.run(gate)
     assert "process.policy" not in json.loads(capsys.readouterr().out)["blocking"]
+
+
+@pytest.mark.parametrize(
+    ("text", "key"),
+    [
+        ("[canari]\nmin_hours = 4", "canari"),
+        ("[shadow]\nmax_calibration = 0.1", "shadow.max_calibration"),
+        ("[canary.segments.country]\nmax_error_excess = 0.1", "canary.segments.country"),
+        ("[shadow.features.amount]\nmax_null_share = 0.1", "shadow.features"),
+    ],
+)
+def test_a_policy_that_names_what_there_is_not_is_no_pass(
+    day: Path, capsys: pytest.CaptureFixture[str], text: str, key: str
+) -> None:
+    (day / "policy.toml").write_text(f"{text}\n")
+    assert cli.run(["gate", "shadow", "--last", "24h", "--to", "2025-03-04"]) == 2
+    out = capsys.readouterr()
+    assert f"unknown key `{key}`" in out.err and out.out == ""
+    assert kept(day) == []
+
+
+def test_a_garbled_diary_is_an_error_and_no_pass(
+    day: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (day / "events.jsonl").write_text('{"ts": "2025-03-03", "kind": "phase", "phase": "sha')
+    for command in (["gate", "shadow"], ["history"], ["nightly"]):
+        assert cli.run(command) == 2
+        assert "events.jsonl, line 1" in capsys.readouterr().err
+    assert kept(day) == []

@@ -8,6 +8,7 @@ from chain.chains import MODELS, POLICY, began, chain, of, passed, stood, verdic
 from logbook import Book
 
 from analyzer.chain.kept import Chain, Fault
+from analyzer.chain.overrides import moved_keys
 from analyzer.diary import Event
 from analyzer.policy import Policy
 from analyzer.verdict import digest
@@ -272,3 +273,34 @@ def test_profiles_of_another_rollouts_logs(book: Book) -> None:
     book.describe(challenger={"paths": ["other.parquet"]})
     found = of(stood(book, "shadow", Chain(), DIARY[:1]), "process.store")
     assert (found.outcome, found.severity) == ("invalid", "block")
+
+
+def test_the_old_model_is_kept_warm(small: Book) -> None:
+    full = began("full", "2025-03-20")
+    for days, outcome in ((13, "fail"), (14, "pass")):
+        gone = began("decommission", f"2025-04-{days - 11:02d}")
+        found = of(stood(small, "full", Chain(), [full, gone]), "process.decommission")
+        assert (found.outcome, found.observed.value) == (outcome, days * 24.0)
+    still = stood(small, "full", Chain(), [full])
+    assert "process.decommission" not in {c.id for c in still.checks}
+
+
+def test_a_full_rollout_stands_on_all_three(small: Book) -> None:
+    found = stood(small, "full", chain(SHADOW), [*DIARY[:2], began("full", "2025-03-20")])
+    outcomes = {c.id: c.outcome for c in found.checks if c.id.startswith("process.chain")}
+    assert outcomes == {
+        "process.chain.shadow": "pass",
+        "process.chain.canary": "undecided",
+        "process.chain.ab": "fail",
+    }
+
+
+def test_a_table_within_a_table_is_compared_key_by_key() -> None:
+    before = msgspec.to_builtins(POLICY)
+    assert moved_keys(before, POLICY, "canary") == []
+    del before["canary"]["segments"]["q"]  # a version that did not have it yet
+    assert moved_keys(before, POLICY, "canary") == []
+    before["canary"]["segments"]["q"] = 0.5
+    assert moved_keys(before, POLICY, "canary") == ["canary.segments.q was 0.5, is 0.01"]
+    assert moved_keys(before, POLICY, "shadow") == []
+    assert moved_keys(None, POLICY, "shadow") is None

@@ -19,7 +19,7 @@ from analyzer.overview import Answers, Column, Overview
 from analyzer.report import night
 from analyzer.slo.answer import Slo, slo
 from analyzer.stats.result import Undefined
-from analyzer.verdict import Check, Observed, Step, Trial, Verdict, Waiting
+from analyzer.verdict import Check, Observed, Override, Step, Trial, Verdict, Waiting
 from analyzer.window import parse
 from benchmarks.planted.service import Service
 
@@ -162,7 +162,11 @@ def verdict(names: list[str], window: tuple[str, str]) -> Verdict:
         unwatched_minutes=3,
         cost="12 mirrored requests, 0.1 h of serving time.",
         next=Step("canary", 0.01),
-        evidence=[],
+        evidence=["0123456789abcdef"],
+        overrides=[
+            Override(phase="canary", what="skip", reason=n, by=names[0], at=window[0])
+            for n in names[:4]
+        ],
         notes=[f"Beware of {name}" for name in names[:6]],
     )
 
