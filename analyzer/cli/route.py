@@ -188,7 +188,8 @@ def watch(config: str, once: bool, every: float, as_json: bool) -> int:
     while True:
         seen = looking.watch(controller)
         if as_json:
-            common.show_json(seen)
+            told_of = seen.report.told() if seen.report else None
+            common.show_json({**vars(seen), "report": told_of})
         elif once or seen.report is not None or seen.alarms != told:
             share = "unknown" if seen.share is None else f"{seen.share:.2%}"
             common.say(f"challenger {share}, at most {seen.allowed:.2%}")
@@ -276,7 +277,7 @@ def _diary(rollout: Rollout, controller: Controller, report: Report, phase: str)
 
 def _answer(report: Report, as_json: bool) -> int:
     if as_json:
-        common.show_json(report)
+        common.show_json(report.told())
     else:
         _say(report)
     return DONE if report.done else FAILED

@@ -12,6 +12,7 @@ import uuid
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field
+from dataclasses import replace as replaced
 from pathlib import Path
 
 from analyzer.router import audit
@@ -59,6 +60,11 @@ class Report:
     notes: list[str] = field(default_factory=list)
     epoch: int = 0
     dry_run: bool = False
+
+    def told(self) -> dict[str, object]:
+        """The report for programs."""
+        confirmed = self.confirmed._asdict() if self.confirmed else None
+        return {**asdict(self), "confirmed": confirmed, "done": self.done}
 
     @property
     def done(self) -> bool:
@@ -121,7 +127,7 @@ def rollback(
     what stands in the way, but reports it.
     """
     now = controller.clock()
-    decision = _decision(controller, "shadow", 0.0, reason, "", now + FOREVER)
+    decision = _decision(_as_known(controller), "shadow", 0.0, reason, "", now + FOREVER)
     return _Change(controller, decision, "rollback", force=force).down(dry_run)
 
 
@@ -160,6 +166,17 @@ def apply(
     if share < live.share - TOLERANCE:
         return change.down(dry_run)
     return change.up(live, dry_run)
+
+
+def _as_known(controller: Controller) -> Controller:
+    """With the models of the decision in force: clients obey no decision about others, and a
+    rollout.toml that is broken may not name them.
+    """
+    try:
+        decision = controller.in_force()
+    except Refused:
+        return controller
+    return controller if decision is None else replaced(controller, models=decision.models)
 
 
 def _decision(
@@ -444,10 +461,9 @@ class _Change:
         if self.as_of:
             content["as_of"] = self.as_of
         if kind == "outcome":
-            told = asdict(report)
-            content |= {name: told[name] for name in ("outcome", "after", "timings", "notes")}
-            content["commands"] = report.commands
-            content["confirmed"] = report.confirmed._asdict() if report.confirmed else None
+            told = report.told()
+            names = ("outcome", "after", "timings", "notes", "commands", "confirmed")
+            content |= {name: told[name] for name in names}
         audit.append(self.to.log, kind, self.to.clock(), self.identity, **content)
         self._mark(kind)
 

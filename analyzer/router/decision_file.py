@@ -59,9 +59,12 @@ class DecisionFile(Document):
         return "applied"
 
     def _newer(self, decision: Decision) -> Decision:
-        """With an epoch beyond the file's: clients do not obey an older or equal one."""
+        """With an epoch beyond the file's: clients do not obey an older or equal one. At 0 % with
+        the file's models: nor one about models that they do not know.
+        """
         try:
-            there = decode(self.path.read_bytes()).epoch
+            there = decode(self.path.read_bytes())
         except (OSError, DecisionError):
-            there = 0
-        return decision._replace(epoch=max(decision.epoch, there + 1))
+            return decision
+        models = decision.models if decision.share else there.models
+        return decision._replace(epoch=max(decision.epoch, there.epoch + 1), models=models)

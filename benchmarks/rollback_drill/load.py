@@ -41,7 +41,8 @@ class Load:
                 if writer is None:
                     reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
                 writer.write(b"GET / HTTP/1.1\r\nHost: models\r\n" + cookie + b"\r\n")
-                model, given, closes = await asyncio.wait_for(_answer(reader), 5)
+                async with asyncio.timeout(5):  # wait_for can swallow a cancellation
+                    model, given, closes = await _answer(reader)
                 self.answers.append(Answer(time.monotonic(), model, visitor))
                 if given and not visitor:
                     cookie = b"Cookie: " + given + b"\r\n"

@@ -10,6 +10,7 @@ from typing import Any
 
 import msgspec
 import pytest
+from decisions import decided
 from report import nights
 
 from analyzer import verdict as verdicts
@@ -17,6 +18,7 @@ from analyzer.chain import kept
 from analyzer.cli import run
 from analyzer.config import load
 from analyzer.policy import load as load_policy
+from analyzer.router.decision import encode
 from analyzer.verdict import Step, Verdict
 from analyzer.window import HOUR, show
 
@@ -165,8 +167,6 @@ def test_after_a_rollback_an_older_verdict_moves_nothing(
 def test_a_share_that_somebody_else_set_is_refused(
     folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    from decisions import decided, encode  # type: ignore[attr-defined]
-
     Path("decision.json").write_bytes(encode(decided(0.005, 3)))
     assert route("apply", verdict=made()) == 1
     assert "somebody else moved it" in capsys.readouterr().err
@@ -206,20 +206,28 @@ def test_the_kill_switch_stops_rises_and_lets_rollbacks_through(
 
 
 def test_a_rollback_works_when_everything_else_is_broken(
-    folder: Path, monkeypatch: pytest.MonkeyPatch
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """No logs, no store, a policy and a diary that cannot be read, no audit log, no decision."""
     assert route("apply", verdict=made()) == 0
-    broken = TOML.replace('"challenger/*.parquet"', "7") + '\n[policy]\npath = "gone.toml"\n'
+    broken = TOML.replace('name = "v7"', "name = 7") + '\n[policy]\npath = "gone.toml"\n'
     Path("rollout.toml").write_text(broken)
-    for name in ("audit.jsonl", "decision.json", "lock"):
+    for name in ("audit.jsonl", "lock"):
         path = Path(".router") / name
         path.unlink(missing_ok=True)
         path.mkdir()
     monkeypatch.setenv("ANALYZER_KILL_SWITCH", "1")
     assert route("rollback") == 0
-    assert share() == 0
-    assert json.loads(Path("decision.json").read_bytes())["epoch"] > 1
+    found = json.loads(Path("decision.json").read_bytes())
+    assert (share(), found["epoch"] > 1, found["models"]["challenger"]) == (0, True, "v7")
+    Path(".router/decision.json").unlink()
+    Path(".router/decision.json").mkdir()
+    Path("decision.json").write_bytes(encode(decided(0.5, 9, expires=time.time() + 60)))
+    capsys.readouterr()
+    assert route("rollback", "--json") == 0
+    told = json.loads(capsys.readouterr().out)
+    assert (share(), told["done"], told["confirmed"]["configuration"]) == (0, True, "ok")
+    assert json.loads(Path("decision.json").read_bytes())["models"]["challenger"] == "v7"
 
 
 @pytest.mark.parametrize(
