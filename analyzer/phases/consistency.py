@@ -100,9 +100,10 @@ def shadow_profiles(material: Material) -> Profiles | Undefined:
     ]
     if not began:
         return Undefined(f"when the {BEFORE} phase began is not recorded in the diary")
-    end = min([at for at in starts if at > began[-1]], default=material.window.start)
+    last = max(began)
+    end = min([at for at in starts if at > last], default=material.window.start)
     end = min(end, material.window.start)
-    window = Window(-(-began[-1] // HOUR) * HOUR, end // HOUR * HOUR)
+    window = Window(-(-last // HOUR) * HOUR, end // HOUR * HOUR)
     if window.end <= window.start:
         return Undefined(f"the {BEFORE} phase holds no whole hour by the diary")
     before = material.profiles.within(window)
