@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from analyzer.labels.cells import ALL_ROWS, MODELS, Known, SideCells
 from analyzer.labels.evidence import Arrival, picked
+from analyzer.labels.ladder_error import Shift, shifts, widened
 from analyzer.labels.maturity import Completeness, one_class, weekday
 from analyzer.labels.side_metrics import Rows, metrics_of
 from analyzer.stats.calibration import CurvePoint
@@ -77,6 +78,12 @@ class _Days:
         by_class = [by_day[days - self.first] for by_day in self.classes.values()]
         return np.asarray(np.min(by_class, axis=0))
 
+    def moved(self, error: Shift) -> _Days:
+        """Completeness if a ladder's error were one standard error."""
+        by_day = self.classes[error.label].copy()
+        by_day[error.days - self.first] *= np.exp(-error.size)
+        return _Days(self.first, {**self.classes, error.label: by_day})
+
 
 def quality(
     known: Known,
@@ -89,8 +96,8 @@ def quality(
     """Quality of both models on the predictions of `days` (since 1970, UTC), by group.
 
     `ladders`: completeness by class of labels (`maturity.of_labels`). Intervals count effective
-    rows: Kish's effect of the weights times the design effect of units; they hold nothing of the
-    ladders' own errors (`compare` does). Metrics are Undefined with the reason where nothing is
+    rows: Kish's effect of the weights times the design effect of units; the ladders' own errors
+    are added (`ladder_error`). Metrics are Undefined with the reason where nothing is
     mature, and all but recall where only positives are reported. Kish (1965), *Survey Sampling*;
     Horvitz and Thompson (1952), JASA 47.
     """
@@ -99,8 +106,9 @@ def quality(
     models = [_model(known, side, days, by) for side in SIDES]
     for group in _groups(known, days, by):
         complete = _completeness(ladders, group, known.as_of)
+        errors = _errors(ladders, group, complete, known.as_of)
         for model in models:
-            one = _quality(known, model, group, complete, by, confidence)
+            one = _quality(known, model, group, complete, errors, by, confidence)
             if arrival == "positives":
                 one = _of_positives(one)
             elif lone := one_class(ladders):
@@ -169,8 +177,25 @@ def _at(ladder: Ladder | Undefined, age: int) -> float:
     return found.value if isinstance(found, Estimate) else 0.0
 
 
+def _errors(
+    ladders: Mapping[int, Completeness], group: _Group, complete: _Days, as_of: int
+) -> list[Shift]:
+    """The independent errors of the completeness of the group's mature days."""
+
+    def age_of(days: Ints) -> Ints:
+        return as_of - 1 - days if group.age is None else np.full(len(days), group.age)
+
+    return shifts(ladders, group.days[complete.least(group.days) >= REFUSED], age_of)
+
+
 def _quality(
-    known: Known, model: _Model, group: _Group, complete: _Days, by: By, confidence: float
+    known: Known,
+    model: _Model,
+    group: _Group,
+    complete: _Days,
+    errors: list[Shift],
+    by: By,
+    confidence: float,
 ) -> Quality:
     predicted = _predicted(known, MODELS[model.side], group)
     mature = complete.least(group.days) >= REFUSED
@@ -179,6 +204,12 @@ def _quality(
     least = float(complete.least(group.days) @ predicted) / total if total else 0.0
     rows = _rows(here, group.days[mature], complete)
     metrics, curve = metrics_of(known.kind, known.classes, rows, model.effect, confidence)
+
+    def moved(error: Shift) -> Mapping[str, Result]:
+        there = _rows(here, group.days[mature], complete.moved(error))
+        return metrics_of(known.kind, known.classes, there, model.effect, confidence)[0]
+
+    metrics = widened(metrics, moved, errors, confidence)
     if not bool(mature.any()):
         reason = Undefined(f"labels are {least:.0%} complete, below {REFUSED:g}")
         metrics = dict.fromkeys(metrics, reason)
