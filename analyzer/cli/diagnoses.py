@@ -15,6 +15,7 @@ TOPICS = {
     "when": "Since when",
     "who": "Who was hit",
     "first": "What moved first",
+    "labels": "What labels say",
     "sure": "How sure",
     "done": "What was done",
     "time": "How long",
@@ -43,6 +44,7 @@ def show(diagnosis: Diagnosis) -> None:
     _one_way(diagnosis)
     _features(diagnosis)
     _mix(diagnosis)
+    _matured(diagnosis)
     if diagnosis.refusals:
         common.say("What could not be said:")
         for refusal in diagnosis.refusals:
@@ -89,6 +91,34 @@ def _onsets(diagnosis: Diagnosis) -> None:
         names = ", ".join(o.series for o in still if o.refusal == reason)
         common.say(_wrapped(f"{names}: {reason}"))
     common.say()
+
+
+def _matured(diagnosis: Diagnosis) -> None:
+    found = diagnosis.matured
+    rows = [
+        (
+            which,
+            f"{x.days} of {x.asked}",
+            f"{x.labels:,.0f} of {x.rows:,.0f}",
+            *map(_number, losses),
+        )
+        for which, x in (("incident", found.incident), ("baseline", found.baseline))
+        if x is not None
+        for losses in ((x.champion, x.challenger, x.difference),)
+    ]
+    if not rows:
+        return
+    common.show_table(
+        ("window", "days", "labelled", "champion", "challenger", "difference"),
+        rows,
+        title=f"{found.metric} by labels known by {found.as_of}",
+        right="days labelled champion challenger difference",
+    )
+    common.say()
+
+
+def _number(found: Observed) -> str:
+    return "-" if found.value is None else f"{found.value:.4g}"
 
 
 def _hour(instant: str | None) -> str | None:

@@ -13,9 +13,10 @@ from analyzer.diagnose.coverage import coverage_of
 from analyzer.diagnose.diagnosis import DIAGNOSIS_SCHEMA, Diagnosis
 from analyzer.diagnose.drill import Drilled, Job, drill
 from analyzer.diagnose.facts import incident_of, lost, provenance, refusals
-from analyzer.diagnose.findings import Coverage
+from analyzer.diagnose.findings import Coverage, Matured
 from analyzer.diagnose.history import History
 from analyzer.diagnose.located import Located, locate, narrowed
+from analyzer.diagnose.matured import matured, sentence
 from analyzer.diagnose.mixes import mixes
 from analyzer.diagnose.nulls import null_run
 from analyzer.diagnose.summary import summary
@@ -81,7 +82,8 @@ def diagnose(
     with team(jobs, executor, coverage.incident.pairs * 4) as pool:
         job = _job(rollout, profiles, found, pool, progress)
         drilled = drill(job, found.window, found.baseline, found.null)
-    diagnosis = _composed(rollout, policy, history, found, coverage, drilled, events)
+    loss = matured(rollout, policy, history, found, as_of)
+    diagnosis = _composed(rollout, policy, history, found, coverage, drilled, loss, events)
     return Diagnosed(diagnosis, drilled.saved)
 
 
@@ -115,6 +117,7 @@ def _composed(
     found: Located,
     coverage: Coverage,
     drilled: Drilled,
+    loss: Matured,
     events: Sequence[Event],
 ) -> Diagnosis:
     """Everything that profiles still answer, put together with what the raw logs said."""
@@ -143,7 +146,8 @@ def _composed(
             record,
             split,
             set(record.dimensions) - set(rollout.segments.columns),
-        ),
+        )
+        + sentence(loss),
         coverage=coverage,
         onsets=found.onsets,
         series=charts.series(history, window),
@@ -154,8 +158,9 @@ def _composed(
         null_run=nulls,
         densities=charts.densities(history.profiles, window, baseline),
         latency=charts.latency(history.profiles, charts.span(history, window)),
+        matured=loss,
         refusals=lost(coverage.incident.pairs, drilled)
-        + refusals(found, precursors, drilled, nulls),
+        + refusals(found, precursors, drilled, nulls, loss),
         drilldown=record,
         provenance=provenance(rollout, policy, history, window),
     )

@@ -15,6 +15,7 @@ from analyzer.diagnose.findings import (
     Feature,
     Incident,
     Latency,
+    Matured,
     NullRun,
     Provenance,
     Refusal,
@@ -27,7 +28,7 @@ from analyzer.mix import Mix
 from analyzer.onset.precursors import Precursors
 from analyzer.onset.search import Onsets
 
-DIAGNOSIS_SCHEMA = 1
+DIAGNOSIS_SCHEMA = 2
 
 
 class Diagnosis(Struct, frozen=True, kw_only=True):
@@ -36,7 +37,7 @@ class Diagnosis(Struct, frozen=True, kw_only=True):
     mix: by measure (`score` of the challenger, `difference`), one per dimension, baseline to
     incident. onsets: when each series moved, None where no series could be searched. precursors:
     features by rank, None without features. densities: scores of both models and their
-    difference, in the incident and its baseline.
+    difference, in the incident and its baseline. matured: loss by labels, by prediction day.
     """
 
     schema: int
@@ -56,6 +57,7 @@ class Diagnosis(Struct, frozen=True, kw_only=True):
     null_run: NullRun
     densities: list[Density]
     latency: list[Latency]
+    matured: Matured
     refusals: list[Refusal]
     drilldown: DrillDown | None
     provenance: Provenance

@@ -9,7 +9,7 @@ import msgspec
 
 from analyzer.config import Rollout
 from analyzer.diagnose.drill import Drilled
-from analyzer.diagnose.findings import Incident, Moment, NullRun, Provenance, Refusal
+from analyzer.diagnose.findings import Incident, Matured, Moment, NullRun, Provenance, Refusal
 from analyzer.diagnose.history import History
 from analyzer.diagnose.located import Located
 from analyzer.diary import Event
@@ -65,7 +65,11 @@ def moment_of(event: Event) -> Moment:
 
 
 def refusals(
-    located: Located, precursors: Precursors | None, drilled: Drilled, nulls: NullRun
+    located: Located,
+    precursors: Precursors | None,
+    drilled: Drilled,
+    nulls: NullRun,
+    labels: Matured,
 ) -> list[Refusal]:
     """Everything that could not be answered."""
     found = []
@@ -91,12 +95,8 @@ def refusals(
         found.append(Refusal(part="features", reason=precursors.refusal))
     if nulls.refusal:
         found.append(Refusal(part="null run", reason=nulls.refusal))
-    found.append(
-        Refusal(
-            part="labels",
-            reason="loss by labels is no series of a diagnosis yet: see analyzer labels",
-        )
-    )
+    if labels.missing:
+        found.append(Refusal(part="labels", reason=labels.missing))
     return found
 
 

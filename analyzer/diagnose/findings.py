@@ -25,7 +25,7 @@ Mode = Literal["level", "change"]
 class Sentence(Struct, frozen=True, kw_only=True):
     """One line of the summary, in plain words. topic: what question it answers."""
 
-    topic: Literal["what", "when", "who", "first", "sure", "done", "time"]
+    topic: Literal["what", "when", "who", "first", "labels", "sure", "done", "time"]
     text: str
 
 
@@ -223,6 +223,46 @@ class Latency(Struct, frozen=True, kw_only=True):
 
     model: str
     hours: Hours
+
+
+class MaturedLoss(Struct, frozen=True, kw_only=True):
+    """Both models on the same labelled pairs of some whole prediction days.
+
+    days: those complete enough of the `asked` ones with pairs; labels of `rows` pairs have come;
+    complete: least share of a class's labels that has. refusal: why nothing is said.
+    """
+
+    window: Span
+    asked: int
+    days: int
+    rows: float
+    labels: float
+    complete: float
+    champion: Observed
+    challenger: Observed
+    difference: Observed
+    refusal: str
+
+
+class Matured(Struct, frozen=True, kw_only=True):
+    """What labels known by `as_of` say of the incident's days against its baseline's.
+
+    metric: what is compared; difference is challenger minus champion. daily: columns champion,
+    challenger, difference, complete by prediction day, None where too few labels are here: the
+    grain of labels is a day. moved: incident minus baseline, of champion, challenger and
+    difference. ready: date on which 0.9 of the labels of every day of the incident are here.
+    missing: why there is nothing of all this; then the rest is empty.
+    """
+
+    metric: str
+    as_of: str
+    daily: Hours | None
+    incident: MaturedLoss | None
+    baseline: MaturedLoss | None
+    moved: dict[str, Observed]
+    ready: str | None
+    lines: list[str]
+    missing: str
 
 
 class DrillDown(Struct, frozen=True, kw_only=True):

@@ -13,6 +13,7 @@ from analyzer.report.blocks import Text as Words
 from analyzer.report.coverage import coverage_section
 from analyzer.report.features import features_section
 from analyzer.report.marks import chip
+from analyzer.report.matured import matured_section
 from analyzer.report.mix import mix_section
 from analyzer.report.onsets import marks_of, onset_section
 from analyzer.report.page import render
@@ -25,6 +26,7 @@ QUESTIONS = {
     "when": "Since when",
     "who": "Who was hit",
     "first": "What moved first",
+    "labels": "What labels say",
     "sure": "How sure this is",
     "done": "What was done",
     "time": "How long it took",
@@ -64,6 +66,7 @@ def page(diagnosis: Diagnosis) -> Page:
             mix_section(diagnosis),
             _scores_section(diagnosis),
             _latency_section(diagnosis),
+            matured_section(diagnosis),
             _doubts_section(diagnosis),
             _source_section(diagnosis),
         ],

@@ -19,6 +19,8 @@ from analyzer.diagnose.findings import (
     Hours,
     Incident,
     Latency,
+    Matured,
+    MaturedLoss,
     Moment,
     NullRun,
     Parity,
@@ -64,7 +66,7 @@ def diagnosis(
     before = (instant(days * 24 - 54), instant(days * 24 - 30))
     onset = _onset(days)
     every = [names[i % len(names)] for i in range(max(features, 20))]
-    topics = ("what", "when", "who", "first", "sure", "done", "time")
+    topics = ("what", "when", "who", "first", "labels", "sure", "done", "time")
     return Diagnosis(
         schema=DIAGNOSIS_SCHEMA,
         tool="analyzer test",
@@ -128,6 +130,7 @@ def diagnosis(
             Latency(model=model, hours=course(random, hours, 60, "p50", "p99", "n"))
             for model in ("champion", "challenger")
         ],
+        matured=_matured(every, window, before, course(random, days, 24 * 60, *LOSSES)),
         refusals=[Refusal(part=every[0], reason=f"not enough of {every[1]}")],
         drilldown=DrillDown(
             windows=[window, before],
@@ -147,6 +150,36 @@ def diagnosis(
             commands=["analyzer diagnose --incident A/B"],
             queries=["rows"],
         ),
+    )
+
+
+LOSSES = ("champion", "challenger", "difference", "complete")
+
+
+def _matured(names: Sequence[str], window: Span, before: Span, daily: Hours) -> Matured:
+    seen = Observed(value=0.2, low=0.19, high=0.22, n=900.0, method="example")
+    loss = MaturedLoss(
+        window=window,
+        asked=2,
+        days=1,
+        rows=1000.0,
+        labels=900.0,
+        complete=0.8,
+        champion=seen,
+        challenger=seen,
+        difference=Observed(undefined=names[3]),
+        refusal="",
+    )
+    return Matured(
+        metric="brier",
+        as_of="2025-03-31",
+        daily=daily,
+        incident=loss,
+        baseline=structs.replace(loss, window=before),
+        moved=dict.fromkeys(LOSSES[:3], seen),
+        ready="2025-04-02",
+        lines=[f"Brier of {names[4]} was 0.2."],
+        missing="",
     )
 
 
