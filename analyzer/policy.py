@@ -187,6 +187,7 @@ class Trigger(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     baseline_weeks: Annotated[int, Meta(ge=1, le=52)]
     live_hours: Annotated[int, Meta(ge=1, le=24)]
     settle_minutes: Annotated[int, Meta(ge=0, le=1440)]
+    signal_sigmas: Positive
 
 
 class Burn(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

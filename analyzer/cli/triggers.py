@@ -12,6 +12,7 @@ from analyzer.cli.common import Job
 if TYPE_CHECKING:
     from analyzer.policy import Trigger as Limits
     from analyzer.triggers.run import Triggers
+    from analyzer.triggers.signals import Signal
 
 EXIT = {"ok": 0, "undecided": 4, "fired": 5}
 
@@ -44,6 +45,9 @@ def command(job: Job, live: bool, replay: bool, missing: str | None, exit_zero: 
     the log files, fast enough for every minute: each file is read once, its counts are kept in the
     store. What volume to expect still comes from scanned weeks.
 
+    Beside profiles stand signals for a human, which never change the exit code: the mean prediction
+    against 7 days, the loss week over week, the rate of declared fast signals.
+
     The exit code tells: 0 none fired, 4 undecided, 5 fired (roll back).
     """
     import msgspec
@@ -54,10 +58,12 @@ def command(job: Job, live: bool, replay: bool, missing: str | None, exit_zero: 
     if missing is not None:
         limits = msgspec.structs.replace(limits, missing=missing)
     found = _newest(job, limits) if live else _profiled(job, limits, replay)
+    beside = [] if live else _signals(job, replay)
     if job.json:
-        common.show_json(found)
+        common.show_json({**msgspec.to_builtins(found), "signals": beside})
     else:
         _show(found)
+        _show_signals(beside)
     return 0 if exit_zero else EXIT[found.outcome]
 
 
@@ -82,6 +88,28 @@ def _profiled(job: Job, limits: Limits, replay: bool) -> Triggers:
 
     profiles = logged(open_profiles(job.store)) if replay else job.profiles()
     return triggers(job.rollout, profiles, limits, diary.read(diary.path_of(job.rollout)))
+
+
+def _signals(job: Job, replay: bool) -> list[Signal]:
+    from analyzer import diary
+    from analyzer.cli.common import last_complete_day
+    from analyzer.profiles import open_profiles
+    from analyzer.triggers.signals import signals
+
+    window = last_complete_day(job.store) if replay else job.window()
+    events = diary.read(diary.path_of(job.rollout))
+    as_of = window.end if job.as_of is None else job.as_of
+    return signals(job.rollout, open_profiles(job.store, window), job.policy, events, as_of)
+
+
+def _show_signals(found: list[Signal]) -> None:
+    if found:
+        common.say()
+        common.show_table(
+            ("signal", "look?", "certain", "what was seen"),
+            [(s.name, s.raised, s.certain, s.sentence) for s in found],
+            title="Signals for a human, never automatic: the exit code does not know them",
+        )
 
 
 def _show(found: Triggers) -> None:

@@ -1,0 +1,189 @@
+"""Signals for a human: worth a look, never a reason to act by themselves.
+
+They fire far more often than a rollback may, and each says how often by chance alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from analyzer.config import Rollout
+from analyzer.diary import Event
+from analyzer.errors import AnalyzerError
+from analyzer.labels.business import business_checks
+from analyzer.labels.known import known
+from analyzer.labels.proxies.known import proxy
+from analyzer.logs import SIDES, Side
+from analyzer.measure import hourly
+from analyzer.policy import Policy
+from analyzer.profiles import Profiles
+from analyzer.stats.result import Result, Undefined
+from analyzer.stats.rolling import false_alarms, point_alarms, sigmas
+from analyzer.triggers.expected import UNUSUAL
+from analyzer.verdict import holds
+from analyzer.window import DAY, HOUR, WEEK, Window, show
+
+DAYS = 7
+"""Of the rolling average, the day itself left out."""
+
+
+@dataclass(frozen=True)
+class Signal:
+    """raised: whether a human should look; None where nothing can be said. certain: whether the
+    whole interval says so, where there is one. by_chance: how often it is raised where nothing
+    changed, as its own arithmetic implies.
+    """
+
+    name: str
+    raised: bool | None
+    certain: bool | None
+    value: float | None
+    by_chance: float | None
+    sentence: str
+
+
+def signals(
+    rollout: Rollout, profiles: Profiles, policy: Policy, events: Sequence[Event], as_of: int
+) -> list[Signal]:
+    """Every signal about the profiles' window. as_of: instant by which labels must be known."""
+    found = [
+        _distribution(profiles, side, policy.trigger.signal_sigmas)
+        for side in SIDES
+        if rollout.score.type != "class"
+    ]
+    found += _business(rollout, policy, events, as_of)
+    return found + _guard_rails(rollout, policy.trigger.signal_sigmas, as_of)
+
+
+def _distribution(profiles: Profiles, side: Side, limit: float) -> Signal:
+    """The mean prediction of the window against the same hours of the seven days before."""
+    window = profiles.window
+    what = f"mean prediction of the {side}, the same hours of the {DAYS} days before"
+    name = f"distribution of the {side}"
+    if window.end - window.start > DAY:
+        result: Result = Undefined("the window is longer than a day")
+    else:
+        back = profiles.within(Window(window.start - DAYS * DAY, window.end))
+        means = _means(back, side, (window.end - window.start) // HOUR)
+        result = sigmas(means[-1], means[:-1])
+    return _beyond(name, what, result, limit, 2)
+
+
+def _means(profiles: Profiles, side: Side, hours: int) -> list[float]:
+    """Mean score of the first `hours` hours of each day of the profiles' window, NaN of none."""
+    sums = hourly(profiles, side)
+    found = []
+    for day in range(DAYS + 1):
+        span = slice(day * 24, day * 24 + hours)
+        n = sums.total("n", span) - sums.total("nulls", span)
+        total = sums.total("score_sum", span) * profiles.frozen.quantum
+        found.append(total / n if n else float("nan"))
+    return found
+
+
+def _beyond(name: str, what: str, result: Result, limit: float, sides: int) -> Signal:
+    if isinstance(result, Undefined):
+        return Signal(name, None, None, None, None, f"{what}: cannot be said ({result.reason})")
+    value = abs(result.value) if sides == 2 else result.value
+    raised = not bool(holds(value, "<=", limit))
+    chance = false_alarms(int(result.n), limit, sides)
+    return Signal(
+        name,
+        raised,
+        None,
+        result.value,
+        chance,
+        f"{what}: {result.value:+.2f} sigma, looked at beyond {limit:g}; by chance alone it is, "
+        f"of {int(result.n)} days, on {chance:.1%} of days",
+    )
+
+
+def _business(
+    rollout: Rollout, policy: Policy, events: Sequence[Event], as_of: int
+) -> list[Signal]:
+    """A model's loss, week over week: is it up by point, is it certainly, and is there a reason?"""
+    name = "business"
+    if not rollout.labels.paths:
+        return [Signal(name, None, None, None, None, "not declared: no labels are described")]
+    try:
+        checks = business_checks(known(rollout, as_of), rollout.labels.arrival, policy.business)
+    except AnalyzerError as error:
+        return [Signal(name, None, None, None, None, f"cannot be said ({error})")]
+    limit = policy.business.max_loss_growth
+    mine = {check.id: check for check in checks}
+    champion = mine["business.champion_loss"]
+    moved = champion.observed.value is not None and not bool(
+        holds(champion.observed.value, "<=", limit)
+    )
+    found = []
+    for side in SIDES:
+        check = mine[f"business.{side}_loss"]
+        seen, value = check.observed, check.observed.value
+        if value is None or seen.low is None or seen.high is None:
+            found.append(Signal(f"{name}, {side}", None, None, None, None, check.sentence))
+            continue
+        raised = not bool(holds(value, "<=", limit))
+        chance = point_alarms(seen.low, seen.high, limit, policy.business.confidence)
+        reasons = _reasons(events, as_of) + (
+            ["the champion's loss is up as well: the world moved"]
+            if side == "challenger" and moved
+            else []
+        )
+        why = ("; explained perhaps by " + "; ".join(reasons)) if raised and reasons else ""
+        found.append(
+            Signal(
+                f"{name}, {side}",
+                raised,
+                check.outcome == "fail",
+                value,
+                chance,
+                f"{check.sentence.rstrip('.')}, looked at beyond {limit:+.0%}; with so few labels "
+                f"the point is beyond by chance in {chance:.1%} of weeks{why}",
+            )
+        )
+    return found
+
+
+def _reasons(events: Sequence[Event], as_of: int) -> list[str]:
+    """What the diary knows of the two weeks that are compared."""
+    return [
+        f"{event.kind} {show(event.at)}"
+        for event in events
+        if event.kind in UNUSUAL
+        and event.at < as_of
+        and (event.until or event.at) >= as_of - 2 * WEEK
+    ]
+
+
+def _guard_rails(rollout: Rollout, limit: float, as_of: int) -> list[Signal]:
+    """The daily rate of each fast signal (complaints, refunds) against the days before."""
+    if not rollout.proxies:
+        return [Signal("guard rail", None, None, None, None, "not declared: no [proxies]")]
+    found = []
+    for name in rollout.proxies:
+        what = f"daily rate of {name!r}, the {DAYS} settled days before"
+        rates = _rates(rollout, name, as_of)
+        result = sigmas(rates[-1], rates[-DAYS - 1 : -1]) if len(rates) else Undefined("no signal")
+        found.append(_beyond(f"guard rail {name}", what, result, limit, 1))
+    return found
+
+
+def _rates(rollout: Rollout, name: str, as_of: int) -> NDArray[np.float64]:
+    """Share of signalled requests per prediction day, of the days that are settled."""
+    day = as_of // DAY
+    told = proxy(rollout, name, day)
+    days, n = told.made.pairs.prediction_day, told.made.pairs.n
+    settled = days < day - told.wait
+    days, n, yes = days[settled], n[settled], told.made.signal[settled] == 1
+    if not len(days):
+        return np.zeros(0)
+    place = (days - days.min()).astype(np.int64)
+    every = np.bincount(place, weights=n)
+    hit = np.bincount(place, weights=n * yes)
+    rates = np.full(len(every), np.nan)
+    np.divide(hit, every, out=rates, where=every > 0)
+    return rates

@@ -1,0 +1,98 @@
+"""Signals for a human: raised or not, how often by chance, and never an exit code."""
+
+from __future__ import annotations
+
+import doctest
+import json
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from logbook import START, Book
+from scipy import stats
+
+from analyzer import policy
+from analyzer.cli import run
+from analyzer.profiles import open_profiles
+from analyzer.stats import rolling
+from analyzer.stats.rolling import false_alarms
+from analyzer.triggers.signals import Signal, signals
+from analyzer.window import DAY, HOUR, Window
+from benchmarks.planted.signals import DAYS, LIMIT, distribution, guard_rail, measured
+
+
+def days(book: Book, means: list[float]) -> None:
+    """Eight hours of eight days, each with a mean score of its own."""
+    at = np.concatenate([START + d * DAY + np.arange(0, 8 * HOUR, HOUR // 20) for d in range(8)])
+    score = np.repeat(means, len(at) // 8)
+    for side in ("champion", "challenger"):
+        book.write(
+            f"{side}.parquet",
+            {
+                "request_id": [f"r{i}" for i in range(len(at))],
+                "ts": pa.array(at, pa.timestamp("us", tz="UTC")),
+                "score": score if side == "challenger" else np.full(len(at), 0.4),
+            },
+        )
+    book.describe(time={"slot_hours": 24})
+    book.scan()
+
+
+def said(book: Book, hours: int = 24) -> dict[str, Signal]:
+    end = START + 8 * DAY
+    window = Window(START + 7 * DAY, START + 7 * DAY + hours * HOUR)
+    found = signals(book.rollout, open_profiles(book.store, window), policy.load(), (), end)
+    return {signal.name: signal for signal in found}
+
+
+BEFORE = [0.30, 0.31, 0.29, 0.30, 0.32, 0.28, 0.30]
+
+
+@pytest.mark.parametrize(("today", "raised"), [(0.34, True), (0.32, False), (0.26, True)])
+def test_the_mean_prediction_against_seven_days(book: Book, today: float, raised: bool) -> None:
+    days(book, [*BEFORE, today])
+    for hours in (24, 8):
+        found = said(book, hours)["distribution of the challenger"]
+        assert found.raised is raised
+        assert found.value == pytest.approx(
+            (today - np.mean(BEFORE)) / np.std(BEFORE, ddof=1), rel=1e-6
+        )
+        assert found.by_chance == pytest.approx(0.111, abs=5e-4) and "11.1%" in found.sentence
+
+
+def test_what_cannot_be_said_is_not_raised(book: Book) -> None:
+    days(book, [*BEFORE, 0.34])
+    found = said(book)
+    assert found["distribution of the champion"].raised is None, "its days do not differ"
+    assert found["business"].sentence.startswith("not declared")
+    assert found["guard rail"].sentence.startswith("not declared")
+    first = Window(START + DAY, START + 2 * DAY)
+    young = signals(book.rollout, open_profiles(book.store, first), policy.load(), (), first.end)
+    assert young[0].raised is None and "1 earlier days" in young[0].sentence
+
+
+def test_a_signal_is_no_exit_code(book: Book, capsys: pytest.CaptureFixture[str]) -> None:
+    days(book, [*BEFORE, 0.34])
+    command = ["triggers", "--config", str(book.root / "rollout.toml"), "--json"]
+    code = run(command)
+    answer: dict[str, Any] = json.loads(capsys.readouterr().out)
+    assert any(signal["raised"] for signal in answer["signals"])
+    assert code == {"ok": 0, "undecided": 4}[answer["outcome"]]
+    assert run(command[:-1]) == code
+    assert "never automatic" in capsys.readouterr().out
+
+
+def test_the_rate_that_seven_points_imply() -> None:
+    exact = 2 * stats.t.sf(2 / np.sqrt(8 / 7), 6)
+    assert false_alarms(7, 2.0) == pytest.approx(exact) and round(exact, 2) == 0.11
+    random = np.random.default_rng(4)
+    raised = np.mean([abs(distribution(random, 0.0)) > LIMIT for _ in range(4000)])
+    assert raised == pytest.approx(exact, abs=0.015)
+    high = np.mean([guard_rail(random) > LIMIT for _ in range(4000)])
+    assert high == pytest.approx(false_alarms(DAYS, LIMIT, sides=1), abs=0.015)
+    assert len(measured(1, 20)) == 9
+
+
+def test_doctests() -> None:
+    assert doctest.testmod(rolling).failed == 0
