@@ -33,6 +33,7 @@ from analyzer.profiles import Profiles, open_profiles
 from analyzer.scan.run import Progress, Scan, scan
 from analyzer.slo.answer import Slo, slo
 from analyzer.store import Store
+from analyzer.triggers.watched import NOT_ASKED, Watched, watched
 from analyzer.verdict import EXIT_CODES, Verdict
 from analyzer.window import DAY, HOUR, Window, parse
 
@@ -40,6 +41,9 @@ FILES = {"divergence": "diff.json", "latency": "latency.json", "drift": "drift.j
 """Where each answer is kept, named by the command that gives it."""
 
 REPORT = "report.html"
+TRIGGERS = "triggers.json"
+"""What rollback triggers and signals for a human said of the window's minutes."""
+
 LABELS = "labels.json"
 """What labels say by the end of the window: quality, comparison, business checks."""
 
@@ -64,11 +68,15 @@ class Nightly:
     skipped: tuple[str, ...]
     labels: Update | None = None
     levels: Slo | None = None
+    watched: Watched = NOT_ASKED
 
     @property
     def exit_code(self) -> int:
-        """The verdict's; but levels that certainly fail hold or roll back, whatever it says."""
-        codes = [self.verdict.exit_code, self.levels.exit_code if self.levels else 0]
+        """The verdict's; but levels that certainly fail, and rollback triggers that fired, hold or
+        roll back, whatever it says.
+        """
+        levels = self.levels.exit_code if self.levels else 0
+        codes = [self.verdict.exit_code, levels, self.watched.exit_code]
         worst = [code for code in (EXIT_CODES["roll back"], EXIT_CODES["hold"]) if code in codes]
         return worst[0] if worst else self.verdict.exit_code
 
@@ -89,10 +97,10 @@ def nightly(
     reference and history it may need; without one, everything new is scanned.
 
     Writes verdict.json, diff.json, latency.json, drift.json, labels.json (where labels are
-    described), slo.json and report.html into `out` (default: a folder `nightly/END` in the
-    store), and keeps the verdict in the chain of evidence. as_of: instant in microseconds UTC,
-    default the window's end. Raises what `scan` and `gate` raise; what comes after the verdict
-    is skipped and named.
+    described), slo.json, triggers.json and report.html into `out` (default: a folder `nightly/END`
+    in the store), and keeps the verdict in the chain of evidence. as_of: instant in microseconds
+    UTC, default the window's end. Raises what `scan` and `gate` raise; what comes after the
+    verdict is skipped and named.
     """
     events = read(path_of(rollout))
     needed = (window.start - HISTORY_DAYS * 24 * HOUR, window.end) if window else None
@@ -133,6 +141,11 @@ def nightly(
     levels, unjudged = levels_of(rollout, policy, result, profiles, events, done.problems)
     if levels is not None:
         files.append(_write(folder, LEVELS, _encode(levels)))
+    seen_minutes = watched(rollout, policy, profiles, events, parse(result.as_of))
+    if seen_minutes.triggers is not None:
+        files.append(_write(folder, TRIGGERS, _encode(seen_minutes)))
+    else:
+        without += (f"{TRIGGERS}: {seen_minutes.missing}",)
     seen = overview(
         rollout,
         result,
@@ -142,10 +155,12 @@ def nightly(
         problems=done.problems,
         late=told,
         levels=levels,
+        watched=seen_minutes,
     )
     files.append(_write(folder, REPORT, report(seen)))
     skipped = tuple(f"{FILES[part.part]}: {part.reason}" for part in found.missing)
-    return Nightly(done, result, tuple(files), lost + without + unjudged + skipped, joined, levels)
+    left = lost + without + unjudged + skipped
+    return Nightly(done, result, tuple(files), left, joined, levels, seen_minutes)
 
 
 def levels_of(

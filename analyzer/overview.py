@@ -20,6 +20,7 @@ from analyzer.latency import Latency as Percentiles
 from analyzer.logs import SIDES, LogFile
 from analyzer.profiles import Profiles
 from analyzer.slo.answer import Slo
+from analyzer.triggers.watched import NOT_ASKED, Watched
 from analyzer.verdict import Check, Verdict
 from analyzer.window import parse_window
 
@@ -81,6 +82,7 @@ class Overview:
     changed: tuple[str, ...]
     late: Late = Late()
     levels: Slo | None = None
+    watched: Watched = NOT_ASKED
 
 
 def overview(
@@ -93,6 +95,7 @@ def overview(
     problems: Sequence[LogFile] = (),
     late: Late = Late(),
     levels: Slo | None = None,
+    watched: Watched = NOT_ASKED,
 ) -> Overview:
     """Gather the page of `verdict` from the profiles of its window and the answers given beside."""
     moved = answers.drift
@@ -110,6 +113,7 @@ def overview(
         changed=tuple(_changed(verdict, profiles)),
         late=late,
         levels=levels,
+        watched=watched,
     )
 
 

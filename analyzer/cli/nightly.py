@@ -32,9 +32,10 @@ from analyzer.cli.common import Job
 def command(job: Job, jobs: int, out: Path | None, exit_zero: bool) -> int:
     """All of it, once, for cron: scan what is new, judge the running phase, keep the results.
 
-    Writes verdict.json, diff.json, latency.json, drift.json, slo.json and report.html. The exit
-    code is the verdict: 0 promote, 3 hold, 4 undecided, 5 roll back; service levels that
-    certainly fail hold or roll back as well. 1 and 2 mean that the tool could not judge.
+    Writes verdict.json, diff.json, latency.json, drift.json, slo.json, triggers.json and
+    report.html. The exit code is the verdict: 0 promote, 3 hold, 4 undecided, 5 roll back; service
+    levels that certainly fail hold or roll back as well, and so does a rollback trigger that fired
+    (a hold while the challenger has no traffic). 1 and 2 mean that the tool could not judge.
     """
     from analyzer import verdict
     from analyzer.nightly import nightly
@@ -68,6 +69,8 @@ def command(job: Job, jobs: int, out: Path | None, exit_zero: bool) -> int:
             common.say(f"{common.counted(made, 'day')} of labels joined, {kept} kept")
         if found.levels:
             common.say(f"Service levels of the last day: {found.levels.headline}")
+        if found.watched.triggers:
+            common.say(f"triggers: {found.watched.triggers.outcome}")
         for path in found.files:
             common.say(f"wrote {path}")
     return 0 if exit_zero else found.exit_code

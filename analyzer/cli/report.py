@@ -61,7 +61,8 @@ def _night(job: Job, content: bytes, file: Path) -> bytes:
     from analyzer.overview import overview
     from analyzer.profiles import open_profiles
     from analyzer.store import known_problems
-    from analyzer.window import parse_window
+    from analyzer.triggers.watched import watched
+    from analyzer.window import parse, parse_window
 
     verdict = _verdict(content, file)
     events = diary.read(diary.path_of(job.rollout))
@@ -72,6 +73,7 @@ def _night(job: Job, content: bytes, file: Path) -> bytes:
     levels, unjudged = levels_of(job.rollout, job.policy, verdict, profiles, events, problems)
     for line in unjudged:
         common.note(f"skipped: {line}")
+    beside = watched(job.rollout, job.policy, profiles, events, parse(verdict.as_of))
     seen = overview(
         job.rollout,
         verdict,
@@ -81,6 +83,7 @@ def _night(job: Job, content: bytes, file: Path) -> bytes:
         problems=problems,
         late=told,
         levels=levels,
+        watched=beside,
     )
     for slot in seen.changed:
         common.note(f"slot {slot} was scanned again since the verdict")

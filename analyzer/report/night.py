@@ -18,6 +18,7 @@ from analyzer.report.parts import latency_section, quality_section, scores_secti
 from analyzer.report.segments import segments_section
 from analyzer.report.timeline import timeline_section
 from analyzer.report.truth import truth_section
+from analyzer.report.watched import watched_section
 from analyzer.report.words import code, count, moment, name, number, percent, prose, shown, span
 from analyzer.verdict import Check, Verdict, digest
 
@@ -52,6 +53,7 @@ def page(found: Overview) -> Page:
             _checks_section(verdict),
             chain_section(verdict),
             *levels_section(found),
+            watched_section(found),
             timeline_section(found),
             scores_section(found),
             segments_section(found),

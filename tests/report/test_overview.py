@@ -201,7 +201,8 @@ def test_the_night_writes_the_page_that_report_writes(
     assert "run `analyzer nightly`" in capsys.readouterr().err
     night = nightly(book.rollout, policy.load(), window=window)
     assert [Path(f).name for f in night.files] == [
-        *("verdict.json", "diff.json", "latency.json", "drift.json", "slo.json", "report.html")
+        *("verdict.json", "diff.json", "latency.json", "drift.json", "slo.json"),
+        *("triggers.json", "report.html"),
     ]
     file = Path(night.files[-1])
     page = file.read_bytes()

@@ -17,8 +17,10 @@ from analyzer.cli import run
 from analyzer.profiles import open_profiles
 from analyzer.stats import rolling
 from analyzer.stats.rolling import false_alarms
+from analyzer.triggers.run import Triggers
 from analyzer.triggers.signals import Signal, signals
-from analyzer.window import DAY, HOUR, Window
+from analyzer.triggers.watched import Watched
+from analyzer.window import DAY, HOUR, MINUTE, Window
 from benchmarks.planted.signals import DAYS, LIMIT, distribution, guard_rail, measured
 
 
@@ -96,3 +98,40 @@ def test_the_rate_that_seven_points_imply() -> None:
 
 def test_doctests() -> None:
     assert doctest.testmod(rolling).failed == 0
+
+
+def test_nightly_tells_them_and_a_trigger_that_fired_is_its_exit_code(
+    book: Book, capsys: pytest.CaptureFixture[str]
+) -> None:
+    random = np.random.default_rng(3)
+    at = START + np.arange(8 * 60 * 150) * (MINUTE // 150)
+    slow = (at >= START + 200 * MINUTE) & (at < START + 215 * MINUTE)
+    for side in ("champion", "challenger"):
+        book.write(
+            f"{side}.parquet",
+            {
+                "request_id": [f"r{i}" for i in range(len(at))],
+                "ts": pa.array(at, pa.timestamp("us", tz="UTC")),
+                "score": random.uniform(0.1, 0.9, len(at)),
+                "latency_ms": np.where(slow & (side == "challenger"), 400.0, 40.0),
+                "error": np.zeros(len(at), dtype=bool),
+            },
+        )
+    book.describe(time={"slot_hours": 8})
+    night = ["nightly", "--config", str(book.root / "rollout.toml"), "--out", str(book.root / "n")]
+    assert run([*night, "--from", "2025-03-03", "--to", "2025-03-03T08"]) == 3, "a shadow is held"
+    assert "triggers: fired" in capsys.readouterr().out
+    told = json.loads((book.root / "n" / "triggers.json").read_bytes())
+    assert told["triggers"]["outcome"] == "fired" and not told["served"]
+    assert [s["raised"] for s in told["signals"]] == [None] * 4
+    page = (book.root / "n" / "report.html").read_text(encoding="utf-8")
+    assert "Rollback triggers and signals" in page and "fired at" in page
+    again = ["report", str(book.root / "n" / "verdict.json"), "--config", night[2]]
+    assert run([*again, "--out", str(book.root / "again.html")]) == 0
+    assert (book.root / "again.html").read_text(encoding="utf-8") == page
+    assert Watched(told_fired(), served=True).exit_code == 5
+
+
+def told_fired() -> Triggers:
+    """Triggers of which one fired."""
+    return Triggers(("a", "b"), "fired", "hold", "profiles", [], [])
