@@ -1,8 +1,9 @@
 """The flights as if they had been a canary: `python -m sample_data.flights_canary FOLDER`.
 
 In the sample both models answered every request. Here each request belongs to one of them, by a
-hash of its id: the challenger gets SHARE of the requests, the champion the rest, from October on. No
-row is made up; the rows of the other model are left out. Writes logs, rollout.toml, policy.toml and a diary.
+hash of its id: the challenger gets SHARE of the requests, the champion the rest, from October on.
+No row is made up; the rows of the other model are left out. Writes logs, rollout.toml, policy.toml
+and a diary.
 """
 
 from __future__ import annotations
