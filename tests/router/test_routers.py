@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import dataclasses
+import doctest
 import time
 from collections.abc import Iterator
+from http.client import HTTPConnection
 from pathlib import Path
 
 import pytest
 from real import Load, controller, started
 
-from analyzer.router import audit, change
+from analyzer.router import audit, change, haproxy
 from analyzer.router.adapter import Refused, Rejected, Unreachable
 from benchmarks.rollback_drill import routers
 from benchmarks.rollback_drill.routers import Files
@@ -139,6 +141,24 @@ def test_haproxy_says_no_in_words(tmp_path: Path, served: dict[str, int]) -> Non
             to.adapter.apply(wrong, live.version)
         with pytest.raises(Refused, match=r"cannot give the challenger 0\.1000%"):
             to.adapter.plan(live, 0.001)
+
+
+def test_haproxy_gets_the_smallest_weights_so_that_its_turns_are_short(
+    tmp_path: Path, served: dict[str, int]
+) -> None:
+    assert doctest.testmod(haproxy).failed == 0
+    with started(routers.haproxy(), tmp_path, served) as (router, to):
+        for cycle in range(13):  # with weights of 95:5, 80:20, 50:50 the 11th gives all to v7
+            for share in (0.05, 0.2, 0.5, 0.0):
+                live = to.adapter.read()
+                assert to.adapter.apply(to.adapter.plan(live, share), live.version) == "applied"
+                connection = HTTPConnection("127.0.0.1", router.port, timeout=5)
+                answers = []
+                for _ in range(150 + cycle * 7 % 60):
+                    connection.request("GET", "/")
+                    answers.append(connection.getresponse().read())
+                connection.close()
+                assert abs(answers.count(b"v7") - len(answers) * share) <= 16, (cycle, share)
 
 
 def test_haproxy_keeps_its_weights_over_a_restart(tmp_path: Path, served: dict[str, int]) -> None:
