@@ -6,7 +6,7 @@ Each result is written as soon as it is known, so a later step that fails loses 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,7 @@ from analyzer.experiment.update import update as read_outcomes
 from analyzer.gate import default_window, gate, phase_named
 from analyzer.labels.answer import labels
 from analyzer.labels.known import known
+from analyzer.labels.proxies.answer import proxies
 from analyzer.labels.update import Update, update
 from analyzer.latency import latency
 from analyzer.logs import LogFile
@@ -132,7 +133,7 @@ def nightly(
         answer = getattr(found, name)
         if answer is not None:
             files.append(_write(folder, FILES[name], _encode(answer)))
-    told = late(rollout, result) if joined else Late(missing="".join(without))
+    told = late(rollout, policy, result) if joined else Late(missing="".join(without))
     if told.labels is not None:
         content = {"labels": told.labels, "checks": told.checks}
         files.append(_write(folder, LABELS, _encode(content)))
@@ -210,7 +211,7 @@ def _outcomes(rollout: Rollout) -> tuple[str, ...]:
     return ()
 
 
-def late(rollout: Rollout, verdict: Verdict) -> Late:
+def late(rollout: Rollout, policy: Policy, verdict: Verdict) -> Late:
     """What the labels joined so far and known by the verdict's as-of say, or why nothing."""
     if not rollout.labels.paths:
         return Late()
@@ -218,8 +219,11 @@ def late(rollout: Rollout, verdict: Verdict) -> Late:
         found = known(rollout, parse(verdict.as_of))
     except AnalyzerError as error:
         return Late(missing=str(error))
-    checks = tuple(check for check in verdict.checks if check.id.startswith("business."))
-    return Late(labels(found, rollout.labels.arrival), checks)
+    asked = ("business.", "process.proxy")
+    checks = tuple(check for check in verdict.checks if check.id.startswith(asked))
+    arrival = rollout.labels.arrival
+    told = proxies(rollout, found, arrival, policy.proxy)
+    return Late(replace(labels(found, arrival), proxies=told), checks)
 
 
 def results_folder(rollout: Rollout) -> Path:

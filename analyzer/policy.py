@@ -246,6 +246,18 @@ class Rollback(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     max_minutes: Positive
 
 
+class ProxyTrust(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """What a proxy must have shown before it is trusted, and which labels need one."""
+
+    confidence: Confidence
+    min_cohorts: Annotated[int, Meta(ge=2, le=52)]
+    min_held: Fraction
+    max_error: Positive
+    min_gain: Annotated[float, Meta(ge=1)]
+    calibration_days: Annotated[int, Meta(ge=7, le=1000)]
+    delayed_days: Annotated[int, Meta(ge=1, le=1000)]
+
+
 class VerdictLife(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """How long a verdict may be acted upon."""
 
@@ -269,6 +281,7 @@ class Policy(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     trigger: Trigger
     slo: Slo
     business: Business
+    proxy: ProxyTrust
     record: Record
     rollback: Rollback
     verdict: VerdictLife

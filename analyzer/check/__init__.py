@@ -13,6 +13,7 @@ from analyzer.check.finding import Check, Finding, Need
 from analyzer.check.labels import labels
 from analyzer.check.needs import needs, traffic
 from analyzer.check.pairs import days, pairs, swapped_names
+from analyzer.check.proxies import proxies
 from analyzer.check.rows import duplicates, row_counts, row_findings
 from analyzer.check.stream import Logs
 from analyzer.config import Rollout
@@ -38,6 +39,7 @@ def check(rollout: Rollout, policy: Policy, window: Window | None = None) -> Che
         findings += file_findings(rollout, side, files[side], usable[side])
         findings += same_content(side, usable[side])
     findings += labels(rollout, usable)
+    findings += proxies(rollout, policy, usable)
     spans = [(f.first, f.last) for side in SIDES for f in usable[side]]
     starts = [first for first, _ in spans if first is not None]
     if not starts or not all(usable.values()):

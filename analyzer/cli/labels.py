@@ -8,6 +8,7 @@ import click
 
 from analyzer.cli import common
 from analyzer.cli.common import Job
+from analyzer.cli.proxies import show as show_proxies
 
 if TYPE_CHECKING:
     from analyzer.labels.answer import Labels
@@ -47,7 +48,10 @@ def command(job: Job, by: str | None, history: bool, expected: bool) -> None:
     Labels that are still on their way are allowed for: each label counts 1 / completeness of its
     class at its age. Nothing is said where fewer than 0.3 have arrived.
     """
+    from dataclasses import replace
+
     from analyzer.labels.answer import labels
+    from analyzer.labels.proxies.answer import proxies
 
     known = _known(job)
     if history:
@@ -59,6 +63,8 @@ def command(job: Job, by: str | None, history: bool, expected: bool) -> None:
     first, last = _days(job)
     arrival = job.rollout.labels.arrival
     found = labels(known, arrival, first=first, last=last, by=by or "all")  # type: ignore[arg-type]
+    told = proxies(job.rollout, known, arrival, job.policy.proxy)
+    found = replace(found, proxies=told)
     if job.json:
         common.show_json(found)
         return
@@ -100,6 +106,7 @@ def _show(found: Labels, by: str | None) -> None:
         _acceptance(found.acceptance)
     if found.exploration is not None:
         _exploration(found.exploration)
+    show_proxies(found.proxies)
     if by is not None:
         _groups([q for q in found.quality if q.by == by], found.kind)
 

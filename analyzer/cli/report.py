@@ -69,7 +69,7 @@ def _night(job: Job, content: bytes, file: Path) -> bytes:
     profiles = open_profiles(job.store, parse_window(*verdict.window))
     found = answers(job.policy, profiles, events)
     problems = known_problems(job.store)
-    told = late(job.rollout, verdict)
+    told = late(job.rollout, job.policy, verdict)
     levels, unjudged = levels_of(job.rollout, job.policy, verdict, profiles, events, problems)
     for line in unjudged:
         common.note(f"skipped: {line}")

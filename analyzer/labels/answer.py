@@ -13,6 +13,7 @@ from analyzer.labels.evidence import Arrival, evidence, picked
 from analyzer.labels.exploration import Exploration, exploration
 from analyzer.labels.maturity import Age, Completeness, curve, of_labels, predicted_by_day
 from analyzer.labels.pair_metrics import PROBABILITY, VALUE, PairMetric, of_classes
+from analyzer.labels.proxies.answer import ProxyAnswer
 from analyzer.labels.quality import AGES, By, Quality, matured_days, quality
 from analyzer.labels.selective import Acceptance, acceptance
 from analyzer.stats.result import Result
@@ -50,6 +51,7 @@ class Labels:
     `acceptance`: where labels are selective, what can be said of decisions without a label;
     `exploration`: both models on all rows, where some were let through at random. `basis`:
     labelled rows of each model by how it was told what it called.
+    `proxies`: what fast signals say, where they were asked.
     """
 
     as_of: str
@@ -64,6 +66,7 @@ class Labels:
     acceptance: Acceptance | None = None
     exploration: Exploration | None = None
     basis: dict[str, int] = field(default_factory=dict)
+    proxies: tuple[ProxyAnswer, ...] = ()
 
 
 def labels(

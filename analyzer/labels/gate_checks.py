@@ -1,4 +1,4 @@
-"""What late labels add to a gate: the business checks, as of the verdict."""
+"""What late labels and their proxies add to a gate: the business checks, as of the verdict."""
 
 from __future__ import annotations
 
@@ -13,6 +13,8 @@ from analyzer.errors import StoreError
 from analyzer.labels.answer import date
 from analyzer.labels.business import LOOK_BACK, business_checks, unsaid
 from analyzer.labels.known import known
+from analyzer.labels.proxies.answer import proxies
+from analyzer.labels.proxies.checks import proxy_checks
 from analyzer.labels.tables import DAY, fragments
 from analyzer.policy import Policy
 from analyzer.store import Store
@@ -53,6 +55,8 @@ def label_checks(rollout: Rollout, policy: Policy, phase: str, as_of: int) -> La
     checks = business_checks(
         found, rollout.labels.arrival, policy.business, look_back=look_back, blocks=blocks
     )
+    told = proxies(rollout, found, rollout.labels.arrival, policy.proxy)
+    checks += proxy_checks(rollout, policy, found, told)
     return LabelChecks(tuple(checks), (_rests_on(digests, today),))
 
 

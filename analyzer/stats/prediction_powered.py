@@ -20,7 +20,8 @@ class Labelled:
     """Rows of one kind whose label is here, as sums by bucket, and the chance that it is.
 
     `probability` pi: of such a row to have its label by now: completeness F(age | class), or the
-    sampling share of a survey. `log_error` is the standard error of ln pi (0 by design).
+    sampling share of a survey. `log_error` is the standard error of ln pi (0 by design); groups
+    with the same `source` (one ladder) err together.
     """
 
     n: Floats
@@ -28,6 +29,7 @@ class Labelled:
     proxy: Floats
     probability: float
     log_error: float = 0.0
+    source: str = ""
 
 
 def labelled(
@@ -36,6 +38,7 @@ def labelled(
     proxy: ArrayLike,
     probability: float,
     log_error: float = 0.0,
+    source: str = "",
 ) -> Labelled:
     """Build a `Labelled`: labelled rows, sums of labels and of proxies over them, by bucket.
 
@@ -49,15 +52,15 @@ def labelled(
     rows, y, f = (np.asarray(x, dtype=np.float64) for x in (n, label, proxy))
     if not rows.shape == y.shape == f.shape or rows.ndim != 1:
         raise ValueError("labelled rows need n, labels and proxies by bucket")
-    return Labelled(rows, y, f, float(probability), float(log_error))
+    return Labelled(rows, y, f, float(probability), float(log_error), source)
 
 
 @dataclass(frozen=True, slots=True)
 class PredictionPowered:
     """The estimate, the weight lam of the proxy, and what it was worth.
 
-    `effective_n`: fully labelled rows that would give as narrow an interval. `labels`: the rows
-    labelled so far. `gain`: variance without the proxy over variance with it (1: it is useless).
+    `labels`: the rows labelled so far. `gain`: variance without the proxy over variance with it
+    (1: it is useless). `effective_n`: labels that would give as narrow an interval alone.
     """
 
     mean: Estimate
@@ -67,19 +70,38 @@ class PredictionPowered:
     gain: float
 
 
-def _influences(
-    rows: Floats, proxy: Floats, groups: Sequence[Labelled]
-) -> tuple[float, Floats, Floats]:
-    """Label part of the mean, and per-bucket influences of the label and of the proxy part.
+@dataclass(frozen=True, slots=True, eq=False)
+class _Weighed:
+    """Sums over labelled rows, each row counted 1 / pi times: by bucket, and the means."""
 
-    mean(lam) = y + lam (f_all - f_labelled), each a ratio to all rows.
-    """
-    n = float(rows.sum())
-    y = np.sum([g.label / g.probability for g in groups], axis=0)
-    f = proxy - np.sum([g.proxy / g.probability for g in groups], axis=0)
-    value = float(y.sum()) / n
-    shift = float(f.sum()) / n
-    return value, (y - value * rows) / n, (f - shift * rows) / n
+    n: Floats
+    label: Floats
+    proxy: Floats
+
+    @property
+    def size(self) -> float:
+        return float(self.n.sum())
+
+    @property
+    def mean(self) -> float:
+        return float(self.label.sum()) / self.size
+
+    @property
+    def proxy_mean(self) -> float:
+        return float(self.proxy.sum()) / self.size
+
+    def residual(self, lam: float) -> Floats:
+        """Influence by bucket of the labelled rows on mean(Y) - lam mean(f)."""
+        of_labels = self.label - self.mean * self.n
+        return (of_labels - lam * (self.proxy - self.proxy_mean * self.n)) / self.size
+
+
+def _weighed(groups: Sequence[Labelled]) -> _Weighed:
+    sums = (
+        np.sum([getattr(g, name) / g.probability for g in groups], axis=0)
+        for name in ("n", "label", "proxy")
+    )
+    return _Weighed(*sums)
 
 
 def _covariance(a: Floats, b: Floats) -> float:
@@ -97,16 +119,16 @@ def prediction_powered_mean(
 ) -> PredictionPowered | Undefined:
     """Mean label of all rows, from a proxy f of all and the labels Y of some.
 
-    mean over all rows of lam f + (R / pi)(Y - lam f), R = the label is here: unbiased whatever
-    the proxy is worth, if pi is right. lam minimises the variance over buckets and is clipped
-    to [0, 1]; `weight` fixes it. `rows` and `proxy` are counts and sums of f over *all* rows,
-    by bucket (of units or request ids); `groups` the labelled ones, one per pi (age and class:
-    if classes arrive at different speeds, each has its own pi). Interval: linearised jackknife
-    over buckets plus the error of each ln pi; t with K-1 degrees of freedom. `effective_n` is
-    value (1 - value) / variance for labels in 0..1, else labels times gain. Undefined without
-    labels or with fewer than two buckets.
-    Angelopoulos et al. (2023), Science 382; Angelopoulos, Duchi, Zrnic (2023) for lam; Robins,
-    Rotnitzky, Zhao (1994), JASA 89.
+    mean over all rows of lam f + (R / pi)(Y - lam f), R = the label is here: right whatever the
+    proxy is worth, if pi is. The weights R / pi are divided by their sum, so that labels which
+    never come at all, whatever the row, leave no bias. lam minimises the variance over buckets
+    and is clipped to [0, 1]; `weight` fixes it. `rows` and `proxy` are counts and sums of f over
+    *all* rows, by bucket (of units or request ids); `groups` the labelled ones, one per pi (age
+    and class: if classes arrive at different speeds, each has its own pi). Interval: linearised
+    jackknife over buckets plus the error of each ln pi; t with K-1 degrees of freedom. Undefined
+    without labels or with fewer than two buckets.
+    Hajek (1971) for the weights; Angelopoulos et al. (2023), Science 382; Angelopoulos, Duchi,
+    Zrnic (2023) for lam; Robins, Rotnitzky, Zhao (1994), JASA 89.
 
     >>> group = labelled([5, 5, 5, 5], [2, 1, 3, 2], [1.9, 1.2, 2.8, 2.1], 0.05)
     >>> found = prediction_powered_mean([100] * 4, [40.0, 38.0, 42.0, 40.0], [group])
@@ -120,31 +142,32 @@ def prediction_powered_mean(
         return Undefined(f"{buckets} non-empty buckets, 2 needed", buckets)
     if labels <= 0:
         return Undefined("no label has arrived")
-    value, of_labels, of_proxy = _influences(n, f, groups)
-    of_labels, of_proxy = of_labels[held], of_proxy[held]
+    here, total = _weighed(groups), float(n.sum())
+    every = float(f.sum()) / total
+    of_labels = here.residual(0)[held]
+    of_proxy = (f - every * n)[held] / total + here.residual(1)[held] - of_labels
     scatter = _covariance(of_proxy, of_proxy)
     best = -_covariance(of_labels, of_proxy) / scatter if scatter > 0 else 0.0
     lam = min(max(best, 0.0), 1.0) if weight is None else weight
-    total = float(n.sum())
-    shift = (float(f.sum()) - sum(float(g.proxy.sum()) / g.probability for g in groups)) / total
-    mean = value + lam * shift
+    mean = here.mean + lam * (every - here.proxy_mean)
     variance, plain = (
-        _covariance(u, u) + _probability_variance(groups, w, total)
+        _covariance(u, u) + _probability_variance(groups, here, w)
         for u, w in ((of_labels + lam * of_proxy, lam), (of_labels, 0.0))
     )
     found = _interval(mean, variance, buckets, confidence)
-    own = mean * (1 - mean) if 0 < mean < 1 else 0.0
     gain = plain / variance if variance > 0 else 1.0
-    size = own / variance if variance > 0 and own > 0 else labels * gain
-    return PredictionPowered(found, lam, size, labels, gain)
+    return PredictionPowered(found, lam, labels * gain, labels, gain)
 
 
-def _probability_variance(groups: Sequence[Labelled], lam: float, n: float) -> float:
-    """What the error of ln pi adds: each group's weighted residual, moved together."""
-    return sum(
-        (float((g.label - lam * g.proxy).sum()) / g.probability / n * g.log_error) ** 2
-        for g in groups
-    )
+def _probability_variance(groups: Sequence[Labelled], here: _Weighed, lam: float) -> float:
+    """What the errors of ln pi add: residuals of the groups of one source moved together."""
+    by_source: dict[str, float] = {}
+    for number, g in enumerate(groups):
+        own = g.label - here.mean * g.n - lam * (g.proxy - here.proxy_mean * g.n)
+        moved = float(own.sum()) / g.probability / here.size * g.log_error
+        key = g.source or str(number)
+        by_source[key] = by_source.get(key, 0.0) + moved
+    return sum(moved**2 for moved in by_source.values())
 
 
 def _interval(mean: float, variance: float, buckets: int, confidence: float) -> Estimate:
