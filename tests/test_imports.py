@@ -30,7 +30,10 @@ SERVING = {
     "router/sources.py": {"urllib.request"},
     "router/killswitch.py": {"environ"},
     "router/confirm.py": {"time"},
-    "router/change.py": {"time"},
+    "router/controller.py": {"time"},
+    "router/step.py": {"time"},
+    "router/fall.py": {"time"},
+    "router/rise.py": {"time"},
     "router/http.py": {"urllib.request"},
 }
 """What serves, or talks to a router, and what it may have of clock, network and environment."""

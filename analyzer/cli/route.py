@@ -13,7 +13,7 @@ from analyzer.cli import common
 if TYPE_CHECKING:
     from analyzer.chain.kept import Kept
     from analyzer.config import Rollout
-    from analyzer.router.change import Controller, Report
+    from analyzer.router.controller import Controller, Report
     from analyzer.router.permit import Standing
 
 DONE, FAILED = 0, 1
@@ -114,7 +114,8 @@ def apply(config: str, path: Path, weight: float | None, dry_run: bool, as_json:
     """Move traffic as a verdict permits, and believe it only when it is read back.
 
     Up: a promote of this rollout and these models, in time, unused, the newest, one step of the
-    policy. A verdict to roll back sends everybody to the champion.
+    policy. A verdict to roll back sends everybody to the champion. An undecided one of the phase
+    in force renews the decision that is about to end, at the weights in force or --weight below.
     """
     from analyzer import config as files
     from analyzer import policy
@@ -138,7 +139,8 @@ def apply(config: str, path: Path, weight: float | None, dry_run: bool, as_json:
         as_of=given.verdict.as_of,
         dry_run=dry_run,
     )
-    _diary(rollout, controller, report, permitted.phase)
+    if not permitted.renewal or report.before != report.share:
+        _diary(rollout, controller, report, "" if permitted.renewal else permitted.phase)
     return _answer(report, as_json)
 
 

@@ -11,7 +11,7 @@ from analyzer import routing
 from analyzer.config import read_toml
 from analyzer.errors import ConfigError
 from analyzer.router.adapter import Adapter
-from analyzer.router.change import Controller
+from analyzer.router.controller import Controller
 from analyzer.router.decision import ARMS
 from analyzer.router.decision_file import DecisionFile
 from analyzer.router.document import Document

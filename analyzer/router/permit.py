@@ -21,13 +21,16 @@ SKEW = 60.0
 
 @dataclass(frozen=True)
 class Permit:
-    """What a verdict allows: the phase and the challenger's share in it, and why."""
+    """What a verdict allows: the phase and the challenger's share in it, and why. renewal: whether
+    only the end of the decision in force moves.
+    """
 
     phase: str
     share: float
     verdict: str
     reason: str
     expires: float
+    renewal: bool = False
 
 
 @dataclass(frozen=True)
@@ -60,7 +63,8 @@ def permit(
     A verdict to roll back leads to share 0, always. Moving up needs a promote that is of this
     rollout and its models, in time, unused, the newest, about the phase in force, given after the
     last change, and no further than the policy's next step. Raises Refused saying which of these
-    does not hold. Going down is always allowed, by whatever share.
+    does not hold. Going down is always allowed, by whatever share. An undecided verdict of the
+    phase in force renews its decision, under the same conditions, with the weights in force.
     """
     verdict, own = given.verdict, given.digest
     _refuse_foreign(rollout, verdict)
@@ -68,6 +72,8 @@ def permit(
     if verdict.outcome == "roll back":
         return Permit("shadow", 0.0, own, verdict.headline, expires)
     down = share is not None and share < standing.live.share - TOLERANCE
+    if verdict.outcome == "undecided" and standing.in_force is not None:
+        return _renewal(given, standing, standing.in_force, now, share)
     if verdict.outcome != "promote":
         raise Refused(
             f"the verdict is {verdict.outcome.upper()} ({verdict.headline}); traffic moves up on a "
@@ -87,6 +93,30 @@ def permit(
         _refuse_jump(policy, verdict)
         _refuse_old(given, standing)
         _refuse_elsewhere(verdict, standing)
+    return found
+
+
+def _renewal(
+    given: Kept, standing: Standing, in_force: Decision, now: float, share: float | None
+) -> Permit:
+    """The weights in force for as long as this undecided verdict is valid; never more of them."""
+    verdict = given.verdict
+    _refuse_late(verdict, now)
+    most = min(standing.live.share, in_force.allows(now))
+    if most < TOLERANCE:
+        raise Refused(
+            "the verdict is UNDECIDED and there is nothing to renew: the challenger has "
+            f"{standing.live.share:.2%} and may have {in_force.allows(now):.2%}"
+        )
+    if share is not None and share > most + TOLERANCE:
+        raise Refused(f"{share:.2%} is more than the {most:.2%} that may be renewed")
+    target = most if share is None else share
+    reason = f"{verdict.phase} gate, renewed: {verdict.headline}"
+    expires = parse(verdict.valid_until) / SECOND
+    found = Permit(in_force.phase, target, given.digest, reason, expires, renewal=True)
+    if not _stands_already(standing, found):
+        _refuse_old(given, standing)
+        _refuse_elsewhere(verdict, standing, lower=True)
     return found
 
 
@@ -162,15 +192,16 @@ def _refuse_old(given: Kept, standing: Standing) -> None:
         )
 
 
-def _refuse_elsewhere(verdict: Verdict, standing: Standing) -> None:
-    """The phase and the live share that the verdict takes for granted."""
+def _refuse_elsewhere(verdict: Verdict, standing: Standing, lower: bool = False) -> None:
+    """The phase and the live share that the verdict takes for granted. lower: or less of it."""
     if verdict.phase != standing.phase:
         raise Refused(
             f"the verdict is about the {verdict.phase} phase, and the rollout is in "
             f"{standing.phase}"
         )
     assumed = standing.in_force.share if standing.in_force else 0.0
-    if abs(standing.live.share - assumed) > TOLERANCE:
+    moved = standing.live.share - assumed
+    if moved > TOLERANCE or (moved < -TOLERANCE and not lower):
         raise Refused(
             f"the router gives the challenger {standing.live.share:.2%}, and the decision in force "
             f"{assumed:.2%}: somebody else moved it; roll back, or put it right, then judge again"

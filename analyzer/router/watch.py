@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from analyzer.router import audit
 from analyzer.router.adapter import TOLERANCE, Refused, RouterError
 from analyzer.router.audit import AuditError
-from analyzer.router.change import Controller, Report, lower
+from analyzer.router.change import lower
+from analyzer.router.controller import Controller, Report
 
 
 @dataclass(frozen=True)

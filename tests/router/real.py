@@ -14,8 +14,8 @@ import msgspec
 
 sys.path.insert(0, str(Path(__file__).parents[2]))  # so that tests may `from benchmarks import ...`
 
-from analyzer.router.change import Controller
 from analyzer.router.connect import controller_of
+from analyzer.router.controller import Controller
 from analyzer.routing import RouterAt
 from benchmarks.rollback_drill.routers import Files, Running, running
 

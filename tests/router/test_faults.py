@@ -23,7 +23,7 @@ from real import controller, started
 from analyzer.router import Router, audit, change, files, haproxy
 from analyzer.router.adapter import Outcome, Plan, Refused
 from analyzer.router.audit import AuditError, Busy
-from analyzer.router.change import Controller
+from analyzer.router.controller import Controller
 from analyzer.router.decision import encode
 from analyzer.router.decision_file import DecisionFile
 from analyzer.router.watch import watch
@@ -204,7 +204,7 @@ KILLED = """
 import os, signal, sys, time
 from pathlib import Path
 from analyzer.router import change
-from analyzer.router.change import Controller
+from analyzer.router.controller import Controller
 from analyzer.router.decision_file import DecisionFile
 class Killed(DecisionFile):
     def apply(self, plan, expect):

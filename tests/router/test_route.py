@@ -105,6 +105,88 @@ def test_a_promote_moves_one_step_once(folder: Path, capsys: pytest.CaptureFixtu
     assert share() == 0
 
 
+def decision() -> dict[str, Any]:
+    """What the services read."""
+    found: dict[str, Any] = json.loads(Path("decision.json").read_bytes())
+    return found
+
+
+def in_canary(ends_in: float = 600) -> None:
+    """The challenger at 1 %, by a decision of an hour ago that soon ends."""
+    now = time.time()
+    shared = decided(0.01, 3, issued=now - HOURS, expires=now + ends_in)
+    Path(".router").mkdir(exist_ok=True)
+    for path in ("decision.json", ".router/decision.json"):
+        Path(path).write_bytes(encode(shared))
+
+
+def test_an_undecided_verdict_renews_the_weights_in_force(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    in_canary()
+    before = decision()
+    verdict = made("canary", "undecided")
+    assert route("apply", "--weight", "0.02", verdict=verdict) == 1
+    assert "more than the 1.00% that may be renewed" in capsys.readouterr().err
+    assert route("apply", "--dry-run") == 0
+    assert decision() == before
+    assert route("apply") == 0
+    after = decision()
+    assert (after["weights"], after["phase"]) == (before["weights"], "canary")
+    assert after["valid_until"] > before["valid_until"] and after["epoch"] > before["epoch"]
+    assert after["verdict"] == verdicts.digest(verdict)
+    assert not Path("events.jsonl").exists(), "the phase did not begin again"
+    assert route("apply", "--json") == 0
+    capsys.readouterr()
+    assert decision() == after
+    assert route("apply", "--weight", "0.004") == 1
+    assert "used already" in capsys.readouterr().err
+    later = made("canary", "undecided", ago=-0.01)
+    assert route("apply", "--weight", "0.004", verdict=later) == 0
+    assert (share(), decision()["verdict"]) == (0.004, verdicts.digest(later))
+    assert '"weight"' in Path("events.jsonl").read_text()
+
+
+@pytest.mark.parametrize(
+    ("verdict", "says"),
+    [
+        ({"phase": "ab"}, "about the ab phase, and the rollout is in canary"),
+        ({"ago": 25}, "expired at"),
+        ({"ago": 2}, "before the last change of traffic"),
+        ({"outcome": "hold"}, "is HOLD"),
+        ({"rollout": "hotels"}, "about 'hotels'"),
+    ],
+)
+def test_what_renews_nothing(
+    folder: Path, capsys: pytest.CaptureFixture[str], verdict: dict[str, Any], says: str
+) -> None:
+    in_canary()
+    before = decision()
+    assert route("apply", verdict=made(**{"phase": "canary", "outcome": "undecided", **verdict}))
+    assert says in capsys.readouterr().err
+    assert decision() == before
+
+
+def test_a_renewal_never_raises(
+    folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    in_canary(ends_in=-60)
+    assert route("apply", verdict=made("canary", "undecided")) == 1
+    assert "there is nothing to renew" in capsys.readouterr().err
+    in_canary()
+    monkeypatch.setenv("ANALYZER_KILL_SWITCH", "1")
+    assert route("apply") == 1
+    assert "the kill switch is on" in capsys.readouterr().err
+    monkeypatch.delenv("ANALYZER_KILL_SWITCH")
+    lowered = decided(0.004, 9, issued=time.time() - 60, expires=time.time() + 600)
+    Path("decision.json").write_bytes(encode(lowered))
+    assert route("apply") == 0, "what somebody lowered is renewed as it is"
+    assert share() == 0.004
+    Path("decision.json").write_bytes(encode(decided(0.5, 19, expires=time.time() + 600)))
+    assert route("apply", verdict=made("canary", "undecided", ago=-0.01)) == 1
+    assert "somebody else moved it" in capsys.readouterr().err
+
+
 REFUSED: dict[str, tuple[Callable[[], Verdict], str]] = {
     "hold": (lambda: made(outcome="hold"), "is HOLD"),
     "undecided": (lambda: made(outcome="undecided"), "is UNDECIDED"),
