@@ -22,6 +22,9 @@ Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 Bools = NDArray[np.bool_]
 
+UNUSUAL = ("holiday", "incident", "rollback", "trigger")
+"""Events whose hours tell nothing of what is usual."""
+
 DAY_HOURS = 24
 SATURDAY = 120
 """First hour of the week's end."""

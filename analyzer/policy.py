@@ -185,6 +185,7 @@ class Trigger(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     missing: Literal["hold", "reset", "breach"]
     bucket_minutes: Literal[1, 2, 3, 4, 5, 6, 10, 12, 15, 20, 30, 60]
     baseline_weeks: Annotated[int, Meta(ge=1, le=52)]
+    baseline_days: Annotated[int, Meta(ge=1, le=35)]
     live_hours: Annotated[int, Meta(ge=1, le=24)]
     settle_minutes: Annotated[int, Meta(ge=0, le=1440)]
     signal_sigmas: Positive

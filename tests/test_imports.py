@@ -71,7 +71,7 @@ LAYERS = [
     ("roles", "profiles"),
     ("scan",),
     ("measure", "diary", "references"),
-    ("baseline",),
+    ("baseline", "accepted"),
     ("verdict",),
     ("labels",),
     ("experiment",),

@@ -45,6 +45,9 @@ def command(job: Job, live: bool, replay: bool, missing: str | None, exit_zero: 
     the log files, fast enough for every minute: each file is read once, its counts are kept in the
     store. What volume to expect still comes from scanned weeks.
 
+    Latency is held against the champion's in the same minutes; in the full rollout, as the diary
+    tells, against its last accepted days at the same hours (`trigger.baseline_days`).
+
     Beside profiles stand signals for a human, which never change the exit code: the mean prediction
     against 7 days, the loss week over week, the rate of declared fast signals.
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from analyzer.accepted import same_hours
 from analyzer.measure import latency_quantile, rate
-from analyzer.phases.before import same_hours
 from analyzer.phases.gate import Material, check, number_with_interval
 from analyzer.policy import ServedPhase
 from analyzer.profile import over

@@ -11,9 +11,9 @@ from dataclasses import replace
 
 import msgspec
 
+from analyzer.accepted import champion_before, span_of
 from analyzer.phases.against import latency_ratio
 from analyzer.phases.arms import weight_in_force
-from analyzer.phases.before import champion_before, span_of
 from analyzer.phases.data import log_checks
 from analyzer.phases.detectable import detectable, serving_time
 from analyzer.phases.fired import trigger_checks
@@ -46,7 +46,8 @@ def full_checks(material: Material) -> list[Check]:
 def hourly_checks(material: Material) -> list[Check]:
     """Those that rest on counts by hour."""
     limits = material.policy.full
-    before = champion_before(material, limits.baseline_days)
+    began = material.window.start if material.started is None else material.started
+    before = champion_before(material.profiles, material.events, began, limits.baseline_days)
     when = "before" if isinstance(before, Undefined) else f"on {span_of(before)}"
     return [
         duration(material),

@@ -15,12 +15,12 @@ from zoneinfo import ZoneInfo
 import numpy as np
 from numpy.typing import NDArray
 
+from analyzer.baseline import UNUSUAL, marked
 from analyzer.diary import Event
 from analyzer.weeks import hours_of_week
 from analyzer.window import HOUR, Window
 
 Floats = NDArray[np.float64]
-UNUSUAL = ("holiday", "incident", "rollback", "trigger")
 LEVEL_HOURS = 6
 LEAST_LEVEL_HOURS = 2
 """Hours with an expectation that a level needs."""
@@ -32,21 +32,6 @@ class Past:
 
     start: int
     hours: Floats
-
-
-def unusual(
-    events: Sequence[Event], start: int, hours: int, kinds: Sequence[str] = UNUSUAL
-) -> NDArray[np.bool_]:
-    """Hours in which the diary knows a holiday or an incident; a holiday without an end lasts a
-    day, anything else an hour.
-    """
-    found = np.zeros(hours, dtype=bool)
-    for event in events:
-        if event.kind in kinds:
-            end = event.until or event.at + (24 * HOUR if event.kind == "holiday" else HOUR)
-            first, last = (event.at - start) // HOUR, -(-(end - start) // HOUR)
-            found[max(first, 0) : max(last, 0)] = True
-    return found
 
 
 def usual(past: Past, left_out: NDArray[np.bool_], zone: ZoneInfo, weeks: int) -> Floats:
@@ -81,10 +66,10 @@ def expected(
     its own: its first two hours, and the two after it, are not known.
     """
     hours = len(past.hours)
-    hourly = usual(past, unusual(events, past.start, hours), zone, weeks)
+    hourly = usual(past, marked(events, UNUSUAL, past.start, hours), zone, weeks)
     middles = start + step * (np.arange(len(n), dtype=np.float64) + 0.5)
     base = _drawn(hourly, past.start, middles) * (step / HOUR)
-    holiday = unusual(events, past.start, hours, ("holiday",))
+    holiday = marked(events, ("holiday",), past.start, hours)
     return base * _level(past, hourly, holiday, n, base, start, step)
 
 

@@ -15,11 +15,13 @@ import numpy as np
 
 from analyzer.config import Rollout
 from analyzer.diary import Event, weight_at
-from analyzer.errors import LogError
+from analyzer.errors import LogError, StoreError
 from analyzer.logs import SIDES, LogFile, Side, survey
 from analyzer.policy import Trigger as Limits
+from analyzer.profiles import Profiles, open_profiles
 from analyzer.reader import selecting
 from analyzer.roles import refuse_swapped
+from analyzer.stats.result import Undefined
 from analyzer.store import Store
 from analyzer.triggers.counting import added, counted
 from analyzer.triggers.expected import LEVEL_HOURS, Floats, Past, past_of
@@ -72,7 +74,16 @@ def newest(rollout: Rollout, limits: Limits, events: Sequence[Event], as_of: int
     )
     unsaved = _save(kept, logs)
     read, known = (sum(getattr(log, n) for log in logs.values()) for n in ("read", "known"))
-    return Newest(followed(rollout, minutes, limits, events), read, known, unsaved)
+    found = followed(rollout, minutes, limits, events, _profiles(rollout))
+    return Newest(found, read, known, unsaved)
+
+
+def _profiles(rollout: Rollout) -> Profiles | Undefined:
+    """What was scanned, or why there is nothing."""
+    try:
+        return open_profiles(Store(rollout.store_path))
+    except StoreError as error:
+        return Undefined(str(error))
 
 
 class _Log:
@@ -187,9 +198,9 @@ def _past(
     known = hours_served(store, manifests)
     rows = {side: log.hours_before() for side, log in logs.items()}
     for place, hour in enumerate(range(before, start, HOUR)):
-        mirrored = not weight_at(events, hour)
-        sides: tuple[Side, ...] = ("champion",) if mirrored else SIDES
-        known[hour] = float(sum(rows[side][place] for side in sides))
+        weight = weight_at(events, hour) or 0.0
+        serve = {"champion": weight < 1, "challenger": weight > 0}
+        known[hour] = float(sum(rows[side][place] for side in SIDES if serve[side]))
     reach = Window(start - (limits.baseline_weeks + 1) * WEEK, end)
     return past_of(known, reach)
 

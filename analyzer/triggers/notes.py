@@ -7,9 +7,9 @@ from zoneinfo import ZoneInfo
 
 import numpy as np
 
+from analyzer.baseline import UNUSUAL, marked
 from analyzer.diary import Event
 from analyzer.logs import SIDES
-from analyzer.triggers.expected import UNUSUAL, unusual
 from analyzer.triggers.minutes import Minutes
 from analyzer.triggers.unread import whole_minutes
 from analyzer.weeks import hours_of_week
@@ -47,8 +47,8 @@ def left_out(minutes: Minutes, events: Sequence[Event], zone: ZoneInfo) -> list[
     asked[first:] = False
     found = []
     for event in events:
-        n = int((unusual([event], past.start, hours) & asked).sum())
-        if n and event.kind in UNUSUAL:
+        n = int((marked([event], UNUSUAL, past.start, hours) & asked).sum())
+        if n:
             end = f" to {show(event.until)}" if event.until else ""
             found.append(
                 f"{n} earlier {'hour' if n == 1 else 'hours'} of this time of the week left out of "

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from analyzer.logs import SIDES, Side
 from analyzer.policy import Trigger as Limits
 from analyzer.triggers.grid import Floats, Grid
+from analyzer.triggers.rolled_out import Before
 from analyzer.triggers.states import BREACH, LOW_N, MISSING, OK, States
 from analyzer.verdict import holds
 
@@ -33,25 +34,38 @@ class Rule:
     note: str = ""
 
 
-def latency(grid: Grid, limits: Limits) -> Rule:
-    """The challenger's percentile against a multiple of the champion's in the same bucket, ms."""
+def latency(grid: Grid, limits: Limits, before: Before | None = None) -> Rule:
+    """The challenger's percentile against a multiple of the champion's, milliseconds: in the same
+    bucket or, in the full rollout, of what it took `before`.
+    """
     arm, champion = grid.arms["challenger"], grid.arms["champion"]
-    limit = limits.latency_factor * champion.latency
+    usual, behind = champion.latency, champion.latency_n
+    unknown, whose, note = grid.unknown("champion"), "champion's", ""
+    counts = {"challenger": arm.latency_n, "champion": behind}
+    if before is not None:
+        usual = np.where(before.full, before.latency, usual)
+        behind = np.where(before.full, before.n, behind)
+        unknown, whose, note = unknown & ~before.full, before.whose, before.note
+        counts["champion"] = np.where(before.full, 0, champion.latency_n)
+        if before.full.all():
+            del counts["champion"]
+    limit = limits.latency_factor * usual
     states = _judged(arm.latency, limit)
-    fewest = np.minimum(arm.latency_n, champion.latency_n)
+    fewest = np.minimum(arm.latency_n, behind)
     states[fewest < limits.min_requests] = LOW_N
-    states[(fewest == 0) | grid.unknown("challenger", "champion")] = MISSING
+    states[(fewest == 0) | grid.unknown("challenger") | unknown] = MISSING
     return Rule(
         "latency",
-        f"challenger P{limits.latency_quantile * 100:g} > {limits.latency_factor:g} x "
-        f"champion's for {limits.latency_minutes} minutes in a row",
+        f"challenger P{limits.latency_quantile * 100:g} > {limits.latency_factor:g} x {whose} "
+        f"for {limits.latency_minutes} minutes in a row",
         limits.latency_minutes,
         states,
         arm.latency,
         limit,
         "ms",
-        {"challenger": arm.latency_n, "champion": champion.latency_n},
+        counts,
         arm.latency_n,
+        note,
     )
 
 
@@ -105,27 +119,28 @@ def volume(name: str, what: str, n: NDArray[np.int64], due: Floats, limits: Limi
     )
 
 
-def shares(weight: Floats, mirrored: NDArray[np.bool_], mirror_share: float) -> dict[Side, Floats]:
+def shares(weight: Floats, mirror_share: float) -> dict[Side, Floats]:
     """What part of the served traffic each arm should log, per bucket.
 
-    weight: the challenger's share of the traffic. Where requests are mirrored the champion serves
-    all and the challenger sees mirror_share of them.
+    weight: the challenger's share of the traffic. Without any the champion serves all and the
+    challenger sees mirror_share of it.
     """
+    mirrored = weight == 0
     return {
         "champion": np.where(mirrored, 1.0, 1.0 - weight),
         "challenger": np.where(mirrored, mirror_share, weight),
     }
 
 
-def served(grid: Grid, mirrored: NDArray[np.bool_]) -> NDArray[np.int64]:
-    """Requests answered to users per bucket: the champion's alone where the rest is a mirror."""
+def served(grid: Grid, weight: Floats) -> NDArray[np.int64]:
+    """Requests answered to users per bucket; what the other model was only shown is none."""
     champion, challenger = (grid.arms[side].n for side in SIDES)
-    return np.where(mirrored, champion, champion + challenger)
+    return np.where(weight < 1, champion, 0) + np.where(weight > 0, challenger, 0)
 
 
-def unserved(grid: Grid, mirrored: NDArray[np.bool_]) -> NDArray[np.bool_]:
+def unserved(grid: Grid, weight: Floats) -> NDArray[np.bool_]:
     """Buckets whose requests are not known in full."""
-    return grid.unknown("champion") | (grid.unknown("challenger") & ~mirrored)
+    return (grid.unknown("champion") & (weight < 1)) | (grid.unknown("challenger") & (weight > 0))
 
 
 def _judged(observed: Floats, limit: Floats) -> States:

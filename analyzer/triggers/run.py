@@ -8,18 +8,19 @@ from typing import Literal
 from zoneinfo import ZoneInfo
 
 import numpy as np
-from numpy.typing import NDArray
 
 from analyzer.config import Rollout
 from analyzer.diary import Event
 from analyzer.logs import SIDES
 from analyzer.policy import Trigger as Limits
 from analyzer.profiles import Profiles
+from analyzer.stats.result import Undefined
 from analyzer.triggers import rules
 from analyzer.triggers.expected import Past, expected
 from analyzer.triggers.grid import Floats, Grid, grid_of
 from analyzer.triggers.minutes import Minutes, Origin, profiled
 from analyzer.triggers.notes import left_out, remarks
+from analyzer.triggers.rolled_out import before
 from analyzer.triggers.rules import Rule
 from analyzer.triggers.states import BREACH, NAMES, OK, Run, follow
 from analyzer.window import show
@@ -81,17 +82,23 @@ def triggers(
     """Follow every trigger over the profiles' window. events: the diary, for the weights in force
     and for what is not usual. Raises StoreError when nothing of the window was profiled.
     """
-    return followed(rollout, profiled(profiles, limits.baseline_weeks), limits, events)
+    return followed(rollout, profiled(profiles, limits.baseline_weeks), limits, events, profiles)
 
 
 def followed(
-    rollout: Rollout, minutes: Minutes, limits: Limits, events: Sequence[Event]
+    rollout: Rollout,
+    minutes: Minutes,
+    limits: Limits,
+    events: Sequence[Event],
+    profiles: Profiles | Undefined,
 ) -> Triggers:
-    """Follow every trigger over some minutes, wherever they come from."""
+    """Follow every trigger over some minutes, wherever they come from. profiles: what tells of
+    days before, or why there is nothing.
+    """
     grid = grid_of(minutes, limits.bucket_minutes, limits.latency_quantile)
     found = [
         _followed(rule, grid, limits)
-        for rule in rules_of(rollout, grid, minutes.past, limits, events)
+        for rule in rules_of(rollout, grid, minutes.past, limits, events, profiles)
     ]
     outcomes = [one.outcome for one in found]
     outcome: Outcome = (
@@ -104,32 +111,39 @@ def followed(
 
 
 def rules_of(
-    rollout: Rollout, grid: Grid, past: Past, limits: Limits, events: Sequence[Event]
+    rollout: Rollout,
+    grid: Grid,
+    past: Past,
+    limits: Limits,
+    events: Sequence[Event],
+    profiles: Profiles | Undefined,
 ) -> list[Rule]:
-    """The rules with the state of every bucket of the grid."""
-    weight, mirrored = weights(events, grid)
+    """The rules with the state of every bucket of the grid. No volume is asked of a champion that
+    serves all or nobody: all traffic tells the one, the gates ask after the other's mirror.
+    """
+    weight = weights(events, grid)
     zone = ZoneInfo(rollout.time.calendar)
-    total, unknown = rules.served(grid, mirrored), rules.unserved(grid, mirrored)
+    total, unknown = rules.served(grid, weight), rules.unserved(grid, weight)
     known = np.where(unknown, np.nan, total)
     due = expected(known, grid.start, grid.step, past, events, zone, limits.baseline_weeks)
     due = np.where(unknown, np.nan, due)
-    parts = rules.shares(weight, mirrored, rollout.shadow.mirror_share)
+    parts = rules.shares(weight, rollout.shadow.mirror_share)
     found = [
-        rules.latency(grid, limits),
+        rules.latency(grid, limits, before(profiles, events, limits, zone, grid)),
         rules.errors(grid, limits),
         rules.volume("volume", "all traffic", total, due, limits),
     ]
     for side in SIDES:
-        if not (side == "champion" and mirrored.all()):
+        if side == "challenger" or not ((weight == 0).all() or (weight == 1).all()):
             share = np.where(grid.unknown(side), np.nan, known * parts[side])
             name, what = f"volume of the {side}", f"the {side}'s traffic"
             found.append(rules.volume(name, what, grid.arms[side].n, share, limits))
     return found
 
 
-def weights(events: Sequence[Event], grid: Grid) -> tuple[Floats, NDArray[np.bool_]]:
-    """Per bucket the challenger's share of the served traffic (a bucket in which it changes holds
-    the mean over its time), and where requests are mirrored: no weight above 0 is in force.
+def weights(events: Sequence[Event], grid: Grid) -> Floats:
+    """Per bucket the challenger's share of the served traffic, 0 where the diary knows of none; a
+    bucket in which it changes holds the mean over its time.
     """
     weight = np.zeros(grid.points)
     edges = grid.start + grid.step * np.arange(grid.points + 1)
@@ -137,7 +151,7 @@ def weights(events: Sequence[Event], grid: Grid) -> tuple[Floats, NDArray[np.boo
         if event.challenger_weight is not None:
             after = np.clip((edges[1:] - event.at) / grid.step, 0.0, 1.0)
             weight = weight * (1 - after) + event.challenger_weight * after
-    return weight, weight == 0
+    return weight
 
 
 def _followed(rule: Rule, grid: Grid, limits: Limits) -> Trigger:
@@ -206,7 +220,7 @@ def _sentence(
             f"{first.worst:.4g} {rule.unit} against {first.limit:.4g}; "
             f"until it fired: {counts}{more}"
         )
-    if judged is None or rule.note:
+    if judged is None or (rule.note and outcome == "undecided"):
         return f"undecided: {rule.note or 'there is no traffic to judge'}"
     if outcome == "undecided":
         return (

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from analyzer.baseline import UNUSUAL
 from analyzer.config import Rollout
 from analyzer.diary import Event
 from analyzer.errors import AnalyzerError
@@ -23,7 +24,6 @@ from analyzer.policy import Policy
 from analyzer.profiles import Profiles
 from analyzer.stats.result import Result, Undefined
 from analyzer.stats.rolling import false_alarms, point_alarms, sigmas
-from analyzer.triggers.expected import UNUSUAL
 from analyzer.verdict import holds
 from analyzer.window import DAY, HOUR, WEEK, Window, show
 

@@ -96,10 +96,9 @@ class World:
     def followed(self) -> dict[str, Course]:
         """Every trigger's course over the week."""
         grid = Grid(self.start, MINUTE, self.arms)
-        mirrored = self.weight == 0
-        total = rules.served(grid, mirrored)
+        total = rules.served(grid, self.weight)
         due = expected(total.astype(float), self.start, MINUTE, self.past, self.events, ZONE)
-        parts = rules.shares(self.weight, mirrored, 1.0)
+        parts = rules.shares(self.weight, 1.0)
         every = [
             rules.latency(grid, LIMITS),
             rules.errors(grid, LIMITS),

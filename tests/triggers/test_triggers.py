@@ -149,9 +149,9 @@ def test_weights_of_the_diary(book: Book) -> None:
         Event(ts=show(at[0]), kind="weight", challenger_weight=0.1),
         Event(ts=f"{show(at[1])[:-1]}", kind="weight", challenger_weight=0.5),
     ]
-    weight, mirrored = weights(events, grid)
+    weight = weights(events, grid)
     assert weight[[9, 10, 19, 20, 21]].tolist() == pytest.approx([0, 0.1, 0.1, 0.3, 0.5])
-    assert mirrored[:10].all() and not mirrored[10:].any()
+    assert not weight[:10].any() and weight[10:].all()
 
 
 def test_expected_follows_the_week_and_the_level() -> None:

@@ -1,37 +1,37 @@
-"""The champion's last accepted days before the phase: what latency was when it served."""
+"""The champion's last accepted days before an instant: what latency was when it served."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 
 import numpy as np
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from analyzer.diary import weight_at
-from analyzer.phases.gate import Material
+from analyzer.baseline import UNUSUAL, marked
+from analyzer.diary import Event, weight_at
 from analyzer.profiles import Profiles
 from analyzer.stats.result import Undefined
 from analyzer.window import DAY, HOUR, Window
 
 LOOK_BACK = 35
-"""Days before the phase among which accepted ones are looked for."""
+"""Days before among which accepted ones are looked for."""
 
 MOST = 0.5
 """Share of the traffic that the champion served at least: in an A/B test it still did."""
 
-UNUSUAL = ("holiday", "incident", "rollback", "trigger")
 
-
-def champion_before(material: Material, days: int) -> Profiles | Undefined:
-    """Profiles of the champion's last accepted days before the phase.
+def champion_before(
+    profiles: Profiles, events: Sequence[Event], began: int, days: int
+) -> Profiles | Undefined:
+    """Profiles of the champion's last accepted days before the one in which a phase began.
 
     Accepted: scanned from end to end, with champion rows that users got by the diary's weights,
     and without a holiday, an incident, a rollback or a trigger that fired.
     """
-    began = material.window.start if material.started is None else material.started
     first = began // DAY * DAY
-    wider = material.profiles.within(Window(first - LOOK_BACK * DAY, first))
+    wider = profiles.within(Window(first - LOOK_BACK * DAY, first))
     held = {day: [m for m in wider.manifests if m.start // DAY == day] for day in _days(wider)}
     rows = _champion_rows(wider) if held else {}
     kept = [
@@ -39,8 +39,8 @@ def champion_before(material: Material, days: int) -> Profiles | Undefined:
         for day in sorted(held, reverse=True)
         if sum(m.end - m.start for m in held[day]) >= DAY
         and rows.get(day, 0)
-        and _served(material, day * DAY)
-        and not _unusual(material, day * DAY)
+        and _served(events, day * DAY)
+        and not marked(events, UNUSUAL, day * DAY, 24).any()
     ][:days]
     if not kept:
         return Undefined(
@@ -62,18 +62,9 @@ def _champion_rows(profiles: Profiles) -> dict[int, int]:
     return {int(d): int(n[day == d].sum()) for d in np.unique(day)}
 
 
-def _served(material: Material, start: int) -> bool:
-    weights = [weight_at(material.events, start + hour * HOUR) or 0.0 for hour in range(24)]
+def _served(events: Sequence[Event], start: int) -> bool:
+    weights = [weight_at(events, start + hour * HOUR) or 0.0 for hour in range(24)]
     return max(weights) <= MOST
-
-
-def _unusual(material: Material, start: int) -> bool:
-    for event in material.events:
-        if event.kind in UNUSUAL:
-            end = event.until or event.at + (DAY if event.kind == "holiday" else HOUR)
-            if event.at < start + DAY and end > start:
-                return True
-    return False
 
 
 def same_hours(profiles: Profiles, window: Window) -> NDArray[np.bool_]:
