@@ -22,7 +22,8 @@ Floats = NDArray[np.float64]
 Side = Literal["both", "greater", "less"]
 
 FEWEST_EVENTS = 25
-"""Events that the smaller arm must expect before a rate's always-valid interval is read."""
+"""Events that the smaller arm must expect before a rate or a lift is read. Of other metrics, what
+tells as much: n mean^2 / variance, which is the number of events where they come by chance."""
 
 FEW_DEGREES = 100
 """Degrees of freedom below which the normal law of a confidence sequence is not taken on trust."""
@@ -79,10 +80,13 @@ def effect(
     Difference: (v_T - theta' x_T) - (v_C - theta' x_C) with theta = (sum_i V_xx,i / n_i)^-1
     (sum_i V_xv,i / n_i) over both arms, which leaves the least variance also when arms are
     unequal. Relative: that difference over the control's plain value. Errors by the delta method,
-    degrees of freedom by Welch. Constant or collinear covariates explain nothing and are left
-    out. Undefined with fewer than two units in an arm, a denominator that totals 0, or, if
-    relative, a control at 0.
-    Deng, Xu, Kohavi, Walker (2013), WSDM; Deng, Knoblich, Lu (2018), KDD.
+    degrees of freedom by Welch. Below 0 a lift has the error of no effect, the difference's over
+    the control's value: the delta method's falls to 0 with the treatment, so that by chance few
+    events would look like certain harm. Constant or collinear covariates explain nothing and are
+    left out. Undefined with fewer than two units in an arm, a denominator that totals 0, or, if
+    relative, a control that is not above 0 or a value too small for its scatter (`FEWEST_EVENTS`).
+    Deng, Xu, Kohavi, Walker (2013), WSDM; Deng, Knoblich, Lu (2018), KDD; Fieller (1954), JRSS B
+    16, for ratios whose denominator is uncertain.
 
     >>> from .units import moments_of
     >>> before = [[1.0, 0.9], [2.0, 2.2], [3.0, 2.9]]
@@ -108,13 +112,26 @@ def effect(
     n = one.n + two.n
     gradient_c, gradient_t = -gradients[0], gradients[1]
     if relative:
-        if one.value == 0:
-            return Undefined("the control's value is 0: no relative effect", n)
-        gradient_c = gradient_c / one.value - value * one.gradient / one.value**2
+        if not one.value > 0:
+            return Undefined("the control's value is not above 0: no relative effect", n)
+        strength = _strength(control + treatment, metric) * min(one.n, two.n) / n
+        if strength < FEWEST_EVENTS:
+            told = f"the smaller arm tells as much as {strength:.3g} events, {FEWEST_EVENTS} needed"
+            return Undefined(told, n)
+        gradient_c = gradient_c / one.value - max(value, 0.0) * one.gradient / one.value**2
         gradient_t = gradient_t / one.value
         value = value / one.value
     parts = (one.variance(gradient_c), two.variance(gradient_t))
     return Effect(value, math.sqrt(sum(parts)), n, _welch(parts, one.n, two.n), relative, explained)
+
+
+def _strength(both: UnitMoments, metric: Ratio) -> float:
+    """n mean^2 / variance of both arms' units as if they were one."""
+    arm = _arm(both, metric)
+    if isinstance(arm, Undefined):
+        return 0.0
+    variance = arm.variance(arm.gradient)
+    return arm.value**2 / variance if variance > 0 else math.inf
 
 
 def _arm(moments: UnitMoments, metric: Ratio) -> _Arm | Undefined:

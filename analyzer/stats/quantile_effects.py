@@ -16,7 +16,8 @@ def quantile_effect(
 
     Each arm's percentile comes with an order-statistics interval of `confidence` (two-sided, over
     independent units); its standard error is (high - low) / (2 z). Undefined where an arm's is,
-    where an end is open (too few units for the percentile), or, if relative, at a control of 0.
+    where an end is open (too few units for the percentile), or, if relative, at a control that is
+    not above 0.
     Woodruff (1952), JASA 47; Deng, Knoblich, Lu (2018), KDD, 4.
 
     >>> one = Estimate(7.0, 6.9, 7.1, 5000, "example")
@@ -35,8 +36,8 @@ def quantile_effect(
     n, value = control.n + treatment.n, treatment.value - control.value
     if not relative:
         return Effect(value, math.hypot(*errors), n, math.inf, False)
-    if control.value == 0:
-        return Undefined("the control's percentile is 0: no relative effect", n)
+    if not control.value > 0:
+        return Undefined("the control's percentile is not above 0: no relative effect", n)
     ratio = treatment.value / control.value
     error = math.hypot(errors[1], ratio * errors[0]) / abs(control.value)
     return Effect(value / control.value, error, n, math.inf, True)

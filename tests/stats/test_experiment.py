@@ -263,6 +263,54 @@ def test_rates_below_25_events_are_not_read() -> None:
     assert isinstance(rate_effect((0, 0), (5, 10)), Undefined)
 
 
+@pytest.mark.parametrize(("weight", "rate"), [(0.5, 0.01), (0.1, 0.05)])
+def test_rare_events_are_no_certain_harm(weight: float, rate: float) -> None:
+    # no effect, 400 new users a day for 14 days, read every day: the delta method alone called
+    # the challenger certainly worse in 20 % of such experiments
+    rng = np.random.default_rng(3)
+    n = 400 * np.array([1 - weight, weight]) * np.arange(1, 15)[:, None]
+    harmed = read = 0
+    for _ in range(200):
+        events = rng.poisson(rate * n[0], (14, 2)).cumsum(axis=0)
+        certain = False
+        for k, units in zip(events, n, strict=True):
+            arms = [
+                UnitMoments(float(u), np.array([x / u]), np.array([[x - x * x / u]]))
+                for x, u in zip(k, units, strict=True)
+            ]
+            found = effect(*arms, Ratio(0), relative=True)
+            if isinstance(found, Effect):
+                read += 1
+                interval = always_valid_interval(found, 5600, 0.01)
+                assert isinstance(interval, Estimate)
+                certain |= interval.high < 0
+        harmed += certain
+    assert harmed <= 4
+    assert read > 200
+
+
+def test_a_lift_needs_a_control_above_zero() -> None:
+    # a loss that shrinks from 2 to 1 is no lift of -50 %
+    rng = np.random.default_rng(4)
+    losing, better = (moments_of(rng.normal(mean, 1, (400, 1))) for mean in (-2.0, -1.0))
+    assert isinstance(effect(losing, better, Ratio(0), relative=True), Undefined)
+    apart = effect(losing, better, Ratio(0))
+    assert isinstance(apart, Effect) and apart.value > 0.8
+    low, high = Estimate(-7.0, -7.1, -6.9, 900, ""), Estimate(-6.0, -6.1, -5.9, 900, "")
+    assert isinstance(quantile_effect(low, high, relative=True), Undefined)
+
+
+def test_a_real_fall_is_still_certain() -> None:
+    # 100 events where 400 were due: harm, whatever the error of no effect
+    arms = [
+        UnitMoments(4e4, np.array([k / 4e4]), np.array([[k - k * k / 4e4]])) for k in (400, 100)
+    ]
+    found = effect(*arms, Ratio(0), relative=True)
+    assert isinstance(found, Effect)
+    assert found.error == pytest.approx(math.sqrt(400 + 100) / 400, rel=0.01)
+    assert always_valid_interval(found, 80000, 0.01).high < -0.5  # type: ignore[union-attr]
+
+
 def test_nothing_is_said_of_nothing() -> None:
     empty, one = moments_of(np.zeros((0, 2))), moments_of([[1.0, 0.0]])
     some = moments_of([[1.0, 0.0], [2.0, 0.0]])
