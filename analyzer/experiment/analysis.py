@@ -90,6 +90,7 @@ def analyze(
     Only units first exposed while the planned split was in force count for effects: pooling days
     of a ramp mixes what differs between days into the effect. The ratio of units is judged over
     all epochs. `known` should hold all units; `events` is the diary, for the weights in force.
+    After the planned end the final test stays what it was then.
     """
     first, last = registration.days
     span = [day for day in known.units_by_day() if first <= day < last]
@@ -104,7 +105,7 @@ def analyze(
     )
     everyone = restricted(known, first, last)
     ratio, mixed = sample_ratio(everyone, days), mixed_share(known)
-    readings = tuple(reading(counted, name, errors) for name in counted.design.metrics)
+    readings = tuple(_read(counted, name, errors, last) for name in counted.design.metrics)
     segments = _segments(counted, errors, limits.segment_q)
     return Analysis(
         _date(known.as_of),
@@ -127,6 +128,17 @@ def analyze(
         tuple(_mistakes(known.design, registration, limits)),
         tuple(_notes(days, run, registration, limits)),
     )
+
+
+def _read(known: Known, name: str, errors: Errors, last: int) -> Reading:
+    """One metric. The final test and a guard rail's are those of the planned end: read again with
+    every day that is added, a test for a single look would get many.
+    """
+    now = reading(known, name, errors)
+    if not errors.ended or known.as_of == last:
+        return now
+    then = reading(known_at(known, last), name, errors)
+    return replace(now, final=then.final, harm=then.harm)
 
 
 def restricted(known: Known, first: int, last: int) -> Known:

@@ -203,11 +203,13 @@ def _check(
     p: Floats,
     adjusted: Floats,
 ) -> Check:
-    worst = int(np.lexsort((-np.nan_to_num(sums.value), p))[0])
+    worst = int(np.lexsort((-np.nan_to_num(sums.value, nan=-np.inf), p))[0])
     # the level at which the worst one is judged alone so that it agrees with the correction
     level = float(limits.q * p[worst] / adjusted[worst]) if adjusted[worst] > 0 else limits.q
     result = excess_rate(sums.at(worst), max(level, 1e-300), float(deff[worst]))
-    outcome: Outcome = "fail" if judge(result, "<=", kind.margin) == "fail" else "pass"
+    outcome: Outcome = "undecided" if isinstance(result, Undefined) else "pass"
+    if judge(result, "<=", kind.margin) == "fail":
+        outcome = "fail"
     harmed = np.flatnonzero(adjusted <= limits.q)
     harmed = harmed[np.argsort(p[harmed], kind="stable")]
     k, n = (found.sums[name][worst].sum(axis=1) for name in (kind.events, kind.rows))

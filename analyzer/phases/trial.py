@@ -112,14 +112,16 @@ def _primary(material: Material, found: Analysis) -> list[Check]:
     """Better at the planned end, by the test that was registered; harmful at any time."""
     one = next(r for r in found.readings if r.role == "primary")
     good: Operator = ">" if one.better == "higher" else "<"
-    result = one.final if found.ended else one.lift
+    harmed = judge(one.lift, good, 0.0) == "fail"
+    at_end = found.ended and not harmed
+    result = one.final if at_end else one.lift
     if found.valid == "invalid":
         outcome: Outcome = "invalid"
     else:
         outcome = judge(result, good, 0.0)
         if not found.ended and outcome == "pass":
             outcome = "undecided"
-    how = "at the planned end" if found.ended else "so far, readable at any time"
+    how = "at the planned end" if at_end else "so far, readable at any time"
     more = "" if found.ended else " Before the planned end it can harm, not promote."
     return [
         check(
@@ -146,22 +148,34 @@ def _lift(result: Result) -> str:
 
 def _guard_rail(material: Material, found: Analysis, one: Reading) -> Check:
     assert one.margin is not None
-    outcome = judge(one.harm, "<", one.margin)
-    worse = isinstance(one.harm, Estimate) and judge(one.harm, "<=", 0.0) == "fail"
+    seen = _harm(one, found.ended)
+    outcome = judge(seen, "<", one.margin)
+    worse = isinstance(seen, Estimate) and judge(seen, "<=", 0.0) == "fail"
     word = " It is certainly worse, within its margin." if worse and outcome == "pass" else ""
     return check(
         material,
         f"{GUARD}.{one.metric}",
         "experiment",
         f"harm to {one.metric}",
-        one.harm,
+        seen,
         "<",
         one.margin,
-        f"{one.metric} is worse by {_lift(one.harm)} of the champion's; less than "
+        f"{one.metric} is worse by {_lift(seen)} of the champion's; less than "
         f"{percent(one.margin)} is allowed.{word}",
         outcome="invalid" if found.valid == "invalid" else outcome,
         harm=True,
     )
+
+
+def _harm(one: Reading, ended: bool) -> Result:
+    """What is judged: after the planned end its test, unless the lift is certain harm by now."""
+    assert one.margin is not None
+    if not ended or not isinstance(one.lift, Estimate):
+        return one.harm
+    sign = 1.0 if one.better == "lower" else -1.0
+    low, high = sorted((sign * one.lift.low, sign * one.lift.high))
+    now = Estimate(sign * one.lift.value, low, high, one.lift.n, one.lift.method)
+    return now if judge(now, "<", one.margin) == "fail" else one.harm
 
 
 def _novelty(material: Material, found: Analysis) -> Check:

@@ -92,6 +92,19 @@ def test_before_the_end_no_fixed_interval(tmp_path: Path) -> None:
     assert asked.readings == early.readings
 
 
+def test_the_final_test_is_read_once(tmp_path: Path) -> None:
+    # outcomes of three more days move the interval that is read at any time, not the final one
+    rollout = config.load(rollout_of(tmp_path, events(days=8)))
+    update(rollout)
+    at_end, later = (
+        analyze(known(rollout, (FIRST_DAY + day) * 86_400_000_000), _registered(rollout), LIMITS)
+        for day in (5, 8)
+    )
+    for then, now in zip(at_end.readings, later.readings, strict=True):
+        assert (now.final, now.harm) == (then.final, then.harm)
+    assert at_end.readings[0].lift != later.readings[0].lift
+
+
 def test_a_planted_lift_is_found(tmp_path: Path) -> None:
     frame = events(units=6000, seed=2).with_columns(
         pl.when(pl.col("variant") == "B")

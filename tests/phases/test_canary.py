@@ -244,6 +244,14 @@ def test_without_segment_columns_it_says_so(book: Book) -> None:
     assert "no segment columns are described" in check.sentence
 
 
+def test_segments_without_latency_do_not_pass(book: Book) -> None:
+    canary(book, change=edit("latency_ms", lambda values: np.full(len(values), np.nan)))
+    verdict = judged(book)
+    assert named(verdict, "infrastructure.segments.errors").outcome == "pass"
+    check = named(verdict, "infrastructure.segments.latency")
+    assert check.outcome == "undecided" and check.observed.undefined
+
+
 def test_a_silent_challenger_never_promotes(book: Book) -> None:
     canary(book, change=lambda columns: {k: v[:0] for k, v in columns.items()})
     verdict = judged(book)
