@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Annotated, Literal
+from urllib.parse import urlsplit
 
 from msgspec import Meta, Struct
 
@@ -12,15 +14,21 @@ class RouterAt(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """The traffic router and what the models are called there.
 
     kind: `decision` (services that use our client), `file` (a weight at a JSON pointer), or a
-    router. address: HAProxy's socket, Envoy's admin URL, Traefik's API. path: the file that is
-    replaced. backend: HAProxy's backend, Traefik's weighted service, Envoy's runtime key prefix.
+    router. address: HAProxy's socket, Envoy's admin URL, Traefik's API, the Kubernetes API server
+    (or `kubectl proxy`) with token_file and ca_file. path: the file that is replaced. backend:
+    HAProxy's backend, Traefik's weighted service, Envoy's runtime key prefix, `namespace/name` of
+    a Kubernetes object.
     champion, challenger: the server, service, cluster or JSON pointer of each. serves: names of
     the models that these serve; a verdict about others is refused. folder: lock, audit log and
     decision in force. kill_sessions: whether a stuck rollback may cut open sessions.
     """
 
-    kind: Literal["decision", "file", "haproxy", "envoy", "envoy-runtime", "traefik"]
+    kind: Literal[
+        "decision", "file", "haproxy", "envoy", "envoy-runtime", "traefik", "gateway-api", "istio"
+    ]
     address: str = ""
+    token_file: str = ""
+    ca_file: str = ""
     path: str = ""
     backend: str = ""
     champion: Annotated[str, Meta(min_length=1)] = "champion"
@@ -33,13 +41,17 @@ class RouterAt(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     kill_sessions: bool = False
 
 
-ROUTER_KEYS = {
+LOOPBACK = ("127.0.0.1", "::1", "localhost")
+_KUBERNETES = (("address", "backend"), ("token_file", "ca_file"))
+ROUTER_KEYS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "decision": (("path",), ()),
     "file": (("path",), ("total",)),
     "haproxy": (("address", "backend"), ("state_file", "kill_sessions")),
     "envoy": (("path",), ("address",)),
     "envoy-runtime": (("address", "backend"), ()),
     "traefik": (("path", "backend"), ("address",)),
+    "gateway-api": _KUBERNETES,
+    "istio": _KUBERNETES,
 }
 """Keys that a kind of router needs, and those that it may have; others mean nothing to it."""
 
@@ -47,7 +59,7 @@ ROUTER_KEYS = {
 def refusal(settings: RouterAt) -> str:
     """What is wrong with the settings, empty where nothing is."""
     needed, allowed = ROUTER_KEYS[settings.kind]
-    for key in ("address", "path", "backend", "total", "state_file", "kill_sessions"):
+    for key in sorted({k for pair in ROUTER_KEYS.values() for keys in pair for k in keys}):
         given = getattr(settings, key)
         if key in needed and not given:
             return f'kind = "{settings.kind}" needs `{key}`'
@@ -62,10 +74,23 @@ def refusal(settings: RouterAt) -> str:
     for side, pointer in (("champion", settings.champion), ("challenger", settings.challenger)):
         if settings.kind == "file" and not pointer.startswith("/"):
             return f"{side} = {pointer!r} is no JSON pointer, like /weights/{side}"
-    over_http = settings.kind in ("envoy", "envoy-runtime", "traefik") and settings.address
-    if over_http and not settings.address.startswith(("http://", "https://")):
+    is_url = settings.address.startswith(("http://", "https://"))
+    if settings.kind not in ("haproxy", "decision", "file") and settings.address and not is_url:
         return "address must be a URL like http://127.0.0.1:9901"
+    if ROUTER_KEYS[settings.kind] is _KUBERNETES:
+        return _kubernetes_refusal(settings)
     own = Path(settings.folder) / "decision.json"
     if settings.kind == "decision" and Path(settings.path) == own:
         return "path is where the router's folder keeps its own copy"
+    return ""
+
+
+def _kubernetes_refusal(settings: RouterAt) -> str:
+    if not re.fullmatch(r"[a-z0-9-]+/[a-z0-9.-]+", settings.backend):
+        return f'backend = "{settings.backend}" is no namespace/name of an object'
+    url = urlsplit(settings.address)
+    if settings.token_file and url.scheme == "http" and url.hostname not in LOOPBACK:
+        return "a token over http:// could be read on the way: address must be https://"
+    if settings.ca_file and url.scheme == "http":
+        return "`ca_file` means nothing where address is http://"
     return ""

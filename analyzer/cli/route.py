@@ -33,7 +33,8 @@ dry_run_option = click.option(
 @click.group(
     epilog="Example: analyzer route show\n\n\b\n"
     "[router]                     # in rollout.toml\n"
-    'kind = "haproxy"             # or envoy, envoy-runtime, traefik, file, decision\n'
+    'kind = "haproxy"             # or envoy, envoy-runtime, traefik, gateway-api, istio,\n'
+    "                             # file, decision\n"
     'address = "/run/haproxy.sock"\n'
     'backend = "models"\n'
     'champion = "v6"              # what the router calls each\n'

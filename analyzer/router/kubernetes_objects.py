@@ -1,0 +1,229 @@
+"""Kubernetes objects that split traffic: where their weights stand and who says that they hold."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Protocol
+
+from analyzer.router.adapter import Refused, Seen
+
+Ops = list[dict[str, Any]]
+Entries = Sequence[dict[str, Any]]
+
+
+class Split(Protocol):
+    """A kind of object. total: what the weights sum to; the rest says where the API keeps it."""
+
+    name: str
+    group: str
+    resource: str
+    total: int
+
+    def path(self, namespace: str) -> str:
+        """Where the objects of a namespace are."""
+
+    def weights(self, found: Mapping[str, Any], arms: Mapping[str, str]) -> dict[str, float]:
+        """The wanted weights. Raises Refused where an arm is missing or the share is unknown."""
+
+    def patch(
+        self, found: Mapping[str, Any], arms: Mapping[str, str], weights: Mapping[str, float]
+    ) -> Ops:
+        """A JSON patch (RFC 6902) that writes every weight, zeros too, onto the names read."""
+
+    def engine(self, found: Mapping[str, Any], arms: Mapping[str, str], share: float) -> Seen:
+        """Whether the object's status says that the wanted weights are in force."""
+
+    def notes(self, found: Mapping[str, Any], arms: Mapping[str, str]) -> list[str]:
+        """What to know."""
+
+    def readiness(self, namespace: str, name: str) -> str:
+        """Where to ask whether `name` is ready; empty where nowhere."""
+
+    def ready(self, found: Mapping[str, Any], told: Mapping[str, Any], name: str) -> bool | None:
+        """Whether it is, by the object and by what was asked; None: unknown."""
+
+
+class Weighted:
+    """Objects with lists of weighted entries. absent: what a weight that is not there means."""
+
+    name, group, version, resource = "", "", "v1", ""
+    total, absent = 100, 0
+
+    def path(self, namespace: str) -> str:
+        """Where the objects of a namespace are."""
+        return f"/apis/{self.group}/{self.version}/namespaces/{namespace}/{self.resource}"
+
+    def lists(self, spec: Mapping[str, Any]) -> Iterator[tuple[str, Entries]]:
+        """Every list and its JSON pointer."""
+        raise NotImplementedError
+
+    def identity(self, entry: Mapping[str, Any]) -> tuple[str, tuple[str, ...]]:
+        """An entry's name, as `[router]` gives it, and the keys under which it stands."""
+        return str(entry.get("name")), ("name",)
+
+    def weights(self, found: Mapping[str, Any], arms: Mapping[str, str]) -> dict[str, float]:
+        """Weights on which all lists with both arms agree."""
+        told: dict[str, set[float]] = {arm: set() for arm in arms}
+        for _, entries in self._splits(found, arms):
+            for entry in entries:
+                name = self.identity(entry)[0]
+                weight = entry.get("weight", self.absent)
+                if isinstance(weight, bool) or not isinstance(weight, int) or weight < 0:
+                    raise Refused(f"{self._called(found)}: the weight of {name} reads {weight!r}")
+                for arm in arms:
+                    if arms[arm] == name:
+                        told[arm].add(float(weight))
+        if any(len(values) != 1 for values in told.values()):
+            raise Refused(
+                f"{self._called(found)}: its rules split differently "
+                f"({', '.join(f'{arms[a]}: {sorted(v)}' for a, v in told.items())})"
+            )
+        return {arm: values.pop() for arm, values in told.items()}
+
+    def patch(
+        self, found: Mapping[str, Any], arms: Mapping[str, str], weights: Mapping[str, float]
+    ) -> Ops:
+        """`test` the names, then set the weights, wherever both arms are named."""
+        tests, sets = [], []
+        for pointer, entries in self._splits(found, arms):
+            for index, entry in enumerate(entries):
+                name, keys = self.identity(entry)
+                arm = next(a for a in arms if arms[a] == name)
+                value: Any = entry
+                for key in keys:
+                    value = value[key]
+                at = f"{pointer}/{index}"
+                tests.append({"op": "test", "path": f"{at}/{'/'.join(keys)}", "value": value})
+                sets.append({"op": "add", "path": f"{at}/weight", "value": int(weights[arm])})
+        return [*tests, *sets]
+
+    def notes(self, found: Mapping[str, Any], arms: Mapping[str, str]) -> list[str]:
+        """Rules that name the challenger and not the champion: their traffic is not the split's."""
+        alone = [
+            pointer
+            for pointer, entries in self.lists(_spec(found))
+            if arms["challenger"] in (names := {self.identity(e)[0] for e in entries})
+            and arms["champion"] not in names
+        ]
+        return [f"{at} names {arms['challenger']} alone: its share is not counted" for at in alone]
+
+    def readiness(self, namespace: str, name: str) -> str:
+        """The endpoints of the service of that name."""
+        if not name or not name.replace("-", "").isalnum():
+            return ""
+        return (
+            f"/apis/discovery.k8s.io/v1/namespaces/{namespace}/endpointslices"
+            f"?labelSelector=kubernetes.io/service-name%3D{name}"
+        )
+
+    def ready(self, found: Mapping[str, Any], told: Mapping[str, Any], name: str) -> bool | None:
+        """Whether any endpoint is ready; without slices nobody knows."""
+        slices = told.get("items") or []
+        endpoints = [one for part in slices for one in part.get("endpoints") or []]
+        # a condition that is not there counts as ready, says the API
+        told_ready = [(one.get("conditions") or {}).get("ready", True) for one in endpoints]
+        return any(told_ready) if slices else None
+
+    def _splits(
+        self, found: Mapping[str, Any], arms: Mapping[str, str]
+    ) -> list[tuple[str, Entries]]:
+        """Lists of exactly the two arms. Raises Refused where there are none, or more than two."""
+        splits, seen = [], set()
+        for pointer, entries in self.lists(_spec(found)):
+            names = [self.identity(entry)[0] for entry in entries]
+            seen |= set(names)
+            if not set(arms.values()) <= set(names):
+                continue
+            if len(names) > len(arms):
+                other = next((n for n in names if n not in arms.values()), names[-1])
+                raise Refused(
+                    f"{self._called(found)}: {pointer} splits to {other!r} as well: the "
+                    "challenger's share is unknown"
+                )
+            splits.append((pointer, entries))
+        if not splits:
+            raise Refused(
+                f"{self._called(found)}: nothing splits between {' and '.join(arms.values())}; "
+                f"it names {', '.join(sorted(seen)) or 'nobody'}"
+            )
+        return splits
+
+    def _called(self, found: Mapping[str, Any]) -> str:
+        meta = found["metadata"]
+        return f"{self.resource} {meta.get('namespace')}/{meta.get('name')}"
+
+
+class HTTPRoute(Weighted):
+    """Gateway API: `backendRefs` of each rule; arms are names of Services."""
+
+    name, group, resource = "gateway-api", "gateway.networking.k8s.io", "httproutes"
+    total, absent = 10_000, 1
+
+    def lists(self, spec: Mapping[str, Any]) -> Iterator[tuple[str, Entries]]:
+        """`backendRefs` of the rules."""
+        for index, rule in enumerate(spec.get("rules") or []):
+            yield f"/spec/rules/{index}/backendRefs", rule.get("backendRefs") or []
+
+    def engine(self, found: Mapping[str, Any], arms: Mapping[str, str], share: float) -> Seen:
+        """Every gateway accepted this generation and resolved its backends."""
+        parents = (found.get("status") or {}).get("parents") or []
+        if not parents:
+            return "not seen"
+        wanted = found["metadata"].get("generation", 0)
+        for parent in parents:
+            told = {one.get("type"): one for one in parent.get("conditions") or []}
+            for kind in ("Accepted", "ResolvedRefs"):
+                one = told.get(kind, {})
+                if one.get("status") != "True" or one.get("observedGeneration", 0) < wanted:
+                    return "no"
+        return "ok"
+
+
+class VirtualService(Weighted):
+    """Istio: `route` of each `http`; arms are `host` or, with subsets, `host/subset`."""
+
+    name, group, resource = "istio", "networking.istio.io", "virtualservices"
+
+    def lists(self, spec: Mapping[str, Any]) -> Iterator[tuple[str, Entries]]:
+        """Destinations of the HTTP routes; a single one needs no weight."""
+        for index, http in enumerate(spec.get("http") or []):
+            yield f"/spec/http/{index}/route", http.get("route") or []
+
+    def identity(self, entry: Mapping[str, Any]) -> tuple[str, tuple[str, ...]]:
+        """The destination."""
+        where = entry.get("destination") or {}
+        host, subset = where.get("host"), where.get("subset")
+        if subset:
+            return f"{host}/{subset}", ("destination", "subset")
+        return str(host), ("destination", "host")
+
+    def engine(self, found: Mapping[str, Any], arms: Mapping[str, str], share: float) -> Seen:
+        """Istio says so only where its status reports are switched on; its faults are told too."""
+        status = found.get("status") or {}
+        messages = status.get("validationMessages") or []
+        if any(str(one.get("level", "")).upper() == "ERROR" for one in messages):
+            return "no"
+        return _observed(found, "Reconciled")
+
+
+SPLITS: dict[str, Split] = {"gateway-api": HTTPRoute(), "istio": VirtualService()}
+"""Kinds of `[router]` that are Kubernetes objects."""
+
+
+def _observed(found: Mapping[str, Any], kind: str) -> Seen:
+    """A condition; it is believed where the controller says that it saw this generation."""
+    status = found.get("status") or {}
+    told = [c for c in status.get("conditions") or [] if c.get("type") == kind]
+    if not told:
+        return "not seen"
+    if told[0].get("status") != "True":
+        return "no"
+    seen = told[0].get("observedGeneration", status.get("observedGeneration"))
+    if not str(seen).isdigit():
+        return "not seen"
+    return "ok" if int(str(seen)) >= found["metadata"].get("generation", 0) else "no"
+
+
+def _spec(found: Mapping[str, Any]) -> Mapping[str, Any]:
+    spec = found.get("spec")
+    return spec if isinstance(spec, dict) else {}
