@@ -13,6 +13,7 @@ from msgspec import Meta, Struct
 from analyzer.config import Rollout
 from analyzer.errors import ConfigError
 from analyzer.policy import LADDER
+from analyzer.stages import Stages
 from analyzer.window import parse
 
 Kind = Literal[
@@ -36,6 +37,7 @@ class Event(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True)
     that the challenger serves from then on. end: of an incident or a holiday, where it is over.
     An override says what rule it sets aside in which phase, for which challenger ("" any), and
     `note` why; where the policy changed in mid-phase, `policy` is the digest of the new one.
+    stages: how a rollback came about, on the line that confirms it.
     """
 
     ts: str
@@ -48,6 +50,7 @@ class Event(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True)
     what: What = ""
     policy: str = ""
     challenger: str = ""
+    stages: Stages | None = None
 
     @property
     def at(self) -> int:
@@ -100,6 +103,8 @@ def _check(event: Event) -> None:
         raise ConfigError(f"there is no phase {event.phase!r}; there is: {', '.join(LADDER)}")
     if event.kind == "override":
         _check_override(event)
+    if event.stages is not None:
+        event.stages.check()
     if event.kind == "weight" and event.challenger_weight is None:
         raise ConfigError("a weight event needs challenger_weight, a share from 0 to 1")
 

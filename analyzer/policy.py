@@ -242,9 +242,12 @@ class Business(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
 
 
 class Rollback(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """How soon the champion must serve everything again."""
+    """How soon the champion must serve everything again. act: whether `route watch --act`
+    rolls back by itself when a trigger fires, or only says so.
+    """
 
     max_minutes: Positive
+    act: bool
 
 
 class ProxyTrust(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

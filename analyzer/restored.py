@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from msgspec import Struct
 
 from analyzer.diary import Event
+from analyzer.stages import Part, parts, told
 from analyzer.verdict import Outcome, holds
 from analyzer.window import MINUTE, show
 
@@ -16,7 +17,8 @@ class Rollback(Struct, frozen=True, kw_only=True):
 
     decided_by: trigger or rollback, the line of the diary that the clock starts at. restored: the
     first line after it that gives the challenger no traffic. minutes: between the two; null
-    where the diary knows only one of them, and then the outcome is undecided.
+    where the diary knows only one of them, and then the outcome is undecided. parts: the way from
+    the first breaching minute to confirmed zero traffic, where the tool itself rolled back.
     """
 
     decided: str
@@ -26,6 +28,7 @@ class Rollback(Struct, frozen=True, kw_only=True):
     limit: float
     outcome: Outcome
     sentence: str
+    parts: list[Part] = []
 
 
 def rollbacks(events: Sequence[Event], limit: float) -> list[Rollback]:
@@ -74,8 +77,13 @@ def _told(lines: Sequence[Event], limit: float) -> list[Rollback]:
             limit=limit,
             outcome=outcome,
             sentence=_sentence(first, last, minutes, limit),
+            parts=_parts(last),
         )
     ]
+
+
+def _parts(last: Event | None) -> list[Part]:
+    return parts(last.stages) if last is not None and last.stages is not None else []
 
 
 def _sentence(first: Event, last: Event | None, minutes: float | None, limit: float) -> str:
@@ -85,4 +93,6 @@ def _sentence(first: Event, last: Event | None, minutes: float | None, limit: fl
     if minutes is None:
         return f"{began}: only the change of weight is recorded, not when it was decided."
     kept = "within" if minutes <= limit else "not within"
-    return f"{began}: champion restored after {minutes:.3g} minutes, {kept} {limit:g}."
+    split = told(_parts(last))
+    way = f" {split[0].upper()}{split[1:]}." if split else ""
+    return f"{began}: champion restored after {minutes:.3g} minutes, {kept} {limit:g}.{way}"

@@ -33,6 +33,7 @@ SERVING = {
     "router/controller.py": {"time"},
     "router/step.py": {"time"},
     "router/fall.py": {"time"},
+    "router/reaction.py": {"time"},
     "router/rise.py": {"time"},
     "router/http.py": {"urllib.request"},
 }
@@ -64,7 +65,10 @@ STATS = {
 }
 
 LAYERS = [
-    ("errors", "design", "routing", "config", "policy", "window", "weeks", "sql", "engine"),
+    (
+        *("errors", "design", "routing", "config", "policy", "window", "weeks", "stages"),
+        *("sql", "engine"),
+    ),
     ("logs", "ids", "histogram"),
     ("selection", "reader", "serving", "frozen", "profile"),
     ("store",),

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from analyzer.cli import common
+from analyzer.cli import common, routers, watch
 
 if TYPE_CHECKING:
     from analyzer.chain.kept import Kept
@@ -16,15 +15,6 @@ if TYPE_CHECKING:
     from analyzer.router.controller import Controller, Report
     from analyzer.router.permit import Standing
 
-DONE, FAILED = 0, 1
-
-config_option = click.option(
-    "--config",
-    default="rollout.toml",
-    show_default=True,
-    metavar="FILE",
-    help="The rollout's description, with its [router].",
-)
 dry_run_option = click.option(
     "--dry-run", is_flag=True, help="Show what would be written; touch nothing."
 )
@@ -45,14 +35,14 @@ def command() -> None:
 
 
 @command.command("show", epilog="Example: analyzer route show --json")
-@config_option
+@routers.config_option
 @common.json_option
 def show(config: str, as_json: bool) -> None:
     """Show the router's live weights, the decision in force and the last changes."""
     from analyzer.router import audit
     from analyzer.router.adapter import Refused
 
-    controller = _controller(config)
+    controller = routers.controller(config)
     live = controller.adapter.read()
     trail = audit.read(controller.log)
     alarms = [*trail.faults, *(f"the change {i} has no outcome" for i in trail.unfinished)]
@@ -95,7 +85,7 @@ def show(config: str, as_json: bool) -> None:
 
 
 @command.command("apply", epilog="Example: analyzer route apply --verdict reports/verdict.json")
-@config_option
+@routers.config_option
 @click.option(
     "--verdict",
     "path",
@@ -124,7 +114,7 @@ def apply(config: str, path: Path, weight: float | None, dry_run: bool, as_json:
     from analyzer.router.permit import permit
 
     rollout = files.load(config)
-    controller = _controller(config, rollout)
+    controller = routers.controller(config, rollout)
     limits = policy.load(Path(rollout.root) / rollout.policy.path if rollout.policy.path else None)
     given = _verdict(path)
     standing = _standing(rollout, controller)
@@ -142,11 +132,11 @@ def apply(config: str, path: Path, weight: float | None, dry_run: bool, as_json:
     )
     if not permitted.renewal or report.before != report.share:
         _diary(rollout, controller, report, "" if permitted.renewal else permitted.phase)
-    return _answer(report, as_json)
+    return routers.answer(report, as_json)
 
 
 @command.command("rollback", epilog='Example: analyzer route rollback --reason "P99 doubled"')
-@config_option
+@routers.config_option
 @click.option("--reason", default="by hand", show_default=True, help="Why, for the audit log.")
 @click.option("--force", is_flag=True, help="Even onto a champion that the router calls down.")
 @dry_run_option
@@ -156,7 +146,7 @@ def rollback(config: str, reason: str, force: bool, dry_run: bool, as_json: bool
     from analyzer.errors import AnalyzerError
     from analyzer.router import change
 
-    controller = _controller(config)
+    controller = routers.controller(config)
     report = change.rollback(controller, reason, dry_run=dry_run, force=force)
     try:
         from analyzer import config as files
@@ -164,56 +154,7 @@ def rollback(config: str, reason: str, force: bool, dry_run: bool, as_json: bool
         _diary(files.load(config), controller, report, "")
     except AnalyzerError as error:  # traffic is where it should be; the diary is not
         report.notes.append(str(error))
-    return _answer(report, as_json)
-
-
-@command.command("watch", epilog="Example: analyzer route watch --every 5")
-@config_option
-@click.option("--once", is_flag=True, help="Look once and end.")
-@click.option(
-    "--every",
-    type=click.FloatRange(0.1, 3600),
-    default=5.0,
-    show_default=True,
-    help="Seconds between looks.",
-)
-@common.json_option
-def watch(config: str, once: bool, every: float, as_json: bool) -> int:
-    """Hold the router at or below what the decision in force allows; never raise it.
-
-    It lowers when weights came back, when a canary's decision has ended, and under the kill
-    switch. With --once the exit code is 1 where the router is above, or cannot be read.
-    """
-    from analyzer.router import watch as looking
-
-    controller = _controller(config)
-    told: list[str] | None = None
-    while True:
-        seen = looking.watch(controller)
-        if as_json:
-            told_of = seen.report.told() if seen.report else None
-            common.show_json({**vars(seen), "report": told_of})
-        elif once or seen.report is not None or seen.alarms != told:
-            share = "unknown" if seen.share is None else f"{seen.share:.2%}"
-            common.say(f"challenger {share}, at most {seen.allowed:.2%}")
-            for line in seen.alarms:
-                common.say(f"* {line}")
-            if seen.report is not None:
-                _say(seen.report)
-        told = seen.alarms
-        if once:
-            held = seen.share is not None and (seen.report is None or seen.report.done)
-            return DONE if held else FAILED
-        time.sleep(every)
-
-
-def _controller(config: str, rollout: Rollout | None = None) -> Controller:
-    from analyzer.router.connect import controller_of, described
-
-    name, settings, models = described(config)
-    if rollout is not None:
-        models = {side: rollout.model(side) for side in models}
-    return controller_of(settings, str(Path(config).parent), name, models)
+    return routers.answer(report, as_json)
 
 
 def _verdict(path: Path) -> Kept:
@@ -251,55 +192,10 @@ def _standing(rollout: Rollout, controller: Controller) -> Standing:
 
 
 def _diary(rollout: Rollout, controller: Controller, report: Report, phase: str) -> None:
-    """The change in the rollout's diary, where triggers and reports look for weights."""
-    import msgspec
+    """The change in the rollout's diary."""
+    from analyzer.router import noted
 
-    from analyzer import diary
-    from analyzer.errors import ConfigError
-    from analyzer.window import show
-
-    if report.outcome != "applied" or report.dry_run:
-        return
-    kind = "rollback" if report.share == 0 else "phase" if phase else "weight"
-    event = msgspec.convert(
-        {
-            "ts": show(round(controller.clock() * 1e6)),
-            "kind": kind,
-            "phase": phase if kind == "phase" else "",
-            "challenger_weight": report.share,
-            "source": "analyzer route",
-            "note": f"epoch {report.epoch}",
-        },
-        diary.Event,
-    )
-    try:
-        diary.append(diary.path_of(rollout), event)
-    except ConfigError as error:
-        report.notes.append(f"the diary does not know: {error}")
+    report.notes += noted.keep(rollout, report, phase, controller.clock())
 
 
-def _answer(report: Report, as_json: bool) -> int:
-    if as_json:
-        common.show_json(report.told())
-    else:
-        _say(report)
-    return DONE if report.done else FAILED
-
-
-def _say(report: Report) -> None:
-    before = "unknown" if report.before is None else f"{report.before:.2%}"
-    dry = "dry run: " if report.dry_run else ""
-    common.say(f"{dry}{report.action}: challenger {before} -> {report.share:.2%}")
-    common.say(f"outcome: {report.outcome}")
-    for line in report.commands:
-        common.say(f"  {line}")
-    if report.confirmed is not None:
-        seen = report.confirmed
-        common.say(
-            f"configuration {seen.configuration}, engine {seen.engine}, "
-            f"zero challenger traffic {seen.traffic}"
-        )
-    if report.timings:
-        common.say(", ".join(f"{name} {taken:.3f} s" for name, taken in report.timings.items()))
-    for note in report.notes:
-        common.say(f"* {note}")
+command.add_command(watch.command, "watch")

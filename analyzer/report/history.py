@@ -14,6 +14,7 @@ from analyzer.report.marks import chip, tone
 from analyzer.report.page import render
 from analyzer.report.plots import Mark
 from analyzer.report.timeline import course, diary_table
+from analyzer.report.way import way_table
 from analyzer.report.words import (
     DASH,
     code,
@@ -208,7 +209,10 @@ def _rollbacks(found: History) -> Section:
         "rollbacks",
         "Rollbacks",
         f"How long it took until the champion served everything again, by the diary.{limit}",
-        [table if rows else Lines(["The diary tells of no rollback."])],
+        [
+            table if rows else Lines(["The diary tells of no rollback."]),
+            *(way_table(r.parts, r.restored) for r in found.rollbacks if r.parts),
+        ],
     )
 
 

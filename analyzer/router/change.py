@@ -15,20 +15,27 @@ from analyzer.router.controller import Controller as Controller
 from analyzer.router.controller import Report as Report
 from analyzer.router.decision import Decision, decision_for
 from analyzer.router.step import Step
+from analyzer.stages import Stages
 
 FOREVER = 10 * 366 * 86_400.0
 """Seconds for which a decision for the champion is valid: it needs no renewal."""
 
 
 def rollback(
-    controller: Controller, reason: str, *, dry_run: bool = False, force: bool = False
+    controller: Controller,
+    reason: str,
+    *,
+    dry_run: bool = False,
+    force: bool = False,
+    stages: Stages | None = None,
 ) -> Report:
     """Send everybody to the champion. Needs nothing but the router; never raises RouterError for
-    what stands in the way, but reports it.
+    what stands in the way, but reports it. stages: what is known of the time before.
     """
     now = controller.clock()
     decision = _decision(_as_known(controller), "shadow", 0.0, reason, "", now + FOREVER)
-    return fall.down(Step(controller, decision, "rollback", force=force), dry_run)
+    step = Step(controller, decision, "rollback", force=force, stages=stages)
+    return fall.down(step, dry_run)
 
 
 def lower(controller: Controller, share: float, reason: str) -> Report:

@@ -7,12 +7,15 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
+import msgspec
+
 from analyzer.router import audit
 from analyzer.router.adapter import Adapter, Outcome, Refused
 from analyzer.router.audit import AuditError
 from analyzer.router.confirm import Confirmed
 from analyzer.router.decision import Decision, DecisionError, decode
 from analyzer.router.killswitch import KillSwitch
+from analyzer.stages import Stages
 
 CONFIRM_SECONDS, DOWN_SECONDS = 20.0, 25.0
 
@@ -20,7 +23,8 @@ CONFIRM_SECONDS, DOWN_SECONDS = 20.0, 25.0
 @dataclass
 class Report:
     """What came of a change. before, after: the challenger's share as the router said; timings in
-    seconds since the command began; notes: everything that went wrong on the way.
+    seconds since the command began; stages: instants of a way down to nothing; notes: everything
+    that went wrong on the way.
     """
 
     action: str
@@ -34,11 +38,13 @@ class Report:
     notes: list[str] = field(default_factory=list)
     epoch: int = 0
     dry_run: bool = False
+    stages: Stages = field(default_factory=Stages)
 
     def told(self) -> dict[str, object]:
         """The report for programs."""
         confirmed = self.confirmed._asdict() if self.confirmed else None
-        return {**asdict(self), "confirmed": confirmed, "done": self.done}
+        stages = msgspec.to_builtins(self.stages)
+        return {**asdict(self), "confirmed": confirmed, "stages": stages, "done": self.done}
 
     @property
     def done(self) -> bool:

@@ -6,6 +6,8 @@ import time
 import uuid
 from collections.abc import Sequence
 
+import msgspec
+
 from analyzer.router import audit
 from analyzer.router.adapter import (
     Ambiguous,
@@ -19,8 +21,9 @@ from analyzer.router.adapter import (
 from analyzer.router.audit import AuditError
 from analyzer.router.confirm import confirm
 from analyzer.router.controller import Controller, Report
-from analyzer.router.decision import ARMS, Decision, encode
+from analyzer.router.decision import ARMS, Decision, encode, text
 from analyzer.router.files import replace
+from analyzer.stages import Stages
 
 
 class Step:
@@ -33,12 +36,18 @@ class Step:
         action: str,
         as_of: str = "",
         force: bool = False,
+        stages: Stages | None = None,
     ) -> None:
         self.to, self.decision, self.action = controller, decision, action
         self.as_of, self.force = as_of, force
         self.identity = uuid.uuid4().hex[:12]
         self.started = time.monotonic()
         self.report = Report(action, "unreachable", decision.share, epoch=decision.epoch)
+        self.began = controller.clock()
+        if decision.share == 0:
+            known = stages or Stages()
+            decided = known.decided or text(self.began)
+            self.report.stages = msgspec.structs.replace(known, decided=decided)
 
     def plan(self, live: Live, share: float | None = None) -> Plan:
         share = self.decision.share if share is None else share
@@ -79,13 +88,23 @@ class Step:
             on_stuck=harder,
         )
         self.mark("confirmed")
+        if plan.share == 0 and report.confirmed.still_at is not None:
+            last = text(report.confirmed.still_at)
+            report.stages = msgspec.structs.replace(report.stages, last_response=last)
         if report.confirmed.configuration == "ok":
             report.after = plan.share
             if report.outcome == "ambiguous":
                 report.outcome = "applied"
 
     def mark(self, name: str) -> None:
-        self.report.timings[name] = round(time.monotonic() - self.started, 4)
+        taken = self.report.timings[name] = round(time.monotonic() - self.started, 4)
+        if self.decision.share == 0 and (name == "written" or self._believed(name)):
+            at = text(self.began + taken)
+            self.report.stages = msgspec.structs.replace(self.report.stages, **{name: at})
+
+    def _believed(self, name: str) -> bool:
+        confirmed = self.report.confirmed
+        return name == "confirmed" and confirmed is not None and confirmed.ok
 
     def keep(self) -> None:
         try:
@@ -126,6 +145,8 @@ class Step:
             content["unfinished"] = self._unfinished()
         if self.as_of:
             content["as_of"] = self.as_of
+        if self.decision.share == 0:
+            content["stages"] = msgspec.to_builtins(report.stages)
         if kind == "outcome":
             told = report.told()
             names = ("outcome", "after", "timings", "notes", "commands", "confirmed")
