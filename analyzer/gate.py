@@ -121,8 +121,9 @@ def default_window(
     """
     last = last_hour(store, serves)
     if as_of is not None:
-        settled = as_of - int(rollout.time.settle_hours * HOUR)
-        last = min(last, settled // HOUR * HOUR)
+        settled = (as_of - int(rollout.time.settle_hours * HOUR)) // HOUR * HOUR
+        # a silence of a day is judged with the phase (data.days), shorter ones are waited out
+        last = settled if settled >= last + 24 * HOUR else min(last, settled)
     first = last - 24 * HOUR if started is None else -(-started // HOUR) * HOUR
     if first >= last:
         raise StoreError(

@@ -211,6 +211,24 @@ def test_days_without_any_log_are_invalid_and_hours_without_traffic_do_not_count
     assert short.outcome != "promote"
 
 
+def test_logs_that_stopped_a_day_ago_are_no_promotion(healthy: Book) -> None:
+    """A silence at the window's end is missing logs too, asked for or found at the as-of."""
+    assert named(judged(healthy, hours=HOURS + 23), "data.days").outcome == "pass"
+    asked = judged(healthy, hours=HOURS + 24)
+    assert named(asked, "data.days").outcome == "invalid"
+    assert "for 24 h from 2025-03-04T02:00Z" in named(asked, "data.days").sentence
+
+    began = (Event(ts="2025-03-03T00:00:00Z", kind="phase", phase="shadow"),)
+    settled = START + (HOURS + 3) * HOUR
+    soon, late = (
+        gate(healthy.rollout, easy(), "shadow", events=began, as_of=settled + silent * HOUR)
+        for silent in (23, 24)
+    )
+    assert soon.outcome == "promote" and soon.window[1] == "2025-03-04T02:00Z"
+    assert late.outcome == "hold" and late.window[1] == "2025-03-05T02:00Z"
+    assert named(late, "data.days").outcome == "invalid"
+
+
 def test_before_24_hours_it_is_undecided_unless_there_is_harm(healthy: Book) -> None:
     verdict = judged(healthy, hours=23)
     assert named(verdict, "process.duration").outcome == "undecided"

@@ -51,11 +51,11 @@ class Job:
         return (self.asked.start, self.asked.end) if self.asked else None
 
     def window(self) -> Window:
-        """The window that was asked for, else the store's last complete day.
+        """The window that was asked for, else the last complete day before the as-of.
 
         Raises StoreError where nothing was scanned yet.
         """
-        return self.asked or last_complete_day(self.store)
+        return self.asked or last_complete_day(self.store, self.as_of)
 
     def profiles(self) -> Profiles:
         """The profiles of that window. Raises StoreError (nothing scanned), ConfigError (the
@@ -193,17 +193,27 @@ def hours_in(span: str) -> int:
     return int(found[1]) * (24 if found[2] == "d" else 1)
 
 
-def last_complete_day(store: Store) -> Window:
-    """The last UTC day that the store's slots cover from end to end."""
+def last_complete_day(store: Store, as_of: int | None = None) -> Window:
+    """The last UTC day that the store's slots cover from end to end and that is over.
+
+    as_of: microseconds UTC, default now. Raises StoreError where there is no such day.
+    """
     from analyzer.errors import StoreError
-    from analyzer.window import HOUR, Window
+    from analyzer.window import HOUR, Window, show
 
     day = 24 * HOUR
     manifests = store.manifests().values() if store.exists else ()
     if not manifests:
         raise StoreError(f"{store.path}: nothing was scanned yet; run `analyzer scan`")
+    until = now() if as_of is None else as_of
+    over = [m for m in manifests if (m.start // day + 1) * day <= until]
+    if not over:
+        raise StoreError(
+            f"{store.path}: no day that was scanned is over by {show(until // HOUR * HOUR)}; "
+            "name a window with --from and --to"
+        )
     covered: dict[int, int] = {}
-    for m in manifests:
+    for m in over:
         covered[m.start // day] = covered.get(m.start // day, 0) + m.end - m.start
     whole = [number for number, length in covered.items() if length >= day] or list(covered)
     return Window(max(whole) * day, (max(whole) + 1) * day)

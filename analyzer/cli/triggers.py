@@ -99,7 +99,7 @@ def _signals(job: Job, replay: bool) -> list[Signal]:
     from analyzer.profiles import open_profiles
     from analyzer.triggers.signals import signals
 
-    window = last_complete_day(job.store) if replay else job.window()
+    window = last_complete_day(job.store, job.as_of) if replay else job.window()
     events = diary.read(diary.path_of(job.rollout))
     as_of = window.end if job.as_of is None else job.as_of
     return signals(job.rollout, open_profiles(job.store, window), job.policy, events, as_of)

@@ -196,10 +196,12 @@ def _busy_hours(material: Material) -> NDArray[np.int64]:
 def _days(material: Material) -> Check:
     """A whole day without a row of the serving model inside the phase: its logs are missing."""
     busy = _busy_hours(material)
-    gaps = np.diff(busy) - 1
+    # the window's ends count too: logs that began late, or that stopped
+    edges = np.concatenate(([-1], busy, [int(material.window.hours)]))
+    gaps = np.diff(edges) - 1
     longest = int(gaps.max(initial=0))
     missing = longest >= DAY_HOURS
-    at = int(busy[int(np.argmax(gaps))]) + 1 if missing else 0
+    at = int(edges[int(np.argmax(gaps))]) + 1
     sentence = (
         f"The {material.serves} logged nothing for {longest} h from "
         f"{show(material.window.start + at * HOUR)}: logs are missing, or choose a window "

@@ -206,7 +206,13 @@ def test_the_last_complete_day_is_the_default(folder: Path) -> None:
 
     cli.run(["init", "logs"])
     cli.run(["scan"])
-    assert common.job("rollout.toml").window() == parse_window("2025-03-03", "2025-03-04")
+    day = parse_window("2025-03-03", "2025-03-04")
+    assert common.job("rollout.toml").window() == day
+    assert common.job("rollout.toml", as_of="2025-03-04T00:00").window() == day
+    # at the as-of that day was still running: nothing of it was known
+    with pytest.raises(StoreError, match="is over by 2025-03-03T23:00Z; name a window"):
+        common.job("rollout.toml", as_of="2025-03-03T23:59").window()
+    assert cli.run(["slo", "--as-of", "2025-03-03T12:00"]) == 1
 
 
 def test_the_demo_says_where_the_sample_is_missing(
