@@ -11,6 +11,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from analyzer import ids
+from analyzer.check.arrival import contradictions
 from analyzer.check.files import file_findings, same_content, surveyed
 from analyzer.check.finding import Finding, Severity
 from analyzer.config import Rollout
@@ -57,7 +58,11 @@ def labels(
     if seen.rows:
         findings += _values(rollout, seen)
         findings += _arrival(rollout, seen) if classes else ()
-        findings += _unknown(rollout, seen, usable, predictions)
+        as_text = _as_text(rollout, usable, predictions)
+        findings += _unknown(rollout, seen, as_text, predictions)
+        told = rollout.label_kind != "binary" or min(seen.classes) > 0
+        if classes and told:
+            findings += _contradictions(rollout, seen, as_text, usable, predictions)
     # labels stop no job: a gate answers without them
     return [_milder(finding) for finding in findings]
 
@@ -148,16 +153,37 @@ def _arrival(rollout: Rollout, seen: _Seen) -> Iterator[Finding]:
         )
 
 
-def _unknown(
-    rollout: Rollout, seen: _Seen, files: Sequence[LogFile], predictions: dict[Side, list[LogFile]]
+def _contradictions(
+    rollout: Rollout,
+    seen: _Seen,
+    as_text: bool,
+    files: Sequence[LogFile],
+    predictions: dict[Side, list[LogFile]],
 ) -> Iterator[Finding]:
-    """Labels of requests that the champion's log does not hold."""
-    source = rollout.log("labels").source("request_id")
-    kinds = {file.schema[source] for file in files}
+    """Where a look at single requests contradicts the declared arrival."""
+    column = rollout.log("labels").source("label")
+    logs = {"champion": predictions["champion"], "labels": files}
+    for found in contradictions(rollout, logs, (seen.first, seen.last), as_text):
+        severity: Severity = "note" if found.mild else "counted"
+        yield Finding(severity, "labels", "", column, found.rows, found.problem, found.remedy)
+
+
+def _as_text(
+    rollout: Rollout, files: Sequence[LogFile], predictions: dict[Side, list[LogFile]]
+) -> bool:
+    """Whether one log's ids are numbers and another's text, so that spellings are compared."""
+    kinds = {file.schema[rollout.log("labels").source("request_id")] for file in files}
     for side in SIDES:
         name = rollout.log(side).source("request_id")
         kinds |= {file.schema[name] for file in predictions[side]}
-    as_text = len(kinds - {NOTHING}) > 1
+    return len(kinds - {NOTHING}) > 1
+
+
+def _unknown(
+    rollout: Rollout, seen: _Seen, as_text: bool, predictions: dict[Side, list[LogFile]]
+) -> Iterator[Finding]:
+    """Labels of requests that the champion's log does not hold."""
+    source = rollout.log("labels").source("request_id")
     wanted = np.unique(_keys(seen.sample, as_text))
     if not len(wanted):
         return

@@ -22,8 +22,9 @@ from analyzer.cli import common
 def command(logs: tuple[str, ...], out: str, force: bool, as_json: bool) -> None:
     """Write a first rollout.toml from the logs themselves.
 
-    LOGS are Parquet files, folders or globs. Read are the schemas and a few thousand rows; what
-    was guessed is printed, and explained by comments in the file.
+    LOGS are Parquet files, folders or globs. Read are the schemas and a few thousand rows, and of
+    small logs which requests have labels; what was guessed is printed, and explained by comments
+    in the file.
     """
     from analyzer import config, init
     from analyzer.errors import ConfigError
@@ -35,7 +36,9 @@ def command(logs: tuple[str, ...], out: str, force: bool, as_json: bool) -> None
         raise ConfigError(f"{target.parent}: no such folder; make it first")
     guessed = init.guess(logs, target.parent)
     target.write_text(guessed.text, encoding="utf-8")
-    config.load(target)
+    rollout = config.load(target)
+    guessed = init.second_look(guessed, rollout)
+    target.write_text(guessed.text, encoding="utf-8")
     if as_json:
         common.show_json({"file": target.as_posix(), "notes": guessed.notes})
         return

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+from analyzer.config import Rollout
 from analyzer.errors import LogError
+from analyzer.init.arrival import arrival
 from analyzer.init.columns import is_labels, mapped
 from analyzer.init.datasets import datasets, files_of
 from analyzer.init.roles import two_views
 from analyzer.init.text import written
 
-__all__ = ["Guess", "guess"]
+__all__ = ["Guess", "guess", "second_look"]
 
 
 @dataclass(frozen=True)
@@ -39,3 +41,16 @@ def guess(paths: Sequence[str | Path], root: str | Path = ".") -> Guess:
     champion, challenger = (mapped(view, notes) for view in two_views(logs, notes))
     text = written(champion, challenger, labels[0] if labels else None, Path(root), notes)
     return Guess(text, tuple(notes))
+
+
+def second_look(guessed: Guess, rollout: Rollout) -> Guess:
+    """The guess once labels of single requests were looked up: how do they arrive?
+
+    rollout: what the guess's text says.
+    """
+    found = arrival(rollout)
+    if found is None:
+        return guessed
+    named, why = found
+    text = guessed.text.replace('arrival = "both"', f'arrival = "{named}"', 1)
+    return replace(guessed, text=text, notes=(*guessed.notes, f"labels: {why}; arrival = {named}"))
