@@ -43,13 +43,15 @@ def command(job: Job, live: bool, replay: bool, missing: str | None, exit_zero: 
 
     With --live the last two hours (`trigger.live_hours`) up to now, or to --as-of, straight from
     the log files, fast enough for every minute: each file is read once, its counts are kept in the
-    store. What volume to expect still comes from scanned weeks.
+    store. What volume to expect still comes from scanned weeks. Rows count as they were logged;
+    that some repeat a request only a scan can tell, and what it told is said.
 
     Latency is held against the champion's in the same minutes; in the full rollout, as the diary
     tells, against its last accepted days at the same hours (`trigger.baseline_days`).
 
-    Beside profiles stand signals for a human, which never change the exit code: the mean prediction
-    against 7 days, the loss week over week, the rate of declared fast signals.
+    Beside profiles stand signals for a human, which never change the exit code: predictions
+    against 7 days (their mean, their PSI), the loss week over week, the rate of declared fast
+    signals.
 
     The exit code tells: 0 none fired, 4 undecided, 5 fired (roll back).
     """

@@ -21,6 +21,9 @@ from analyzer.weeks import hours_of_week
 from analyzer.window import HOUR, Window
 
 Floats = NDArray[np.float64]
+STEP = 10
+"""Times as much traffic as in the hour before or after is no slope."""
+
 LEVEL_HOURS = 6
 LEAST_LEVEL_HOURS = 2
 """Hours with an expectation that a level needs."""
@@ -75,7 +78,7 @@ def expected(
 
 def _drawn(hourly: Floats, start: int, instants: Floats) -> Floats:
     """Requests an hour at some instants: a line from the middle of each hour to the next; where a
-    neighbour is unknown, the hour's own.
+    neighbour is unknown, or beyond a step (a shop that closes at night), the hour's own.
     """
     place = (instants - start) / HOUR - 0.5
     low = np.clip(np.floor(place).astype(np.int64), 0, len(hourly) - 1)
@@ -83,7 +86,8 @@ def _drawn(hourly: Floats, start: int, instants: Floats) -> Floats:
     own = hourly[np.clip(((instants - start) // HOUR).astype(np.int64), 0, len(hourly) - 1)]
     share = np.clip(place - low, 0.0, 1.0)
     line = hourly[low] * (1 - share) + hourly[high] * share
-    return np.where(np.isnan(line), own, line)
+    less, more = np.fmin(hourly[low], hourly[high]), np.fmax(hourly[low], hourly[high])
+    return np.where(np.isnan(line) | (more > STEP * less), own, line)
 
 
 def _level(

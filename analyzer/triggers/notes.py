@@ -1,4 +1,6 @@
-"""What must be said beside the triggers: minutes not read, hours left out of the baseline."""
+"""What must be said beside the triggers: minutes not read, hours left out of the baseline, rows
+that were logged twice.
+"""
 
 from __future__ import annotations
 
@@ -6,10 +8,12 @@ from collections.abc import Sequence
 from zoneinfo import ZoneInfo
 
 import numpy as np
+import pyarrow.compute as pc
 
 from analyzer.baseline import UNUSUAL, marked
 from analyzer.diary import Event
 from analyzer.logs import SIDES
+from analyzer.profiles import Profiles
 from analyzer.triggers.minutes import Minutes
 from analyzer.triggers.unread import whole_minutes
 from analyzer.weeks import hours_of_week
@@ -53,5 +57,23 @@ def left_out(minutes: Minutes, events: Sequence[Event], zone: ZoneInfo) -> list[
             found.append(
                 f"{n} earlier {'hour' if n == 1 else 'hours'} of this time of the week left out of "
                 f"the expected volume: {event.kind} {show(event.at)}{end}"
+            )
+    return found
+
+
+def repeated(profiles: Profiles) -> list[str]:
+    """A line for each model whose rows repeat requests, as when two writers' logs overlap: the
+    triggers count rows as they were logged.
+    """
+    coverage, found = profiles.table("coverage"), []
+    for side in SIDES:
+        twice, rows = (
+            pc.sum(coverage[f"{side}_{what}"]).as_py() for what in ("duplicates", "rows")
+        )
+        if twice:
+            found.append(
+                f"{side}: {twice:,} of {rows:,} rows repeat a request (two writers?); each counts "
+                "as logged, so volumes are that much too high. `triggers --live` counts them too, "
+                "and cannot know them"
             )
     return found

@@ -11,15 +11,18 @@ from analyzer.logs import SIDES, Side
 from analyzer.policy import Trigger as Limits
 from analyzer.triggers.grid import Floats, Grid
 from analyzer.triggers.rolled_out import Before
-from analyzer.triggers.states import BREACH, LOW_N, MISSING, OK, States
+from analyzer.triggers.states import BREACH, LOW_N, MISSING, OK, Course, States, follow
 from analyzer.verdict import holds
+
+Bools = NDArray[np.bool_]
 
 
 @dataclass(frozen=True, eq=False)
 class Rule:
     """One rule on a grid. observed, limit: per bucket, NaN where not known. counts: whole numbers
-    per bucket behind it. n: requests that the rule looks at. unit: of observed and limit. note:
-    why nothing could be judged, where that is known.
+    per bucket behind it. n: requests that the rule looks at. unit: of observed and limit.
+    unlimited: buckets whose requests are known but not what to hold them against. note: why
+    nothing could be judged, where that is known.
     """
 
     name: str
@@ -31,7 +34,16 @@ class Rule:
     unit: str
     counts: dict[str, NDArray[np.int64]]
     n: NDArray[np.int64]
+    unlimited: Bools
     note: str = ""
+
+    def course(self, limits: Limits) -> Course:
+        """The course over the buckets. What a bucket without data does is a matter of policy; one
+        without a limit always holds the count: a log too young to compare is no breach.
+        """
+        states = np.where(self.unlimited, LOW_N, self.states).astype(np.int8)
+        needed = -(-self.minutes // limits.bucket_minutes)
+        return follow(states, needed, limits.missing, limits.held_minutes)
 
 
 def latency(grid: Grid, limits: Limits, before: Before | None = None) -> Rule:
@@ -54,6 +66,9 @@ def latency(grid: Grid, limits: Limits, before: Before | None = None) -> Rule:
     fewest = np.minimum(arm.latency_n, behind)
     states[fewest < limits.min_requests] = LOW_N
     states[(fewest == 0) | grid.unknown("challenger") | unknown] = MISSING
+    unlimited = np.zeros(grid.points, dtype=bool)
+    if before is not None:
+        unlimited = before.full & (before.n == 0) & ~grid.unknown("challenger")
     return Rule(
         "latency",
         f"challenger P{limits.latency_quantile * 100:g} > {limits.latency_factor:g} x {whose} "
@@ -65,6 +80,7 @@ def latency(grid: Grid, limits: Limits, before: Before | None = None) -> Rule:
         "ms",
         counts,
         arm.latency_n,
+        unlimited,
         note,
     )
 
@@ -89,18 +105,22 @@ def errors(grid: Grid, limits: Limits) -> Rule:
         "share",
         {"errors": arm.errors, "requests": arm.n},
         arm.n,
+        np.zeros(grid.points, dtype=bool),
         "" if said.any() or not arm.n.any() else "the challenger's log says nothing of errors",
     )
 
 
-def volume(name: str, what: str, n: NDArray[np.int64], due: Floats, limits: Limits) -> Rule:
+def volume(
+    name: str, what: str, n: NDArray[np.int64], due: Floats, unknown: Bools, limits: Limits
+) -> Rule:
     """Requests against what is expected: a bucket in which none came holds 0 of them.
 
-    n: requests per bucket; due: how many were expected, NaN where that or n is not known.
+    n: requests per bucket; due: how many were expected, NaN where that is not known; unknown:
+    where n is not.
     """
     floor = (1 - limits.max_volume_drop) * due
     states = np.full(len(n), MISSING, dtype=np.int8)
-    known = ~np.isnan(due)
+    known = ~(np.isnan(due) | unknown)
     states[known] = np.where(holds(n[known], ">=", floor[known]), OK, BREACH)
     states[known & (due < limits.min_expected)] = LOW_N
     whole = np.where(known, np.rint(np.nan_to_num(due)), 0).astype(np.int64)
@@ -115,6 +135,7 @@ def volume(name: str, what: str, n: NDArray[np.int64], due: Floats, limits: Limi
         "requests",
         {"requests": n, "expected": whole},
         np.maximum(n, whole),
+        np.isnan(due) & ~unknown,
         "" if known.any() else "no earlier week says what to expect of these hours",
     )
 
@@ -138,7 +159,7 @@ def served(grid: Grid, weight: Floats) -> NDArray[np.int64]:
     return np.where(weight < 1, champion, 0) + np.where(weight > 0, challenger, 0)
 
 
-def unserved(grid: Grid, weight: Floats) -> NDArray[np.bool_]:
+def unserved(grid: Grid, weight: Floats) -> Bools:
     """Buckets whose requests are not known in full."""
     return (grid.unknown("champion") & (weight < 1)) | (grid.unknown("challenger") & (weight > 0))
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 from zoneinfo import ZoneInfo
 
@@ -19,10 +19,10 @@ from analyzer.triggers import rules
 from analyzer.triggers.expected import Past, expected
 from analyzer.triggers.grid import Floats, Grid, grid_of
 from analyzer.triggers.minutes import Minutes, Origin, profiled
-from analyzer.triggers.notes import left_out, remarks
+from analyzer.triggers.notes import left_out, remarks, repeated
 from analyzer.triggers.rolled_out import before
 from analyzer.triggers.rules import Rule
-from analyzer.triggers.states import BREACH, NAMES, OK, Run, follow
+from analyzer.triggers.states import BREACH, NAMES, OK, Run
 from analyzer.window import show
 
 Outcome = Literal["ok", "fired", "undecided"]
@@ -65,7 +65,7 @@ class Triggers:
     """All rules over a window, whole minutes; fired if any did, else undecided if any is.
 
     missing: what a minute without data does; origin: where the minutes come from; notes: what could
-    not be read, what was left out of the baseline.
+    not be read, what was left out of the baseline, rows that repeat requests.
     """
 
     window: tuple[str, str]
@@ -82,7 +82,9 @@ def triggers(
     """Follow every trigger over the profiles' window. events: the diary, for the weights in force
     and for what is not usual. Raises StoreError when nothing of the window was profiled.
     """
-    return followed(rollout, profiled(profiles, limits.baseline_weeks), limits, events, profiles)
+    minutes = profiled(profiles, limits.baseline_weeks)
+    found = followed(rollout, minutes, limits, events, profiles)
+    return replace(found, notes=[*found.notes, *repeated(profiles)])
 
 
 def followed(
@@ -126,18 +128,17 @@ def rules_of(
     total, unknown = rules.served(grid, weight), rules.unserved(grid, weight)
     known = np.where(unknown, np.nan, total)
     due = expected(known, grid.start, grid.step, past, events, zone, limits.baseline_weeks)
-    due = np.where(unknown, np.nan, due)
     parts = rules.shares(weight, rollout.shadow.mirror_share)
     found = [
         rules.latency(grid, limits, before(profiles, events, limits, zone, grid)),
         rules.errors(grid, limits),
-        rules.volume("volume", "all traffic", total, due, limits),
+        rules.volume("volume", "all traffic", total, due, unknown, limits),
     ]
     for side in SIDES:
         if side == "challenger" or not ((weight == 0).all() or (weight == 1).all()):
-            share = np.where(grid.unknown(side), np.nan, known * parts[side])
             name, what = f"volume of the {side}", f"the {side}'s traffic"
-            found.append(rules.volume(name, what, grid.arms[side].n, share, limits))
+            gone, n = unknown | grid.unknown(side), grid.arms[side].n
+            found.append(rules.volume(name, what, n, total * parts[side], gone, limits))
     return found
 
 
@@ -155,8 +156,7 @@ def weights(events: Sequence[Event], grid: Grid) -> Floats:
 
 
 def _followed(rule: Rule, grid: Grid, limits: Limits) -> Trigger:
-    needed = -(-rule.minutes // limits.bucket_minutes)
-    course = follow(rule.states, needed, limits.missing, limits.held_minutes)
+    course = rule.course(limits)
     firings = [_firing(rule, run, grid) for run in course.fired]
     judged = _judged_share(rule)
     outcome: Outcome = "ok"

@@ -5,7 +5,7 @@ They fire far more often than a rollback may, and each says how often by chance 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,9 +19,10 @@ from analyzer.labels.business import business_checks
 from analyzer.labels.known import known
 from analyzer.labels.proxies.known import proxy
 from analyzer.logs import SIDES, Side
-from analyzer.measure import hourly
+from analyzer.measure import class_cells, hourly, score_cells
 from analyzer.policy import Policy
 from analyzer.profiles import Profiles
+from analyzer.stats.psi import psi
 from analyzer.stats.result import Result, Undefined
 from analyzer.stats.rolling import false_alarms, point_alarms, sigmas
 from analyzer.verdict import holds
@@ -50,27 +51,32 @@ def signals(
     rollout: Rollout, profiles: Profiles, policy: Policy, events: Sequence[Event], as_of: int
 ) -> list[Signal]:
     """Every signal about the profiles' window. as_of: instant by which labels must be known."""
-    found = [
-        _distribution(profiles, side, policy.trigger.signal_sigmas)
-        for side in SIDES
-        if rollout.score.type != "class"
-    ]
+    limit = policy.trigger.signal_sigmas
+    found = [one for side in SIDES for one in _distribution(rollout, profiles, side, limit)]
     found += _business(rollout, policy, events, as_of)
-    return found + _guard_rails(rollout, policy.trigger.signal_sigmas, as_of)
+    return found + _guard_rails(rollout, limit, as_of)
 
 
-def _distribution(profiles: Profiles, side: Side, limit: float) -> Signal:
-    """The mean prediction of the window against the same hours of the seven days before."""
+def _distribution(
+    rollout: Rollout, profiles: Profiles, side: Side, limit: float
+) -> Iterator[Signal]:
+    """The predictions of the window against the same hours of the seven days before: their mean
+    (of classes there is none), and their PSI.
+    """
     window = profiles.window
-    what = f"mean prediction of the {side}, the same hours of the {DAYS} days before"
-    name = f"distribution of the {side}"
-    if window.end - window.start > DAY:
-        result: Result = Undefined("the window is longer than a day")
-    else:
-        back = profiles.within(Window(window.start - DAYS * DAY, window.end))
-        means = _means(back, side, (window.end - window.start) // HOUR)
-        result = sigmas(means[-1], means[:-1])
-    return _beyond(name, what, result, limit, 2)
+    hours = (window.end - window.start) // HOUR
+    long = Undefined("the window is longer than a day") if hours > 24 else None
+    back = profiles.within(Window(window.start - DAYS * DAY, window.end))
+    then = f"the same hours of the {DAYS} days before"
+    if rollout.score.type != "class":
+        means = [] if long else _means(back, side, hours)
+        result: Result = long or sigmas(means[-1], means[:-1])
+        what = f"mean prediction of the {side}, {then}"
+        yield _beyond(f"distribution of the {side}", what, result, limit, 2)
+    psis = [] if long else _psis(_cells(rollout, back, side, hours))
+    result = long or sigmas(psis[-1], psis[:-1])
+    what = f"PSI of the {side}'s predictions against other days, {then}"
+    yield _beyond(f"PSI of the {side}", what, result, limit, 2)
 
 
 def _means(profiles: Profiles, side: Side, hours: int) -> list[float]:
@@ -83,6 +89,21 @@ def _means(profiles: Profiles, side: Side, hours: int) -> list[float]:
         total = sums.total("score_sum", span) * profiles.frozen.quantum
         found.append(total / n if n else float("nan"))
     return found
+
+
+def _psis(days: NDArray[np.float64]) -> list[float]:
+    """PSI of each day against the other days before the last one, less what chance alone gives;
+    NaN where it is undefined. days: (days, cells), counts.
+    """
+    before = days[:-1].sum(axis=0)
+    found = [psi(before - day, day) for day in days[:-1]] + [psi(before, days[-1])]
+    return [float("nan") if isinstance(one, Undefined) else one.debiased for one in found]
+
+
+def _cells(rollout: Rollout, profiles: Profiles, side: Side, hours: int) -> NDArray[np.float64]:
+    """Predictions in the first `hours` hours of each day, in ten cells of scores or by class."""
+    of_hour = (class_cells if rollout.score.type == "class" else score_cells)(profiles, side)
+    return np.array([of_hour[day * 24 : day * 24 + hours].sum(axis=0) for day in range(DAYS + 1)])
 
 
 def _beyond(name: str, what: str, result: Result, limit: float, sides: int) -> Signal:

@@ -18,7 +18,7 @@ from analyzer.profiles import open_profiles
 from analyzer.stats import rolling
 from analyzer.stats.rolling import false_alarms
 from analyzer.triggers.run import Triggers
-from analyzer.triggers.signals import Signal, signals
+from analyzer.triggers.signals import Signal, _psis, signals
 from analyzer.triggers.watched import Watched
 from analyzer.window import DAY, HOUR, MINUTE, Window
 from benchmarks.planted.signals import DAYS, LIMIT, distribution, guard_rail, measured
@@ -74,6 +74,40 @@ def test_what_cannot_be_said_is_not_raised(book: Book) -> None:
     assert young[0].raised is None and "1 earlier days" in young[0].sentence
 
 
+@pytest.mark.parametrize(("today", "raised"), [(0.12, True), (0.1, False)])
+def test_the_psi_sees_what_moves_no_mean(book: Book, today: float, raised: bool) -> None:
+    random = np.random.default_rng(2)
+    spread = np.repeat([*[0.1] * 7, today], 8 * 60)
+    at = np.concatenate([START + d * DAY + np.arange(0, 8 * HOUR, MINUTE) for d in range(8)])
+    noise = random.normal(0, 1, len(at)).reshape(8, -1)
+    means = np.repeat([*(0.5 + np.array(BEFORE) / 10), 0.53], 8 * 60)
+    score = means + (noise - noise.mean(axis=1, keepdims=True)).ravel() * spread
+    for side in ("champion", "challenger"):
+        columns = {
+            "request_id": [f"r{i}" for i in range(len(at))],
+            "ts": pa.array(at, pa.timestamp("us", tz="UTC")),
+            "score": score,
+        }
+        book.write(f"{side}.parquet", columns)
+    book.describe(time={"slot_hours": 24})
+    book.scan()
+    for hours in (24, 8):
+        found = said(book, hours)
+        assert found["PSI of the challenger"].raised is raised, found
+        assert found["distribution of the challenger"].value == pytest.approx(0, abs=1e-6)
+    assert said(book, 24)["PSI of the champion"].by_chance == pytest.approx(0.111, abs=5e-4)
+
+
+def test_what_the_rate_of_seven_points_is_for_a_psi() -> None:
+    """Without drift a PSI is chi-square, and skewed: two sigma are crossed about as often."""
+    random = np.random.default_rng(7)
+    cells = random.multinomial(2000, [0.1] * 10, size=(1500, 8)).astype(float)
+    psis = np.array([_psis(days) for days in cells])
+    away = psis[:, -1] - psis[:, :-1].mean(axis=1)
+    raised = np.mean(np.abs(away) > 2 * psis[:, :-1].std(axis=1, ddof=1))
+    assert 0.08 < raised < 0.15
+
+
 def test_a_signal_is_no_exit_code(book: Book, capsys: pytest.CaptureFixture[str]) -> None:
     days(book, [*BEFORE, 0.34])
     command = ["triggers", "--config", str(book.root / "rollout.toml"), "--json"]
@@ -123,7 +157,7 @@ def test_nightly_tells_them_and_a_trigger_that_fired_is_its_exit_code(
     assert "triggers: fired" in capsys.readouterr().out
     told = json.loads((book.root / "n" / "triggers.json").read_bytes())
     assert told["triggers"]["outcome"] == "fired" and not told["served"]
-    assert [s["raised"] for s in told["signals"]] == [None] * 4
+    assert [s["raised"] for s in told["signals"]] == [None] * 6
     page = (book.root / "n" / "report.html").read_text(encoding="utf-8")
     assert "Rollback triggers and signals" in page and "fired at" in page
     again = ["report", str(book.root / "n" / "verdict.json"), "--config", night[2]]
