@@ -14,8 +14,9 @@ import pytest
 
 from analyzer import config, engine, policy, sql
 from analyzer.check import Check, Finding, check
+from analyzer.diary import Event
 from analyzer.errors import LogError
-from analyzer.window import parse_window
+from analyzer.window import parse_window, show
 
 GOLDEN = Path(__file__).parent / "golden"
 START = datetime(2025, 3, 3, tzinfo=UTC)
@@ -93,7 +94,7 @@ class Logs:
         pq.write_table(content.take(list(range(len(content)))[rows]), path)
         return path
 
-    def check(self, window: tuple[str, str] | None = None) -> Check:
+    def check(self, window: tuple[str, str] | None = None, events: tuple[Event, ...] = ()) -> Check:
         (self.root / "rollout.toml").write_text(
             'name = "t"\n'
             '[champion]\npaths = ["champion/**/*.parquet"]\n'
@@ -102,7 +103,7 @@ class Logs:
             '[features]\nnumeric = ["age"]\ncategorical = ["country"]\n' + self.extra
         )
         rollout = config.load(self.root / "rollout.toml")
-        return check(rollout, policy.load(), parse_window(*window) if window else None)
+        return check(rollout, policy.load(), parse_window(*window) if window else None, events)
 
 
 @pytest.fixture
@@ -286,6 +287,15 @@ def test_a_clock_in_another_zone(logs: Logs) -> None:
 def test_logs_of_different_requests_stop_the_job(logs: Logs) -> None:
     logs.write("challenger/a.parquet", log("challenger", request_id=[f"x{i}" for i in range(ROWS)]))
     assert one(logs.check().findings, "no request id occurs in both").severity == "stops the job"
+
+
+def test_a_canary_answers_requests_of_its_own(logs: Logs) -> None:
+    """Once the traffic is split, logs that share no request are as they should be."""
+    logs.write("challenger/a.parquet", log("challenger", request_id=[f"x{i}" for i in range(ROWS)]))
+    canary = Event(ts=show(int(START.timestamp()) * 1_000_000), kind="phase", phase="canary")
+    assert logs.check(events=(canary,)).findings == ()
+    later = Event(ts="2100-01-01T00:00Z", kind="phase", phase="canary")
+    assert not logs.check(events=(later,)).can_run
 
 
 def test_lost_traffic(logs: Logs) -> None:

@@ -5,7 +5,7 @@ Everything is read batch by batch; request ids are held for a slot or few at a t
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from analyzer.check.columns import columns, features_nowhere, versions
 from analyzer.check.files import file_findings, same_content, surveyed
@@ -17,6 +17,7 @@ from analyzer.check.proxies import proxies
 from analyzer.check.rows import duplicates, row_counts, row_findings
 from analyzer.check.stream import Logs
 from analyzer.config import Rollout
+from analyzer.diary import Event
 from analyzer.logs import SIDES
 from analyzer.policy import Policy
 from analyzer.window import Window, show
@@ -24,12 +25,22 @@ from analyzer.window import Window, show
 __all__ = ["Check", "Finding", "Need", "check"]
 
 
-def check(rollout: Rollout, policy: Policy, window: Window | None = None) -> Check:
+SPLIT = frozenset({"canary", "ab", "full"})
+"""Phases in which a request is answered by one model: the logs need not share any."""
+
+
+def check(
+    rollout: Rollout,
+    policy: Policy,
+    window: Window | None = None,
+    events: Sequence[Event] = (),
+) -> Check:
     """List what is wrong with the logs, and how long the shadow gate would need.
 
-    window: look at its rows only; default all there are. Reads both logs once or twice, in
-    bounded memory. Raises LogError only for what no finding can express (a `where` that is no
-    SQL).
+    window: look at its rows only; default all there are. events: the diary; where a phase ran
+    that splits the traffic, requests are not looked for in both logs. Reads both logs once or
+    twice, in bounded memory. Raises LogError only for what no finding can express (a `where`
+    that is no SQL).
     """
     findings: list[Finding] = []
     files = {side: surveyed(rollout, side, findings) for side in SIDES}
@@ -56,7 +67,8 @@ def check(rollout: Rollout, policy: Policy, window: Window | None = None) -> Che
             findings += versions(logs, side)
     findings += days(rows)
     findings += swapped_names(rollout)
-    if all(totals.values()):
+    split = any(e.kind == "phase" and e.phase in SPLIT and e.at < logs.end for e in events)
+    if all(totals.values()) and not split:
         findings += pairs(logs, policy)
     findings += features_nowhere(logs)
     per_hour = traffic(rows["champion"])

@@ -25,9 +25,11 @@ def command(job: Job) -> int:
     Each finding names log, file, column, rows and what to do. Exit code 2 if the job could not
     run, else 0.
     """
+    from analyzer import diary
     from analyzer.check import check
 
-    found = check(job.rollout, job.policy, job.asked)
+    events = diary.read(diary.path_of(job.rollout))
+    found = check(job.rollout, job.policy, job.asked, events)
     code = 0 if found.can_run else USAGE
     if job.json:
         common.show_json({"can_run": found.can_run, "check": found})

@@ -17,7 +17,16 @@ if TYPE_CHECKING:
     from analyzer.stats.result import Result
 
 
-@click.group(epilog="Example: analyzer experiment analyze")
+@click.group(
+    epilog="Example: analyzer experiment analyze\n\n\b\n"
+    "[experiment]                     # in rollout.toml\n"
+    'outcomes = ["outcomes/*.parquet"] # unit_id, variant, ts, values\n'
+    "weight = 0.5                     # the challenger's planned share\n"
+    "[experiment.metrics.revenue]     # any name\n"
+    'role = "primary"                 # one; or secondary, guard rail\n'
+    'kind = "mean"                    # or proportion, count, ratio, quantile\n'
+    'value = "amount"                 # the column that is summed per unit'
+)
 def command() -> None:
     """Plan an A/B test before it starts, and read it at any time."""
 

@@ -30,7 +30,13 @@ HEADLINE = {
 @click.command(
     epilog="Example: analyzer labels --last 30d --by week\n\n"
     "Example: analyzer labels --as-of 2013-06-10 --history\n\n"
-    "In Python: analyzer.labels.answer.labels(known, arrival)"
+    "In Python: analyzer.labels.answer.labels(known, arrival)\n\n\b\n"
+    "[labels]                        # in rollout.toml\n"
+    'paths = ["labels/**/*.parquet"] # request_id, label, label_ts\n'
+    'arrival = "both"                # or positives, selective, sampled\n'
+    "[proxies.complaint]             # a fast signal, same columns; any name\n"
+    'paths = ["complaints/*.parquet"]\n'
+    "open_hours = 72                 # no signal by then: there is none"
 )
 @common.job_options
 @click.option(

@@ -45,4 +45,4 @@ def command(job: Job) -> None:
         right="files tables bytes",
     )
     total = sum(sum(m.tables.values()) for m in slots)
-    common.say(f"\n{len(slots)} slots, {total:,} bytes in {store.path}")
+    common.say(f"\n{common.counted(len(slots), 'slot')}, {total:,} bytes in {store.path}")

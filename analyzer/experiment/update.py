@@ -63,7 +63,10 @@ def update(rollout: Rollout, *, progress: Progress | None = None) -> Update:
     read), StoreError (locked, disk full, another version's store).
     """
     if rollout.experiment is None:
-        raise ConfigError("no experiment is described; write [experiment] into rollout.toml")
+        raise ConfigError(
+            "no experiment is described; write [experiment] into rollout.toml, as "
+            "`analyzer experiment --help` shows it"
+        )
     store = Store(rollout.store_path)
     units, totals = units_store(store), sums_store(store)
     with units.locked(), totals.locked():

@@ -75,7 +75,10 @@ def update(rollout: Rollout, *, progress: Progress | None = None) -> Update:
     file is there, a log cannot be read), StoreError (nothing was scanned yet, locked, disk full).
     """
     if not rollout.labels.paths:
-        raise ConfigError("[labels] paths is empty; name the files that labels arrive in")
+        raise ConfigError(
+            "[labels] paths is empty; name the files that labels arrive in, as "
+            "`analyzer labels --help` shows it"
+        )
     store = Store(rollout.store_path)
     refuse_swapped(rollout, store)
     frozen = store.frozen()

@@ -215,6 +215,24 @@ def test_the_last_complete_day_is_the_default(folder: Path) -> None:
     assert cli.run(["slo", "--as-of", "2025-03-03T12:00"]) == 1
 
 
+def test_help_shows_what_an_option_needs_in_rollout_toml(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What a help shows can be pasted into rollout.toml; the refusal names that help."""
+    cli.run(["init", "logs"])
+    plain = Path("rollout.toml").read_text()
+    refused = (["labels"], ["experiment", "plan"])
+    for command in refused:
+        capsys.readouterr()
+        assert cli.run(command) == 2
+        assert f"`analyzer {command[0]} --help`" in capsys.readouterr().err
+        cli.run([command[0], "--help"])
+        shown = capsys.readouterr().out.split("\n  [", 1)[1]
+        Path("rollout.toml").write_text(f"{plain}\n[{shown}")
+        common.load_rollout("rollout.toml")
+        Path("rollout.toml").write_text(plain)
+
+
 def test_the_demo_says_where_the_sample_is_missing(
     folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
