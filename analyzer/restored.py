@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from msgspec import Struct
 
 from analyzer.diary import Event
-from analyzer.stages import Part, parts, told
+from analyzer.stages import Leg, legs, told
 from analyzer.verdict import Outcome, holds
 from analyzer.window import MINUTE, show
 
@@ -28,7 +28,7 @@ class Rollback(Struct, frozen=True, kw_only=True):
     limit: float
     outcome: Outcome
     sentence: str
-    parts: list[Part] = []
+    parts: list[Leg] = []
 
 
 def rollbacks(events: Sequence[Event], limit: float) -> list[Rollback]:
@@ -77,13 +77,13 @@ def _told(lines: Sequence[Event], limit: float) -> list[Rollback]:
             limit=limit,
             outcome=outcome,
             sentence=_sentence(first, last, minutes, limit),
-            parts=_parts(last),
+            parts=_way(last),
         )
     ]
 
 
-def _parts(last: Event | None) -> list[Part]:
-    return parts(last.stages) if last is not None and last.stages is not None else []
+def _way(last: Event | None) -> list[Leg]:
+    return legs(last.stages) if last is not None and last.stages is not None else []
 
 
 def _sentence(first: Event, last: Event | None, minutes: float | None, limit: float) -> str:
@@ -93,6 +93,6 @@ def _sentence(first: Event, last: Event | None, minutes: float | None, limit: fl
     if minutes is None:
         return f"{began}: only the change of weight is recorded, not when it was decided."
     kept = "within" if minutes <= limit else "not within"
-    split = told(_parts(last))
+    split = told(_way(last))
     way = f" {split[0].upper()}{split[1:]}." if split else ""
     return f"{began}: champion restored after {minutes:.3g} minutes, {kept} {limit:g}.{way}"

@@ -38,7 +38,7 @@ class Stages(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True
                 raise ConfigError(f"stages: {name} {told!r} is no instant with its zone") from None
 
 
-class Part(Struct, frozen=True, kw_only=True):
+class Leg(Struct, frozen=True, kw_only=True):
     """One part of the way. seconds: negative where a clock was set back meanwhile."""
 
     start: str
@@ -57,7 +57,7 @@ WORDS = {
 }
 
 
-def parts(stages: Stages) -> list[Part]:
+def legs(stages: Stages) -> list[Leg]:
     """The way split at the instants that are known; then the challenger's last response counted
     from the decision, and the whole from the first breach to confirmed zero traffic.
 
@@ -65,7 +65,7 @@ def parts(stages: Stages) -> list[Part]:
     ...     breach="2013-06-01T05:00:00Z", fired="2013-06-01T05:10:00Z",
     ...     decided="2013-06-01T05:12:01Z", written="2013-06-01T05:12:01.250Z",
     ... )
-    >>> [(p.start, p.end, p.seconds) for p in parts(way)][:3]
+    >>> [(p.start, p.end, p.seconds) for p in legs(way)][:3]
     [('breach', 'fired', 600.0), ('fired', 'decided', 121.0), ('decided', 'written', 0.25)]
     """
     known = [name for name in WAY if getattr(stages, name)]
@@ -75,15 +75,15 @@ def parts(stages: Stages) -> list[Part]:
     if len(known) > 2:
         pairs.append((known[0], known[-1]))
     return [
-        Part(start=start, end=end, seconds=round(_at(stages, end) - _at(stages, start), 3))
+        Leg(start=start, end=end, seconds=round(_at(stages, end) - _at(stages, start), 3))
         for start, end in pairs
     ]
 
 
-def told(split: Sequence[Part]) -> str:
+def told(split: Sequence[Leg]) -> str:
     """The parts in words.
 
-    >>> told([Part(start="breach", end="fired", seconds=600.0)])
+    >>> told([Leg(start="breach", end="fired", seconds=600.0)])
     'first breach to fired 600 s'
     """
     return ", ".join(f"{WORDS[p.start]} to {WORDS[p.end]} {p.seconds:.4g} s" for p in split)

@@ -45,7 +45,7 @@ def answer(report: Report, as_json: bool) -> int:
 
 def say(report: Report) -> None:
     """A change of the router, for people."""
-    from analyzer.stages import parts, told
+    from analyzer.stages import legs, told
 
     before = "unknown" if report.before is None else f"{report.before:.2%}"
     dry = "dry run: " if report.dry_run else ""
@@ -59,7 +59,7 @@ def say(report: Report) -> None:
             f"configuration {seen.configuration}, engine {seen.engine}, "
             f"zero challenger traffic {seen.traffic}"
         )
-    if report.share == 0 and (split := told(parts(report.stages))):
+    if report.share == 0 and (split := told(legs(report.stages))):
         common.say(split)
     elif report.timings:
         common.say(", ".join(f"{name} {taken:.3f} s" for name, taken in report.timings.items()))

@@ -15,6 +15,7 @@ from analyzer.diagnose.located import Located
 from analyzer.diary import Event
 from analyzer.onset.precursors import Precursors
 from analyzer.policy import Policy
+from analyzer.stages import Leg, legs
 from analyzer.window import DAY, WEEK, Window, parse, show
 
 
@@ -45,7 +46,15 @@ def incident_of(found: Located, events: Sequence[Event], policy: Policy) -> Inci
             if event.at < window.end + DAY
             and (event.until or event.at) >= question.search.start - WEEK
         ],
+        parts=_way(events, rollback),
     )
+
+
+def _way(events: Sequence[Event], rollback: int | None) -> list[Leg]:
+    """The parts that the line tells which confirmed this rollback, if one did."""
+    after = [e for e in events if rollback is not None and e.at >= rollback]
+    line = next((e for e in after if e.challenger_weight is not None), None)
+    return legs(line.stages) if line is not None and line.stages is not None else []
 
 
 def _minutes(start: int | None, end: int | None) -> float | None:

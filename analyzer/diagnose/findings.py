@@ -12,6 +12,7 @@ from typing import Literal
 from msgspec import Struct
 
 from analyzer.segments.finding import Found
+from analyzer.stages import Leg
 from analyzer.verdict import Observed
 
 Span = tuple[str, str]
@@ -52,7 +53,8 @@ class Incident(Struct, frozen=True, kw_only=True):
 
     found: given by the user, the onset found by itself, or the diary's rollback. baseline None:
     no clean time of that length was profiled. onset: of the series that moved first, None where
-    none was located. Minutes are None where the diary does not say.
+    none was located. Minutes are None where the diary does not say. parts: the way
+    from the first breaching minute to confirmed zero traffic, where the tool itself rolled back.
     """
 
     window: Span
@@ -70,6 +72,7 @@ class Incident(Struct, frozen=True, kw_only=True):
     minutes_onset_to_rollback: float | None
     objective_minutes: float
     diary: list[Moment]
+    parts: list[Leg] = []
 
 
 class Hours(Struct, frozen=True, kw_only=True):

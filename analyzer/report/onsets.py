@@ -11,6 +11,7 @@ from analyzer.report.blocks import Block, Facts, Figure, Gallery, Head, Lines, S
 from analyzer.report.marks import swatch
 from analyzer.report.plots import SMALL, Mark
 from analyzer.report.timeline import course, diary_table, numbers
+from analyzer.report.way import way_table
 from analyzer.report.words import (
     DASH,
     minutes,
@@ -30,6 +31,8 @@ DRAWN_LARGE = 4
 def onset_section(diagnosis: Diagnosis) -> Section:
     """The order of events, then each series with what was usual."""
     blocks: list[Block] = [_clock(diagnosis)]
+    if diagnosis.incident.parts:
+        blocks.append(way_table(diagnosis.incident.parts))
     onsets = diagnosis.onsets
     if onsets is not None:
         blocks.append(_table(diagnosis, onsets.series))

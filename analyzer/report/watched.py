@@ -7,7 +7,9 @@ from __future__ import annotations
 from analyzer.overview import Overview
 from analyzer.report.blocks import Block, Head, Lines, Section, Table
 from analyzer.report.marks import chip
+from analyzer.report.way import way_table
 from analyzer.report.words import prose, shown, span
+from analyzer.stages import legs
 from analyzer.triggers.run import Triggers
 from analyzer.triggers.signals import Signal
 
@@ -18,10 +20,11 @@ WORDS = {None: "undecided", True: "look", False: "quiet"}
 def watched_section(found: Overview) -> Section:
     """Triggers minute by minute, and signals that never act by themselves."""
     told = found.watched
+    ways: list[Block] = [way_table(legs(way), way.confirmed) for way in told.ways]
     if told.triggers is None:
         missing = told.missing or "nobody asked them"
-        return Section("triggers", TITLE, shown(f"Triggers say nothing here: {missing}", 400), [])
-    blocks: list[Block] = [_triggers(told.triggers)]
+        return Section("triggers", TITLE, shown(f"Triggers say nothing here: {missing}", 400), ways)
+    blocks: list[Block] = [_triggers(told.triggers), *ways]
     if told.triggers.notes:
         lines = [prose(note) for note in told.triggers.notes]
         blocks.append(Lines(lines, "What was not counted", listed=True))

@@ -10,6 +10,7 @@ from analyzer.diary import Event, weight_at
 from analyzer.errors import AnalyzerError
 from analyzer.policy import Policy
 from analyzer.profiles import Profiles
+from analyzer.stages import Stages
 from analyzer.triggers.run import Triggers, triggers
 from analyzer.triggers.signals import Signal, signals
 from analyzer.window import DAY, Window
@@ -20,13 +21,14 @@ HOLD, ROLL_BACK = 3, 5
 @dataclass(frozen=True)
 class Watched:
     """What triggers and signals said. served: whether the challenger answered users at the end.
-    missing: why nothing could be asked.
+    missing: why nothing could be asked. ways: of rollbacks confirmed in the window.
     """
 
     triggers: Triggers | None = None
     signals: tuple[Signal, ...] = ()
     served: bool = False
     missing: str = ""
+    ways: tuple[Stages, ...] = ()
 
     @property
     def exit_code(self) -> int:
@@ -50,11 +52,14 @@ def watched(
     """
     end = profiles.window.end
     day = Window(max(profiles.window.start, end - DAY), end)
+    inside = profiles.window.holds
+    ways = tuple(e.stages for e in events if e.stages is not None and inside(e.at, e.at + 1))
     try:
         return Watched(
             triggers(rollout, profiles, policy.trigger, events),
             tuple(signals(rollout, profiles.within(day), policy, events, as_of)),
             bool(weight_at(events, end)),
+            ways=ways,
         )
     except AnalyzerError as error:
-        return Watched(missing=str(error))
+        return Watched(missing=str(error), ways=ways)

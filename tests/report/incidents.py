@@ -37,6 +37,7 @@ from analyzer.mix import Mix, Part
 from analyzer.onset.precursors import Finding, Precursor, Precursors
 from analyzer.onset.search import Onset, Onsets
 from analyzer.report import incident
+from analyzer.stages import Leg
 from analyzer.verdict import Observed
 
 LABELS = ("leads", "coincides", "follows", "drifts, score unmoved", "undecided", "unmoved")
@@ -259,6 +260,7 @@ def _incident(
             Moment(at=trigger, kind="trigger", text=names[0]),
             Moment(at=rollback, kind="rollback", text=names[1], source=names[7]),
         ],
+        parts=[Leg(start="breach", end="fired", seconds=600.0)],
     )
 
 

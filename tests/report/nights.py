@@ -18,7 +18,9 @@ from analyzer.measure import Rate
 from analyzer.overview import Answers, Column, Overview
 from analyzer.report import night
 from analyzer.slo.answer import Slo, slo
+from analyzer.stages import Stages
 from analyzer.stats.result import Undefined
+from analyzer.triggers.watched import Watched
 from analyzer.verdict import Check, Observed, Override, Step, Trial, Verdict, Waiting
 from analyzer.window import parse
 from benchmarks.planted.service import Service
@@ -112,6 +114,10 @@ def overview(
             Moment(at=instant(10), kind="incident", text=pick(8), end=instant(12)),
         ),
         changed=("2025-03-03T00",),
+        watched=Watched(
+            missing=pick(2),
+            ways=(Stages(decided="2025-03-03T10:00:01Z", written="2025-03-03T10:00:01.250Z"),),
+        ),
     )
 
 

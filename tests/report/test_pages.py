@@ -130,3 +130,10 @@ def test_another_process_writes_the_same_bytes() -> None:
     )
     here = [hashlib.sha256(p.hostile()).hexdigest() for p in (incidents, nights)]
     assert done.stdout.split() == here
+
+
+@pytest.mark.parametrize("page", [incidents.hostile, nights.hostile])
+def test_the_way_of_a_rollback_is_on_the_page(page: Callable[[], bytes]) -> None:
+    text = page().decode()
+    assert "The rollback, part by part" in text
+    assert "first breach to fired" in text or "decided to written" in text

@@ -33,7 +33,7 @@ from analyzer.router.adapter import Outcome, Plan
 from analyzer.router.controller import Controller
 from analyzer.router.decision_file import DecisionFile
 from analyzer.router.reaction import Reaction, react
-from analyzer.stages import Stages, parts
+from analyzer.stages import Stages, legs
 from analyzer.window import MINUTE, parse, show
 from benchmarks.rollback_drill import routers
 
@@ -137,7 +137,7 @@ def test_a_trigger_that_fires_empties_a_real_router(
     stages = msgspec.convert(outcome["stages"], Stages)
     assert parse(stages.breach) == end - BAD * MINUTE
     assert parse(stages.fired) == end - (BAD - 10) * MINUTE
-    split = {(p.start, p.end): p.seconds for p in parts(stages)}
+    split = {(p.start, p.end): p.seconds for p in legs(stages)}
     assert split["breach", "fired"] == 600
     assert all(0 <= split[way] < 30 for way in split if way[0] in ("decided", "written"))
     whole = sum(v for (a, b), v in split.items() if b != "last_response" and (a, b) != WHOLE)
@@ -150,7 +150,7 @@ def test_a_trigger_that_fires_empties_a_real_router(
     known = history(book.rollout, policy.load(), Chain(), diary.read(diary.path_of(book.rollout)))
     (rollback,) = known.rollbacks
     assert (rollback.decided, rollback.outcome) == (show(parse(stages.fired)), "pass")
-    assert rollback.parts == parts(stages)
+    assert rollback.parts == legs(stages)
     assert b"The rollback, part by part" in page(known)
 
 
