@@ -14,6 +14,8 @@ ENOUGH = 20
 """Requests of all arms after which a challenger's counter that stood still is believed."""
 RECENT_SECONDS = 1.0
 """A challenger that served within this time is not still."""
+QUIET_SECONDS = 2.0
+"""Without any traffic for so long, there is nothing to wait for."""
 STUCK_SECONDS = 1.5
 """After so long with the weights at zero and the counter moving, the ladder's next step."""
 
@@ -43,7 +45,7 @@ def confirm(
     plan: Plan,
     seconds: float,
     *,
-    quiet: float = 2.0,
+    quiet: float = QUIET_SECONDS,
     clock: Callable[[], float] = time.time,
     on_stuck: Callable[[], bool] = lambda: False,
 ) -> Confirmed:

@@ -12,7 +12,7 @@ import msgspec
 from analyzer.router import audit
 from analyzer.router.adapter import Adapter, Outcome, Refused
 from analyzer.router.audit import AuditError
-from analyzer.router.confirm import Confirmed
+from analyzer.router.confirm import QUIET_SECONDS, Confirmed
 from analyzer.router.decision import Decision, DecisionError, decode
 from analyzer.router.killswitch import KillSwitch
 from analyzer.stages import Stages
@@ -68,6 +68,7 @@ class Controller:
     clock: Callable[[], float] = time.time
     confirm_seconds: float = CONFIRM_SECONDS
     down_seconds: float = DOWN_SECONDS
+    quiet_seconds: float = QUIET_SECONDS
 
     @property
     def log(self) -> Path:

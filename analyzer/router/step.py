@@ -84,6 +84,7 @@ class Step:
             self.to.adapter,
             plan,
             self.to.confirm_seconds,
+            quiet=self.to.quiet_seconds,
             clock=self.to.clock,
             on_stuck=harder,
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import sys
 import threading
 import time
@@ -26,15 +27,18 @@ MODELS = {"champion": "v6", "challenger": "v7"}
 def started(
     files: Files, folder: Path, served: dict[str, int], **settings: object
 ) -> Iterator[tuple[Running, Controller]]:
-    """A real router with the challenger at 5 %, and its controller."""
+    """A real router with the challenger at 5 %, and its controller, as `controller` makes it."""
     with running(files, folder, served) as router:
-        yield router, controller(router, **settings)
+        yield router, controller(router, **settings)  # type: ignore[arg-type]
 
 
-def controller(router: Running, **settings: object) -> Controller:
-    """A new controller, as another `analyzer route` would have."""
+def controller(router: Running, *, idle: bool = False, **settings: object) -> Controller:
+    """A new controller, as another `analyzer route` would have. idle: nobody asks the router in
+    this test, so there is no traffic to wait for.
+    """
     found = msgspec.convert({**router.settings, **settings}, RouterAt)
-    return controller_of(found, str(router.folder), "flights", MODELS)
+    made = controller_of(found, str(router.folder), "flights", MODELS)
+    return dataclasses.replace(made, quiet_seconds=0.2) if idle else made
 
 
 class Load:

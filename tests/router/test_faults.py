@@ -40,7 +40,7 @@ def served() -> Iterator[dict[str, int]]:
 @pytest.fixture
 def real(tmp_path: Path, served: dict[str, int]) -> Iterator[tuple[Running, Controller]]:
     """A real HAProxy with the challenger at 5 %."""
-    with started(routers.haproxy(), tmp_path, served) as found:
+    with started(routers.haproxy(), tmp_path, served, idle=True) as found:
         yield found
 
 
@@ -71,7 +71,7 @@ def told(to: Controller) -> str:
 def test_a_restart_that_brings_weights_back_is_seen_and_lowered(
     tmp_path: Path, served: dict[str, int]
 ) -> None:
-    with started(routers.haproxy(), tmp_path, served, state_file="") as (router, to):
+    with started(routers.haproxy(), tmp_path, served, state_file="", idle=True) as (router, to):
         assert change.rollback(to, "a test").done
         router.stop()
         router.start()
@@ -136,7 +136,7 @@ def test_an_answer_that_comes_too_late_is_read_again_not_assumed(
     router, _ = real
     slow = Slow(tmp_path / "slow.sock", str(router.settings["address"]), 0.5)
     monkeypatch.setattr(haproxy, "WRITE_SECONDS", 0.25)
-    to = controller(router, address=str(tmp_path / "slow.sock"))
+    to = controller(router, address=str(tmp_path / "slow.sock"), idle=True)
     rise = up(to, 0.5)
     assert (rise.outcome, rise.done) == ("applied", True)
     assert rise.confirmed is not None
@@ -249,7 +249,7 @@ def test_two_controllers_at_once_one_wins_and_the_other_says_so(
     start = threading.Barrier(2)
 
     def go(share: float) -> None:
-        to = controller(router)
+        to = controller(router, idle=True)
         live = to.adapter.read()
         start.wait()
         try:

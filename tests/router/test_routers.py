@@ -76,20 +76,16 @@ def test_a_real_router_is_read_raised_and_rolled_back(
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_unknown_arms_are_refused(kind: str, tmp_path: Path, served: dict[str, int]) -> None:
-    with started(KINDS[kind], tmp_path, served, challenger="v8") as (_, to):
-        with pytest.raises(Refused, match="v8"):
-            to.adapter.read()
-        report = change.rollback(to, "a test")
-        assert report.outcome == "refused"
-        assert not report.done
-
-
-@pytest.mark.parametrize("kind", KINDS)
-def test_a_router_that_changed_meanwhile_is_a_conflict(
+def test_unknown_arms_and_a_router_that_changed_meanwhile(
     kind: str, tmp_path: Path, served: dict[str, int]
 ) -> None:
     with started(KINDS[kind], tmp_path, served) as (router, to):
+        unknown = controller(router, challenger="v8", folder="unknown")
+        with pytest.raises(Refused, match="v8"):
+            unknown.adapter.read()
+        report = change.rollback(unknown, "a test")
+        assert report.outcome == "refused"
+        assert not report.done
         live = to.adapter.read()
         plan = to.adapter.plan(live, 0.2)
         assert to.adapter.apply(plan, live.version) == "applied"
@@ -148,21 +144,21 @@ def test_haproxy_gets_the_smallest_weights_so_that_its_turns_are_short(
 ) -> None:
     assert doctest.testmod(haproxy).failed == 0
     with started(routers.haproxy(), tmp_path, served) as (router, to):
-        for cycle in range(13):  # with weights of 95:5, 80:20, 50:50 the 11th gives all to v7
+        for cycle in range(13):  # with weights of 95:5, 80:20, 50:50 the 9th gives all to v7
             for share in (0.05, 0.2, 0.5, 0.0):
                 live = to.adapter.read()
                 assert to.adapter.apply(to.adapter.plan(live, share), live.version) == "applied"
                 connection = HTTPConnection("127.0.0.1", router.port, timeout=5)
                 answers = []
-                for _ in range(150 + cycle * 7 % 60):
+                for _ in range(60 + cycle * 7 % 60):
                     connection.request("GET", "/")
                     answers.append(connection.getresponse().read())
                 connection.close()
-                assert abs(answers.count(b"v7") - len(answers) * share) <= 16, (cycle, share)
+                assert abs(answers.count(b"v7") - len(answers) * share) <= 8, (cycle, share)
 
 
 def test_haproxy_keeps_its_weights_over_a_restart(tmp_path: Path, served: dict[str, int]) -> None:
-    with started(routers.haproxy(), tmp_path, served) as (router, to):
+    with started(routers.haproxy(), tmp_path, served, idle=True) as (router, to):
         assert change.rollback(to, "a test").outcome == "applied"
         router.stop()
         router.start()
@@ -178,7 +174,7 @@ def test_haproxy_keeps_its_weights_over_a_restart(tmp_path: Path, served: dict[s
 def test_haproxy_with_a_static_algorithm_takes_all_or_nothing(
     tmp_path: Path, served: dict[str, int]
 ) -> None:
-    with started(routers.haproxy(balance="static-rr"), tmp_path, served) as (_, to):
+    with started(routers.haproxy(balance="static-rr"), tmp_path, served, idle=True) as (_, to):
         with pytest.raises(Refused, match="static-rr, which takes only 0 % and 100 %"):
             raised(to, 0.1)
         assert change.rollback(to, "a test").outcome == "applied"
@@ -212,7 +208,7 @@ def test_a_rollback_onto_a_champion_that_is_down_is_refused_unless_insisted(
     tmp_path: Path, served: dict[str, int]
 ) -> None:
     nobody = {**served, "v6": routers.free_ports(1)[0]}
-    with started(routers.haproxy(), tmp_path, nobody) as (_, to):
+    with started(routers.haproxy(), tmp_path, nobody, idle=True) as (_, to):
         until = time.monotonic() + 5
         while to.adapter.read().ready["champion"] and time.monotonic() < until:
             time.sleep(0.05)
