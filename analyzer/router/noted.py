@@ -62,15 +62,19 @@ def decided(report: Report) -> list[Event]:
 
 def confirmed(report: Report) -> list[Event]:
     """That the challenger has nothing, once that is believed."""
-    if not report.done:
+    seen = report.confirmed
+    if not report.done or seen is None:
         return []
+    levels = (
+        f"configuration {seen.configuration}, engine {seen.engine}, zero traffic {seen.traffic}"
+    )
     return [
         Event(
             ts=_instant(report.stages.confirmed or report.stages.decided),
             kind="weight",
             challenger_weight=0.0,
             source=SOURCE,
-            note="zero challenger traffic confirmed",
+            note=levels,
             stages=report.stages,
         )
     ]

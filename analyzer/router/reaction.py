@@ -109,7 +109,7 @@ def alarm_of(found: Triggers, since: int | None, bucket_minutes: int) -> Alarm |
     """The first firing with a breach after `since`: what fired before has had its rollback."""
     step = bucket_minutes * MINUTE
     alarms = [
-        _alarm(trigger.name, trigger.sentence, firing, step)
+        _alarm(trigger.name, firing, step)
         for trigger in found.triggers
         for firing in trigger.firings
     ]
@@ -117,9 +117,14 @@ def alarm_of(found: Triggers, since: int | None, bucket_minutes: int) -> Alarm |
     return min(alarms, key=lambda a: (a.stages.fired, a.stages.breach), default=None)
 
 
-def _alarm(name: str, sentence: str, firing: Firing, step: int) -> Alarm:
+def _alarm(name: str, firing: Firing, step: int) -> Alarm:
     fired = text((parse(firing.fired) + step) / 1e6)
     stages = Stages(breach=text(parse(firing.first) / 1e6), fired=fired)
+    counts = ", ".join(f"{value:,} {what}" for what, value in firing.counts.items())
+    sentence = (
+        f"fired at {firing.fired} (first breach {firing.first}, last {firing.last}): at worst "
+        f"{firing.worst:.4g} against {firing.limit:.4g}; until it fired: {counts}"
+    )
     return Alarm(name, sentence, stages, parse(firing.last) + step)
 
 
