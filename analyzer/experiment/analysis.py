@@ -52,9 +52,9 @@ class Look:
 class Analysis:
     """The whole answer. first, last: days whose newly exposed units count [first, last), ISO.
 
-    ended: whether the planned end has come. ratio: p of the planned split; mixed: share of units
-    seen in both arms. adjusted: Holm's p of each goal. looks: the primary metric day by day.
-    mistakes: what was done wrong with the experiment, in words; outcome of `valid` says whether
+    ended: whether the planned end has come, with outcomes up to it. ratio: p of the planned split;
+    mixed: share of units seen in both arms. adjusted: Holm's p of each goal. looks: the primary
+    metric day by day. mistakes: what was done wrong, in words; outcome of `valid` says whether
     its numbers can be trusted at all.
     """
 
@@ -101,7 +101,7 @@ def analyze(
         float(registration.n_star),
         registration.sequence_alpha,
         registration.final_alpha,
-        known.as_of >= last,
+        known.as_of >= last and _newest(known) >= last - 1,
     )
     everyone = restricted(known, first, last)
     ratio, mixed = sample_ratio(everyone, days), mixed_share(known)
@@ -126,7 +126,7 @@ def analyze(
         _looks(counted, errors),
         dict(known.faults),
         tuple(_mistakes(known.design, registration, limits)),
-        tuple(_notes(days, run, registration, limits)),
+        tuple(_notes(known, days, run, registration, limits)),
     )
 
 
@@ -261,10 +261,24 @@ def _mistakes(design: Experiment, registration: Registration, limits: Experiment
     return found
 
 
+def _newest(known: Known) -> int:
+    return pc.max(known.sums["day"]).as_py() if known.sums.num_rows else -1
+
+
 def _notes(
-    days: Days, run: tuple[int, int], registration: Registration, limits: Experiments
+    known: Known,
+    days: Days,
+    run: tuple[int, int],
+    registration: Registration,
+    limits: Experiments,
 ) -> list[str]:
     found = []
+    newest = _newest(known)
+    if known.as_of > newest + 1 and newest + 1 < registration.days[1]:
+        found.append(
+            f"No outcome is known from {_date(newest + 1)} on: without those of the last planned "
+            "day the final test is not read."
+        )
     if not days.recorded:
         found.append(
             "The diary records no weights (`analyzer event add weight`): the planned split is "

@@ -31,6 +31,9 @@ from analyzer.stats.result import Estimate, Result, Undefined
 from analyzer.stats.units import UnitMoments, moments_from_sums
 
 Floats = NDArray[np.float64]
+FAR = 0.99
+"""Confidence of a percentile's interval that its error is read from: one of 0.95 says too little of
+how far it may jump where totals are whole numbers."""
 
 
 @dataclass(frozen=True)
@@ -127,7 +130,7 @@ def found_effect(
         if segment != EVERYONE:
             return Undefined("percentiles are not kept by segment")
         arms = _percentiles(known, metric)
-        return quantile_effect(arms["champion"], arms["challenger"], relative=relative)
+        return quantile_effect(arms["champion"], arms["challenger"], FAR, relative=relative)
     one, two = known.moments(metric, segment).values()
     if metric.kind == "proportion" and not metric.covariate:
         return rate_effect(_counts(one), _counts(two), relative=relative)
@@ -205,7 +208,7 @@ def _percentiles(known: Known, metric: Metric) -> dict[str, Result]:
     scale = known.scales.columns[metric.value]
     for arm, bins in _binned(known, metric.value).items():
         low, high = bin_edges(bins["code"].astype(np.int64), "distance", 0.0)
-        found[arm] = quantile(low * scale, high * scale, bins["n"], metric.quantile)
+        found[arm] = quantile(low * scale, high * scale, bins["n"], metric.quantile, FAR)
     return found
 
 

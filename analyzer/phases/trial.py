@@ -122,7 +122,9 @@ def _primary(material: Material, found: Analysis) -> list[Check]:
         if not found.ended and outcome == "pass":
             outcome = "undecided"
     how = "at the planned end" if at_end else "so far, readable at any time"
-    more = "" if found.ended else " Before the planned end it can harm, not promote."
+    more = (
+        "" if found.ended else " Before the outcomes of the planned end it can harm, not promote."
+    )
     return [
         check(
             material,

@@ -49,12 +49,14 @@ def served(past: History, measure: str) -> Ints | None:
 
 
 def _units(material: Material, past: History, measure: str) -> tuple[Ints, Ints] | None:
-    """Bad and all requests by unit bucket, where one model answered all of the window's."""
-    sides = past.serving()
-    if len(sides) > 1:
+    """Bad and all requests by unit bucket, of the models that answered; None where one of them
+    logs no units.
+    """
+    sides = [in_buckets(material.profiles, side) for side in past.serving()]
+    if not sides or any(measure not in side for side in sides):
         return None
-    buckets = in_buckets(material.profiles, sides[0])
-    return (buckets[measure], buckets["n"]) if measure in buckets else None
+    bad, n = (np.sum([side[name] for side in sides], axis=0) for name in (measure, "n"))
+    return bad, n
 
 
 def _latency(material: Material, past: History, name: str, q: float, limit_ms: float) -> Check:

@@ -15,9 +15,11 @@ def quantile_effect(
     """Treatment's percentile minus the control's (over it, if relative), from their intervals.
 
     Each arm's percentile comes with an order-statistics interval of `confidence` (two-sided, over
-    independent units); its standard error is (high - low) / (2 z). Undefined where an arm's is,
-    where an end is open (too few units for the percentile), or, if relative, at a control that is
-    not above 0.
+    independent units); its standard error is that of its further end, max(high - value, value -
+    low) / z: counts have percentiles that jump, and then one end may lie at the value itself. Below
+    0 a relative effect has the error of no effect, as in `effects.effect`. Undefined where an
+    arm's is, where an end is open (too few units for the percentile), or, if relative, at a
+    control that is not above 0.
     Woodruff (1952), JASA 47; Deng, Knoblich, Lu (2018), KDD, 4.
 
     >>> one = Estimate(7.0, 6.9, 7.1, 5000, "example")
@@ -32,12 +34,12 @@ def quantile_effect(
             return Undefined("too few units for an interval of this percentile", arm.n)
     assert isinstance(control, Estimate) and isinstance(treatment, Estimate)
     z = norm_isf((1 - confidence) / 2)
-    errors = [(arm.high - arm.low) / (2 * z) for arm in (control, treatment)]
+    errors = [max(arm.high - arm.value, arm.value - arm.low) / z for arm in (control, treatment)]
     n, value = control.n + treatment.n, treatment.value - control.value
     if not relative:
         return Effect(value, math.hypot(*errors), n, math.inf, False)
     if not control.value > 0:
         return Undefined("the control's percentile is not above 0: no relative effect", n)
     ratio = treatment.value / control.value
-    error = math.hypot(errors[1], ratio * errors[0]) / abs(control.value)
+    error = math.hypot(errors[1], max(ratio, 1.0) * errors[0]) / control.value
     return Effect(value / control.value, error, n, math.inf, True)

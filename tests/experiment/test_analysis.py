@@ -105,6 +105,16 @@ def test_the_final_test_is_read_once(tmp_path: Path) -> None:
     assert at_end.readings[0].lift != later.readings[0].lift
 
 
+def test_without_the_last_outcomes_there_is_no_final_test(tmp_path: Path) -> None:
+    rollout = config.load(rollout_of(tmp_path, events(days=3)))
+    update(rollout)
+    late = (FIRST_DAY + 6) * 86_400_000_000
+    found = analyze(known(rollout, late), _registered(rollout), LIMITS)
+    assert not found.ended
+    assert all(isinstance(r.final, Undefined) for r in found.readings)
+    assert any("No outcome is known from 2026-03-05 on" in note for note in found.notes)
+
+
 def test_a_planted_lift_is_found(tmp_path: Path) -> None:
     frame = events(units=6000, seed=2).with_columns(
         pl.when(pl.col("variant") == "B")

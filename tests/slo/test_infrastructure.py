@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pytest
 
 from analyzer import policy
@@ -105,6 +106,29 @@ def test_only_those_who_answer_users_count() -> None:
     assert found.outcome == "fail" and found.observed.value == pytest.approx(0.5)
     half = [Event(ts=show(service.at(21)), kind="weight", challenger_weight=0.5)]
     assert checked(service, half)["errors"].observed.value == pytest.approx(0.25)
+
+
+def test_users_of_both_models_are_allowed_for() -> None:
+    # half each, 1.3 errors in a thousand, nearly all of a few users: no certain failure
+    service = steady(50)
+    service.serve("challenger", np.full(service.minutes, 50))
+    for arm in service.arms.values():
+        arm["errors"][TODAY][::30] = 2
+    half = [Event(ts=show(service.at(20)), kind="weight", challenger_weight=0.5)]
+    assert checked(service, half)["errors"].outcome == "fail"
+    bucket = np.arange(256)
+    columns = {
+        "slot": np.full(256, service.at(21)),
+        "a": pa.nulls(256, pa.string()),
+        "a_value": pa.nulls(256, pa.string()),
+        "bucket": bucket,
+        "n": np.full(256, 281),
+    }
+    some = {**columns, "errors": np.where(bucket < 4, 24, 0)}
+    parts = [table("cell_buckets", {**some, "model": [side] * 256}) for side in service.arms]
+    service.tables["cell_buckets"] = pa.concat_tables(parts)
+    found = checked(service, half)["errors"]
+    assert found.outcome == "undecided", found.sentence
 
 
 @pytest.mark.parametrize(("lost", "outcome"), [(0, "pass"), (1, "pass"), (2, "fail")])
