@@ -104,7 +104,7 @@ def analyze(
         known.as_of >= last and _newest(known) >= last - 1,
     )
     everyone = restricted(known, first, last)
-    ratio, mixed = sample_ratio(everyone, days), mixed_share(known)
+    ratio, mixed = sample_ratio(everyone, days), mixed_share(known, run[0])
     readings = tuple(_read(counted, name, errors, last) for name in counted.design.metrics)
     segments = _segments(counted, errors, limits.segment_q)
     return Analysis(

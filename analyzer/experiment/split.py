@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from analyzer.diary import Event
 from analyzer.experiment.known import Known, Segment
@@ -98,10 +100,21 @@ def segment_ratio(known: Known, segment: Segment, weight: float) -> Result:
     return point(min(1.0, float(np.exp(-min(max(factor, 0.0), 700.0)))), sum(counts), "sequential")
 
 
-def mixed_share(known: Known) -> Result:
-    """Share of all units that were seen in both arms; they count in neither."""
-    mixed = known.faults.get("unit seen in both arms", 0)
-    n = sum(known.units().values()) + mixed
-    if n == 0:
+def mixed_share(known: Known, first: int = 0) -> Result:
+    """Share of the units first exposed from day `first` on that were seen in both arms; they count
+    in neither. Units of days before change arms where the weight does: that is no fault.
+    """
+    units = known.sums.filter(pc.and_(pc.equal(known.sums["column"], ""), _plain(known.sums)))
+    exposed, n = units["exposed"].to_numpy(), units["n"].to_numpy()
+    before = exposed < first
+    left = before & (units["day"].to_numpy() > exposed)  # the day on which a unit was taken out
+    mixed = known.faults.get("unit seen in both arms", 0) + int(n[left].sum())
+    whole = float(n[~before].sum()) + mixed
+    if whole == 0:
         return Undefined("no unit")
-    return Estimate(mixed / n, mixed / n, mixed / n, n, "counted")
+    return Estimate(mixed / whole, mixed / whole, mixed / whole, whole, "counted")
+
+
+def _plain(sums: pa.Table) -> pa.Array:
+    """Rows that count units."""
+    return pc.and_(pc.equal(sums["one"], ""), pc.equal(sums["other"], ""))

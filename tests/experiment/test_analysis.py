@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import polars as pl
 import pytest
@@ -184,6 +185,30 @@ def test_novelty_is_seen(tmp_path: Path) -> None:
     assert isinstance(found.novelty.contrast, Estimate)
     assert found.novelty.contrast.high < 0
     assert isinstance(found.novelty.late, Estimate)
+
+
+@pytest.mark.parametrize(("moved_on", "valid"), [(2, "pass"), (3, "invalid")])
+def test_users_that_the_ramp_moved_are_no_fault(tmp_path: Path, moved_on: int, valid: str) -> None:
+    # two days of canary, all in A; then half of everybody is answered by B. Moved a day later, a
+    # third of those who first came under the planned split were seen in both arms
+    day = (pl.col("ts") - START).dt.total_days()
+    frame = events(units=3000, seed=9)
+    frame = frame.with_columns(
+        pl.when(day < moved_on).then(pl.lit("A")).otherwise(pl.col("variant")).alias("variant")
+    )
+    if moved_on == 3:  # others come into B on the first planned day, so that the ratio holds
+        frame = frame.with_columns(
+            pl.when((day == 2) & (pl.col("unit_id").str.tail(1) < "5"))
+            .then(pl.lit("B"))
+            .otherwise(pl.col("variant"))
+            .alias("variant")
+        )
+    diary = (Event(ts="2026-03-04", kind="weight", challenger_weight=0.5),)
+    rollout = config.load(rollout_of(tmp_path, frame))
+    update(rollout)
+    promise = msgspec.structs.replace(_registered(rollout), start="2026-03-04")
+    found = analyze(known(rollout), promise, LIMITS, diary)
+    assert found.valid == valid, (found.ratio, found.mixed)
 
 
 def test_mistakes_are_named(tmp_path: Path) -> None:
