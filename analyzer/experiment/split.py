@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pyarrow as pa
@@ -64,10 +64,13 @@ def days_of(events: Sequence[Event], days: Sequence[int], planned: float) -> Day
 def sample_ratio(known: Known, days: Days) -> Result:
     """p of "units came in the planned ratio", over epochs of constant weight, readable at will.
 
-    Units count on the day of their first exposure; days on which the weight changed are left
-    out. Undefined without a unit on any other day.
+    Units count on the day of their first exposure, in the arm of that day: those whom a ramp moves
+    later are no loss. Days on which the weight changed are left out. Undefined without a unit on
+    any other day.
     """
-    counts = known.units_by_day()
+    day = known.sums["day"]
+    newcomers = replace(known, sums=known.sums.filter(pc.equal(day, known.sums["exposed"])))
+    counts = newcomers.units_by_day()
     epochs: list[Epoch] = []
     looks: list[list[int]] = []
     last: float | None = None

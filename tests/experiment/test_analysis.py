@@ -211,6 +211,24 @@ def test_users_that_the_ramp_moved_are_no_fault(tmp_path: Path, moved_on: int, v
     assert found.valid == valid, (found.ratio, found.mixed)
 
 
+def test_the_ratio_over_a_ramp_of_users_who_return(tmp_path: Path) -> None:
+    # a tenth, then half: four in nine of the first days' champion users are the challenger's later
+    rng = np.random.default_rng(0)
+    drawn = pl.DataFrame({"unit_id": [f"u{i}" for i in range(3000)], "draw": rng.random(3000)})
+    day = (pl.col("ts") - START).dt.total_days()
+    theirs = pl.col("draw") < pl.when(day < 2).then(0.1).otherwise(0.5)
+    frame = events(units=3000, seed=9).join(drawn, on="unit_id", maintain_order="left")
+    frame = frame.with_columns(
+        pl.when(theirs).then(pl.lit("B")).otherwise(pl.lit("A")).alias("variant")
+    )
+    diary = tuple(
+        Event(ts=f"2026-03-0{day}", kind="weight", challenger_weight=weight)
+        for day, weight in ((2, 0.1), (4, 0.5))
+    )
+    found = _analysis(tmp_path, frame.drop("draw"), diary)
+    assert found.valid == "pass", (found.ratio, found.mixed)
+
+
 def test_mistakes_are_named(tmp_path: Path) -> None:
     rollout = config.load(rollout_of(tmp_path, events(units=50)))
     update(rollout)
