@@ -15,16 +15,26 @@ class RouterAt(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
 
     kind: `decision` (services that use our client), `file` (a weight at a JSON pointer), or a
     router. address: HAProxy's socket, Envoy's admin URL, Traefik's API, the Kubernetes API server
-    (or `kubectl proxy`) with token_file and ca_file. path: the file that is replaced. backend:
-    HAProxy's backend, Traefik's weighted service, Envoy's runtime key prefix, `namespace/name` of
-    a Kubernetes object.
-    champion, challenger: the server, service, cluster or JSON pointer of each. serves: names of
+    (or `kubectl proxy`) with token_file and ca_file, AWS's in place of its own. path: the file
+    that is replaced. backend: HAProxy's backend, Traefik's weighted service, Envoy's runtime key
+    prefix, `namespace/name` of a Kubernetes object, SageMaker's endpoint. champion, challenger: the
+    server, service, cluster, revision, variant or JSON pointer of each. serves: names of
     the models that these serve; a verdict about others is refused. folder: lock, audit log and
     decision in force. kill_sessions: whether a stuck rollback may cut open sessions.
     """
 
     kind: Literal[
-        "decision", "file", "haproxy", "envoy", "envoy-runtime", "traefik", "gateway-api", "istio"
+        "decision",
+        "file",
+        "haproxy",
+        "envoy",
+        "envoy-runtime",
+        "traefik",
+        "gateway-api",
+        "istio",
+        "seldon",
+        "kserve",
+        "sagemaker",
     ]
     address: str = ""
     token_file: str = ""
@@ -52,6 +62,9 @@ ROUTER_KEYS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "traefik": (("path", "backend"), ("address",)),
     "gateway-api": _KUBERNETES,
     "istio": _KUBERNETES,
+    "seldon": _KUBERNETES,
+    "kserve": _KUBERNETES,
+    "sagemaker": (("backend",), ("address",)),
 }
 """Keys that a kind of router needs, and those that it may have; others mean nothing to it."""
 

@@ -15,6 +15,8 @@ FILES = sorted(PACKAGE.rglob("*.py"))
 ONLY_HERE = {
     "duckdb": ("engine.py",),
     "altair": ("report/charts.py",),
+    "boto3": ("router/sagemaker.py",),
+    "botocore": ("router/sagemaker.py",),
     "vl_convert": ("report/charts.py",),
     "click": ("cli/",),
     "rich": ("cli/",),

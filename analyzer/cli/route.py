@@ -24,7 +24,7 @@ dry_run_option = click.option(
     epilog="Example: analyzer route show\n\n\b\n"
     "[router]                     # in rollout.toml\n"
     'kind = "haproxy"             # or envoy, envoy-runtime, traefik, gateway-api, istio,\n'
-    "                             # file, decision\n"
+    "                             # seldon, kserve, sagemaker, file, decision\n"
     'address = "/run/haproxy.sock"\n'
     'backend = "models"\n'
     'champion = "v6"              # what the router calls each\n'

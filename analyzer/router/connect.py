@@ -18,10 +18,16 @@ from analyzer.router.document import Document
 from analyzer.router.envoy import Envoy, EnvoyRuntime
 from analyzer.router.haproxy import HAProxy
 from analyzer.router.killswitch import KillSwitch
+from analyzer.router.kserve import InferenceService
 from analyzer.router.kubernetes import Api, Kubernetes
-from analyzer.router.kubernetes_objects import SPLITS
+from analyzer.router.kubernetes_objects import Experiment, HTTPRoute, Split, VirtualService
+from analyzer.router.sagemaker import SageMaker
 from analyzer.router.traefik import Traefik
 from analyzer.routing import RouterAt
+
+OBJECTS: tuple[Split, ...] = (HTTPRoute(), VirtualService(), Experiment(), InferenceService())
+SPLITS = {one.name: one for one in OBJECTS}
+"""Kinds of `[router]` that are Kubernetes objects."""
 
 
 def adapter_of(settings: RouterAt, root: str) -> Adapter:
@@ -44,6 +50,8 @@ def adapter_of(settings: RouterAt, root: str) -> Adapter:
         files = (settings.token_file, settings.ca_file)
         api = Api(address, *(str(Path(root) / file) if file else "" for file in files))
         return Kubernetes(SPLITS[settings.kind], api, settings.backend, arms)
+    if settings.kind == "sagemaker":
+        return SageMaker(settings.backend, arms, address)
     if settings.kind == "file":
         return Document(path, arms, settings.total)
     return DecisionFile(path)

@@ -29,7 +29,7 @@ from analyzer.router.adapter import (
     ratio,
 )
 from analyzer.router.http import Answered, parsed, send
-from analyzer.router.kubernetes_objects import Split
+from analyzer.router.kubernetes_objects import Split, part
 
 TRIES = 5
 """Status writes of controllers that may come in between before a change counts as a conflict."""
@@ -194,7 +194,7 @@ def _version(found: Mapping[str, Any]) -> str:
 
 def _kept_by(found: Mapping[str, Any]) -> list[str]:
     meta = found["metadata"]
-    marks = {**(meta.get("labels") or {}), **(meta.get("annotations") or {})}
+    marks = {**part(meta, "labels"), **part(meta, "annotations")}
     return [
         f"{who} keeps this object and may put its own weights back; let it ignore the weights"
         for who in sorted({who for mark, who in GITOPS.items() if mark in marks})

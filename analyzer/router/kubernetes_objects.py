@@ -64,18 +64,20 @@ class Weighted:
     def weights(self, found: Mapping[str, Any], arms: Mapping[str, str]) -> dict[str, float]:
         """Weights on which all lists with both arms agree."""
         told: dict[str, set[float]] = {arm: set() for arm in arms}
-        for _, entries in self._splits(found, arms):
-            for entry in entries:
+        for _, split in self._splits(found, arms):
+            for entry in split:
                 name = self.identity(entry)[0]
                 weight = entry.get("weight", self.absent)
                 if isinstance(weight, bool) or not isinstance(weight, int) or weight < 0:
-                    raise Refused(f"{self._called(found)}: the weight of {name} reads {weight!r}")
+                    raise Refused(
+                        f"{named(found, self.resource)}: the weight of {name} reads {weight!r}"
+                    )
                 for arm in arms:
                     if arms[arm] == name:
                         told[arm].add(float(weight))
         if any(len(values) != 1 for values in told.values()):
             raise Refused(
-                f"{self._called(found)}: its rules split differently "
+                f"{named(found, self.resource)}: its rules split differently "
                 f"({', '.join(f'{arms[a]}: {sorted(v)}' for a, v in told.items())})"
             )
         return {arm: values.pop() for arm, values in told.items()}
@@ -85,8 +87,8 @@ class Weighted:
     ) -> Ops:
         """`test` the names, then set the weights, wherever both arms are named."""
         tests, sets = [], []
-        for pointer, entries in self._splits(found, arms):
-            for index, entry in enumerate(entries):
+        for pointer, split in self._splits(found, arms):
+            for index, entry in enumerate(split):
                 name, keys = self.identity(entry)
                 arm = next(a for a in arms if arms[a] == name)
                 value: Any = entry
@@ -101,8 +103,8 @@ class Weighted:
         """Rules that name the challenger and not the champion: their traffic is not the split's."""
         alone = [
             pointer
-            for pointer, entries in self.lists(_spec(found))
-            if arms["challenger"] in (names := {self.identity(e)[0] for e in entries})
+            for pointer, split in self.lists(part(found, "spec"))
+            if arms["challenger"] in (names := {self.identity(e)[0] for e in split})
             and arms["champion"] not in names
         ]
         return [f"{at} names {arms['challenger']} alone: its share is not counted" for at in alone]
@@ -118,10 +120,10 @@ class Weighted:
 
     def ready(self, found: Mapping[str, Any], told: Mapping[str, Any], name: str) -> bool | None:
         """Whether any endpoint is ready; without slices nobody knows."""
-        slices = told.get("items") or []
-        endpoints = [one for part in slices for one in part.get("endpoints") or []]
+        slices = entries(told, "items")
+        endpoints = [one for piece in slices for one in entries(piece, "endpoints")]
         # a condition that is not there counts as ready, says the API
-        told_ready = [(one.get("conditions") or {}).get("ready", True) for one in endpoints]
+        told_ready = [part(one, "conditions").get("ready", True) for one in endpoints]
         return any(told_ready) if slices else None
 
     def _splits(
@@ -129,28 +131,24 @@ class Weighted:
     ) -> list[tuple[str, Entries]]:
         """Lists of exactly the two arms. Raises Refused where there are none, or more than two."""
         splits, seen = [], set()
-        for pointer, entries in self.lists(_spec(found)):
-            names = [self.identity(entry)[0] for entry in entries]
+        for pointer, split in self.lists(part(found, "spec")):
+            names = [self.identity(entry)[0] for entry in split]
             seen |= set(names)
             if not set(arms.values()) <= set(names):
                 continue
             if len(names) > len(arms):
                 other = next((n for n in names if n not in arms.values()), names[-1])
                 raise Refused(
-                    f"{self._called(found)}: {pointer} splits to {other!r} as well: the "
+                    f"{named(found, self.resource)}: {pointer} splits to {other!r} as well: the "
                     "challenger's share is unknown"
                 )
-            splits.append((pointer, entries))
+            splits.append((pointer, split))
         if not splits:
             raise Refused(
-                f"{self._called(found)}: nothing splits between {' and '.join(arms.values())}; "
-                f"it names {', '.join(sorted(seen)) or 'nobody'}"
+                f"{named(found, self.resource)}: nothing splits between "
+                f"{' and '.join(arms.values())}; it names {', '.join(sorted(seen)) or 'nobody'}"
             )
         return splits
-
-    def _called(self, found: Mapping[str, Any]) -> str:
-        meta = found["metadata"]
-        return f"{self.resource} {meta.get('namespace')}/{meta.get('name')}"
 
 
 class HTTPRoute(Weighted):
@@ -161,20 +159,22 @@ class HTTPRoute(Weighted):
 
     def lists(self, spec: Mapping[str, Any]) -> Iterator[tuple[str, Entries]]:
         """`backendRefs` of the rules."""
-        for index, rule in enumerate(spec.get("rules") or []):
-            yield f"/spec/rules/{index}/backendRefs", rule.get("backendRefs") or []
+        for index, rule in enumerate(entries(spec, "rules")):
+            yield f"/spec/rules/{index}/backendRefs", entries(rule, "backendRefs")
 
     def engine(self, found: Mapping[str, Any], arms: Mapping[str, str], share: float) -> Seen:
-        """Every gateway accepted this generation and resolved its backends."""
-        parents = (found.get("status") or {}).get("parents") or []
+        """Every gateway accepted this generation and resolved its backends; it serves by it a
+        moment later (Traefik: within its throttle of 2 s).
+        """
+        parents = entries(part(found, "status"), "parents")
         if not parents:
             return "not seen"
-        wanted = found["metadata"].get("generation", 0)
         for parent in parents:
-            told = {one.get("type"): one for one in parent.get("conditions") or []}
+            told = {str(one.get("type")): one for one in entries(parent, "conditions")}
             for kind in ("Accepted", "ResolvedRefs"):
                 one = told.get(kind, {})
-                if one.get("status") != "True" or one.get("observedGeneration", 0) < wanted:
+                seen = _seen(found, one.get("observedGeneration", 0))
+                if one.get("status") != "True" or not seen:
                     return "no"
         return "ok"
 
@@ -186,12 +186,12 @@ class VirtualService(Weighted):
 
     def lists(self, spec: Mapping[str, Any]) -> Iterator[tuple[str, Entries]]:
         """Destinations of the HTTP routes; a single one needs no weight."""
-        for index, http in enumerate(spec.get("http") or []):
-            yield f"/spec/http/{index}/route", http.get("route") or []
+        for index, http in enumerate(entries(spec, "http")):
+            yield f"/spec/http/{index}/route", entries(http, "route")
 
     def identity(self, entry: Mapping[str, Any]) -> tuple[str, tuple[str, ...]]:
         """The destination."""
-        where = entry.get("destination") or {}
+        where = part(entry, "destination")
         host, subset = where.get("host"), where.get("subset")
         if subset:
             return f"{host}/{subset}", ("destination", "subset")
@@ -199,31 +199,71 @@ class VirtualService(Weighted):
 
     def engine(self, found: Mapping[str, Any], arms: Mapping[str, str], share: float) -> Seen:
         """Istio says so only where its status reports are switched on; its faults are told too."""
-        status = found.get("status") or {}
-        messages = status.get("validationMessages") or []
+        messages = entries(part(found, "status"), "validationMessages")
         if any(str(one.get("level", "")).upper() == "ERROR" for one in messages):
             return "no"
-        return _observed(found, "Reconciled")
+        return observed(found, "Reconciled")
 
 
-SPLITS: dict[str, Split] = {"gateway-api": HTTPRoute(), "istio": VirtualService()}
-"""Kinds of `[router]` that are Kubernetes objects."""
+class Experiment(Weighted):
+    """Seldon Core v2: `candidates` of an Experiment; arms are names of Models (or Pipelines)."""
+
+    name, group, version, resource = "seldon", "mlops.seldon.io", "v1alpha1", "experiments"
+    total = 10_000
+
+    def lists(self, spec: Mapping[str, Any]) -> Iterator[tuple[str, Entries]]:
+        """The candidates."""
+        yield "/spec/candidates", entries(spec, "candidates")
+
+    def engine(self, found: Mapping[str, Any], arms: Mapping[str, str], share: float) -> Seen:
+        """Seldon's condition; a mirror that is not ready is another matter."""
+        return observed(found, "ExperimentReady")
+
+    def readiness(self, namespace: str, name: str) -> str:
+        """The Model of that name."""
+        return f"/apis/{self.group}/{self.version}/namespaces/{namespace}/models/{name}"
+
+    def ready(self, found: Mapping[str, Any], told: Mapping[str, Any], name: str) -> bool | None:
+        """Its condition."""
+        conditions = entries(part(told, "status"), "conditions")
+        states = [one.get("status") for one in conditions if one.get("type") == "ModelReady"]
+        return states[0] == "True" if states else None
 
 
-def _observed(found: Mapping[str, Any], kind: str) -> Seen:
+def observed(found: Mapping[str, Any], kind: str) -> Seen:
     """A condition; it is believed where the controller says that it saw this generation."""
-    status = found.get("status") or {}
-    told = [c for c in status.get("conditions") or [] if c.get("type") == kind]
+    status = part(found, "status")
+    told = [one for one in entries(status, "conditions") if one.get("type") == kind]
     if not told:
         return "not seen"
     if told[0].get("status") != "True":
         return "no"
-    seen = told[0].get("observedGeneration", status.get("observedGeneration"))
-    if not str(seen).isdigit():
-        return "not seen"
-    return "ok" if int(str(seen)) >= found["metadata"].get("generation", 0) else "no"
+    seen = _seen(found, told[0].get("observedGeneration", status.get("observedGeneration")))
+    return "not seen" if seen is None else "ok" if seen else "no"
 
 
-def _spec(found: Mapping[str, Any]) -> Mapping[str, Any]:
-    spec = found.get("spec")
-    return spec if isinstance(spec, dict) else {}
+def _seen(found: Mapping[str, Any], generation: object) -> bool | None:
+    """Whether a controller saw what is wanted now; None where it does not say."""
+    told, wanted = str(generation), str(found["metadata"].get("generation", 0))
+    if not told.isdigit() or not wanted.isdigit():
+        return None
+    return int(told) >= int(wanted)
+
+
+def named(found: Mapping[str, Any], resource: str) -> str:
+    """An object in a sentence."""
+    meta = found["metadata"]
+    return f"{resource} {meta.get('namespace')}/{meta.get('name')}"
+
+
+def part(found: Mapping[str, Any], key: str) -> Mapping[str, Any]:
+    """An object within an object; empty where there is none."""
+    there = found.get(key)
+    return there if isinstance(there, dict) else {}
+
+
+def entries(found: Mapping[str, Any], key: str) -> Entries:
+    """A list of objects; empty where there is none, or something else."""
+    there = found.get(key)
+    whole = isinstance(there, list) and all(isinstance(one, dict) for one in there)
+    return there if whole and isinstance(there, list) else []

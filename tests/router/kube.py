@@ -8,43 +8,18 @@ from __future__ import annotations
 
 import copy
 import json
+import ssl
 import threading
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
-Object = dict[str, Any]
-CORE = "v1"
-KINDS = {
-    ("", CORE): {"services": "Service", "secrets": "Secret", "configmaps": "ConfigMap"},
-    ("discovery.k8s.io", "v1"): {"endpointslices": "EndpointSlice"},
-    ("gateway.networking.k8s.io", "v1"): {"httproutes": "HTTPRoute", "gateways": "Gateway"},
-    ("networking.istio.io", "v1"): {"virtualservices": "VirtualService"},
-}
-"""What the cluster has, by group and version."""
-CLUSTER_WIDE = {"namespaces": "Namespace", "gatewayclasses": "GatewayClass", "nodes": "Node"}
-
-
-class No(Exception):
-    """An answer other than 200."""
-
-    def __init__(self, code: int, reason: str, message: str) -> None:
-        super().__init__(message)
-        self.code, self.reason = code, reason
-
-    def status(self) -> Object:
-        return {
-            "kind": "Status",
-            "apiVersion": "v1",
-            "metadata": {},
-            "status": "Failure",
-            "message": str(self),
-            "reason": self.reason,
-            "code": self.code,
-        }
+from kube_kinds import TYPES, discovered
+from kube_patch import No, Object, carry_out, merge, validate
 
 
 class Cluster:
@@ -76,11 +51,13 @@ class Cluster:
     def status(self, resource: str, name: str, status: Object) -> None:
         """What a controller writes: another resourceVersion, the same generation."""
         found = self.get(resource, name)
-        found["status"] = status
+        found["status"] = {**found.get("status", {}), **status}
         self.put(resource, found)
 
     def listed(self, resource: str, namespace: str, selector: str) -> Object:
-        wanted = dict(part.split("=", 1) for part in selector.split(",") if "=" in part)
+        wanted = dict(
+            part.split("=", 1) for part in selector.split(",") if "=" in part and "!" not in part
+        )
         with self.changed:
             items = [
                 found
@@ -89,9 +66,10 @@ class Cluster:
                 and namespace in ("", space)
                 and wanted.items() <= found["metadata"].get("labels", {}).items()
             ]
+            version, kind = TYPES[resource]
             return {
-                "apiVersion": items[0]["apiVersion"] if items else "v1",
-                "kind": "List",
+                "apiVersion": version,
+                "kind": f"{kind}List",
                 "metadata": {"resourceVersion": str(self.newest)},
                 "items": copy.deepcopy(items),
             }
@@ -138,49 +116,6 @@ class Cluster:
         self.events.append((self.newest, kind, key[0], copy.deepcopy(new)))
         self.changed.notify_all()
         return copy.deepcopy(new)
-
-
-def carry_out(found: Object, op: Object) -> None:
-    """One operation of a JSON patch (RFC 6902)."""
-    *way, last = [p.replace("~1", "/").replace("~0", "~") for p in op["path"].split("/")[1:]]
-    holder: Any = found
-    try:
-        for part in way:
-            holder = holder[int(part) if isinstance(holder, list) else part]
-        key: Any = int(last) if isinstance(holder, list) else last
-        if op["op"] == "test" and holder[key] != op["value"]:
-            raise No(422, "Invalid", f"testing path {op['path']}: the value differs")
-        if op["op"] in ("add", "replace"):
-            if op["op"] == "replace":
-                holder[key]  # must be there
-            holder[key] = op["value"]
-    except (KeyError, IndexError, ValueError, TypeError):
-        raise No(422, "Invalid", f"there is nothing at {op['path']}") from None
-
-
-def merge(found: Object, patch: Object) -> None:
-    """A merge patch (RFC 7386): lists are replaced whole."""
-    for key, value in patch.items():
-        if value is None:
-            found.pop(key, None)
-        elif isinstance(value, dict) and isinstance(found.get(key), dict):
-            merge(found[key], value)
-        else:
-            found[key] = value
-
-
-def validate(found: Object) -> None:
-    """The part of the schemas that concerns weights."""
-    spec = found.get("spec", {})
-    limits = {"HTTPRoute": 1_000_000, "VirtualService": 100, "Experiment": 2**32}
-    entries = [e for r in spec.get("rules", []) for e in r.get("backendRefs", [])]
-    entries += [e for r in spec.get("http", []) for e in r.get("route", [])]
-    entries += spec.get("candidates", [])
-    weights = [e["weight"] for e in entries if "weight" in e]
-    weights += [p for p in [spec.get("predictor", {}).get("canaryTrafficPercent")] if p is not None]
-    limit = limits.get(found["kind"], 100)
-    if any(isinstance(w, bool) or not isinstance(w, int) or not 0 <= w <= limit for w in weights):
-        raise No(422, "Invalid", f"{found['kind']} is invalid: weight: Invalid value: {weights}")
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -243,8 +178,7 @@ class Handler(BaseHTTPRequestHandler):
         if parts[:1] == ["namespaces"] and len(parts) > 2:
             space, parts = parts[1], parts[2:]
         resource, name, sub = (*parts, "", "", "")[:3]
-        known = {r for kinds in KINDS.values() for r in kinds} | set(CLUSTER_WIDE)
-        if resource not in known:
+        if resource not in TYPES:
             raise No(404, "NotFound", "the server could not find the requested resource")
         return resource, space, name, sub, parse_qs(url.query)
 
@@ -307,47 +241,18 @@ class Handler(BaseHTTPRequestHandler):
                         return
 
 
-def discovered(path: str) -> Object | None:
-    """What the cluster has, for kubectl."""
-    parts = path.strip("/").split("/")
-    if parts == ["api"]:
-        return {"kind": "APIVersions", "versions": [CORE]}
-    if parts == ["apis"]:
-        groups = [
-            {"name": g, "versions": [version], "preferredVersion": version}
-            for g, v in KINDS
-            if g
-            for version in [{"groupVersion": f"{g}/{v}", "version": v}]
-        ]
-        return {"kind": "APIGroupList", "apiVersion": "v1", "groups": groups}
-    place = ("", parts[1]) if parts[0] == "api" else (parts[1], parts[-1])
-    if len(parts) != (2 if parts[0] == "api" else 3) or place not in KINDS:
-        return None
-    return {
-        "kind": "APIResourceList",
-        "apiVersion": "v1",
-        "groupVersion": "/".join(filter(None, place)),
-        "resources": [
-            {
-                "name": resource,
-                "singularName": kind.lower(),
-                "kind": kind,
-                "namespaced": True,
-                "verbs": ["get", "list", "patch", "watch"],
-            }
-            for resource, kind in KINDS[place].items()
-        ],
-    }
-
-
 @contextmanager
-def running() -> Iterator[Cluster]:
-    """A cluster that answers on a free loopback port."""
+def running(certified: tuple[Path, Path] | None = None) -> Iterator[Cluster]:
+    """A cluster that answers on a free loopback port; certified: with this certificate and key."""
     cluster = Cluster()
     handler = type("Of", (Handler,), {"cluster": cluster})
     server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
     server.daemon_threads = True
-    cluster.address = f"http://127.0.0.1:{server.server_port}"
+    if certified:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(*certified)
+        server.socket = context.wrap_socket(server.socket, server_side=True)
+    cluster.address = f"http{'s' * bool(certified)}://127.0.0.1:{server.server_port}"
     thread = threading.Thread(target=server.serve_forever, args=(0.05,))
     thread.start()
     try:

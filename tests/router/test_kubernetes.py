@@ -2,27 +2,30 @@
 
 from __future__ import annotations
 
-import dataclasses
+import itertools
 import json
 import shlex
 import subprocess
 import time
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from ipaddress import ip_address
 from pathlib import Path
 
-import msgspec
 import pytest
-from cluster import KINDS, endpointslice
-from kube import Cluster, No, running
-from real import MODELS
+from cluster import KINDS, ZEROS, control, endpointslice, raised, weights
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+from kube import Cluster, running
+from kube_patch import No
 
 from analyzer.errors import ConfigError
 from analyzer.router import audit, change
-from analyzer.router.adapter import Ambiguous, Live, Refused, Rejected, Unreachable
-from analyzer.router.change import Controller
-from analyzer.router.connect import controller_of, described
+from analyzer.router.adapter import Ambiguous, Refused, Rejected, Unreachable
+from analyzer.router.connect import described
 from analyzer.router.watch import watch
-from analyzer.routing import RouterAt
 from benchmarks.rollback_drill.routers import binary
 
 ALL = pytest.mark.parametrize("kind", KINDS)
@@ -36,41 +39,6 @@ def cluster() -> Iterator[Cluster]:
         yield found
 
 
-def control(cluster: Cluster, kind: str, folder: Path, **more: object) -> Controller:
-    """A controller of the object of a kind, as `[router]` would make it."""
-    _, _, champion, challenger = KINDS[kind]
-    settings = {
-        "kind": kind,
-        "address": cluster.address,
-        "backend": "shop/models",
-        "champion": champion,
-        "challenger": challenger,
-    }
-    at = msgspec.convert({**settings, **more}, RouterAt)
-    to = controller_of(at, str(folder), "flights", MODELS)
-    return dataclasses.replace(to, down_seconds=1.0, confirm_seconds=0.5)
-
-
-def raised(to: Controller, share: float, live: Live | None = None) -> change.Report:
-    return change.apply(
-        to,
-        "canary",
-        share,
-        reason="a test",
-        verdict=f"{share:016g}",
-        expires=time.time() + 600,
-        live=live or to.adapter.read(),
-    )
-
-
-def weights(cluster: Cluster, kind: str) -> list[object]:
-    """Every weight that stands in the object, in order; None where none does."""
-    spec = cluster.get(KINDS[kind][0], "models")["spec"]
-    lists = [r["backendRefs"] for r in spec.get("rules", [])]
-    lists += [r["route"] for r in spec.get("http", [])]
-    return [entry.get("weight") for entries in lists for entry in entries]
-
-
 @ALL
 def test_read_raise_roll_back(cluster: Cluster, kind: str, tmp_path: Path) -> None:
     to = control(cluster, kind, tmp_path)
@@ -79,14 +47,11 @@ def test_read_raise_roll_back(cluster: Cluster, kind: str, tmp_path: Path) -> No
     assert (up.outcome, up.before, up.after, up.done) == ("applied", 0.05, 0.5, True), up
     down = change.rollback(to, "a test")
     assert (down.outcome, down.after, down.done) == ("applied", 0.0, True), down
-    told = weights(cluster, kind)
-    assert told[1::2] == [0] * (len(told) // 2)  # a zero is written, never left out
-    assert all(isinstance(w, int) and w > 0 for w in told[::2])
+    assert weights(cluster, kind) == ZEROS[kind]
     assert change.rollback(to, "a test").outcome == "no-op"
     for ops in cluster.patches:
         assert ops[0]["path"] == "/metadata/resourceVersion"
-        assert {op["op"] for op in ops if op["path"].endswith("weight")} == {"add"}
-        assert len([op for op in ops if op["path"].endswith("weight")]) == len(told)
+        assert [op["op"] for op in ops].count("add") == len(ZEROS[kind])  # each one, each time
     assert audit.read(to.log).faults == ()
 
 
@@ -99,13 +64,13 @@ def test_another_writer_is_a_conflict_and_a_status_is_none(
     live = to.adapter.read()
     plan = to.adapter.plan(live, 0.2)
     cluster.status(resource, "models", {"told": "a controller writes its status"})
-    busy = iter([1, 2])
-    cluster.before_patch = lambda: (
-        next(busy, 0)
-        and cluster.status(  # type: ignore[func-returns-value]
-            resource, "models", {"told": time.monotonic_ns()}
-        )
-    )
+    writes = iter(["one", "two"])
+
+    def meanwhile() -> None:
+        for text in itertools.islice(writes, 1):
+            cluster.status(resource, "models", {"told": text})
+
+    cluster.before_patch = meanwhile
     assert to.adapter.apply(plan, live.version) == "applied"  # the status is not what is wanted
     assert abs(to.adapter.read().share - 0.2) < 1e-9
     assert len(cluster.patches) == 3  # two answered 409
@@ -113,7 +78,11 @@ def test_another_writer_is_a_conflict_and_a_status_is_none(
 
     live = to.adapter.read()
     other = KINDS[kind][1]()
-    cluster.before_patch = lambda: cluster.put(resource, other) and None
+
+    def overwritten() -> None:
+        cluster.put(resource, other)
+
+    cluster.before_patch = overwritten
     assert to.adapter.apply(to.adapter.plan(live, 0.5), live.version) == "conflict"
     assert abs(to.adapter.read().share - 0.05) < 1e-9
 
@@ -144,7 +113,7 @@ def test_what_is_refused(cluster: Cluster, kind: str, tmp_path: Path) -> None:
     live = to.adapter.read()
     with pytest.raises(Refused, match="cannot give the challenger"):
         to.adapter.plan(live, 0.00001)
-    with pytest.raises(Refused, match="nothing splits between"):
+    with pytest.raises(Refused, match=r"nothing splits between|not the challenger 'models/v8'"):
         control(cluster, kind, tmp_path, challenger="models/v8").adapter.read()
     with pytest.raises(Refused, match=r"there is no .* shop/nobody"):
         control(cluster, kind, tmp_path, backend="shop/nobody").adapter.read()
@@ -155,43 +124,15 @@ def test_what_is_refused(cluster: Cluster, kind: str, tmp_path: Path) -> None:
         resource, made, *_ = KINDS[kind]
         found = made()
         spec = found["spec"]
-        entries = spec["rules"][0]["backendRefs"] if "rules" in spec else spec["http"][0]["route"]
-        entries[1]["weight"] = wrongly
+        if kind == "kserve":
+            spec["predictor"]["canaryTrafficPercent"] = wrongly
+        else:
+            (where,) = {"rules", "http", "candidates"} & set(spec)
+            first = spec[where] if where == "candidates" else next(iter(spec[where][0].values()))
+            first[1]["weight"] = wrongly
         cluster.put(resource, found)
         with pytest.raises(Refused, match="reads"):
             to.adapter.read()
-
-
-def test_rules_that_disagree_or_split_three_ways_are_refused(
-    cluster: Cluster, tmp_path: Path
-) -> None:
-    to = control(cluster, "gateway-api", tmp_path)
-    found = cluster.get("httproutes", "models")
-    found["spec"]["rules"][1]["backendRefs"][1]["weight"] = 100
-    cluster.put("httproutes", found)
-    with pytest.raises(Refused, match="split differently"):
-        to.adapter.read()
-    found["spec"]["rules"][1]["backendRefs"] = [{"name": "v7", "port": 80}]
-    cluster.put("httproutes", found)
-    notes = to.adapter.read().notes
-    assert notes == ("/spec/rules/1/backendRefs names v7 alone: its share is not counted",)
-    found["spec"]["rules"][0]["backendRefs"].append({"name": "v8", "port": 80, "weight": 0})
-    cluster.put("httproutes", found)
-    with pytest.raises(Refused, match="'v8' as well"):
-        to.adapter.read()
-
-
-def test_a_weight_that_is_left_out_is_1_in_a_route_and_0_in_istio(
-    cluster: Cluster, tmp_path: Path
-) -> None:
-    for kind, places in (("gateway-api", ("rules", "backendRefs")), ("istio", ("http", "route"))):
-        found = KINDS[kind][1]()
-        for rule in found["spec"][places[0]]:
-            del rule[places[1]][1]["weight"]
-        cluster.put(KINDS[kind][0], found)
-    route = control(cluster, "gateway-api", tmp_path).adapter.read()
-    assert route.weights == {"champion": 9500.0, "challenger": 1.0}
-    assert control(cluster, "istio", tmp_path).adapter.read().share == 0.0
 
 
 def test_all_zero_is_an_outage_that_a_rollback_ends(cluster: Cluster, tmp_path: Path) -> None:
@@ -204,46 +145,6 @@ def test_all_zero_is_an_outage_that_a_rollback_ends(cluster: Cluster, tmp_path: 
     assert to.adapter.read().notes == ("all weights are 0: nobody is served",)
     assert change.rollback(to, "a test").outcome == "applied"
     assert weights(cluster, "gateway-api") == [10_000, 0] * 2
-
-
-def test_the_gateway_is_asked_whether_it_took_the_route(cluster: Cluster, tmp_path: Path) -> None:
-    to = control(cluster, "gateway-api", tmp_path)
-    plan = to.adapter.plan(to.adapter.read(), 0.05)
-    assert to.adapter.engine(plan) == "not seen"
-
-    def told(generation: int, accepted: str = "True") -> None:
-        one = {"status": "True", "observedGeneration": generation}
-        conditions = [{**one, "type": "Accepted", "status": accepted}]
-        conditions += [{**one, "type": "ResolvedRefs"}]
-        cluster.status("httproutes", "models", {"parents": [{"conditions": conditions}]})
-
-    told(1)
-    assert to.adapter.engine(plan) == "ok"
-    told(1, accepted="False")
-    assert to.adapter.engine(plan) == "no"
-    told(0)
-    assert to.adapter.engine(plan) == "no"  # what it accepted is an older generation
-    up = raised(to, 0.2)
-    assert (up.outcome, up.done) == ("ambiguous", False), up
-    assert up.confirmed is not None
-    assert up.confirmed[:2] == ("ok", "no")
-    assert abs(to.adapter.read().share - 0.05) < 1e-9  # what is not confirmed is taken back
-
-
-def test_istio_is_believed_for_the_generation_that_it_saw(cluster: Cluster, tmp_path: Path) -> None:
-    to = control(cluster, "istio", tmp_path)
-    plan = to.adapter.plan(to.adapter.read(), 0.05)
-    ready = {"type": "Reconciled", "status": "True"}
-    for status, expected in (
-        ({}, "not seen"),
-        ({"conditions": [ready]}, "not seen"),
-        ({"conditions": [ready], "observedGeneration": "1"}, "ok"),
-        ({"conditions": [ready], "observedGeneration": "0"}, "no"),
-        ({"conditions": [{**ready, "status": "False"}], "observedGeneration": "1"}, "no"),
-        ({"validationMessages": [{"level": "ERROR"}]}, "no"),
-    ):
-        cluster.status("virtualservices", "models", status)
-        assert to.adapter.engine(plan) == expected, status
 
 
 def test_no_rollback_onto_a_champion_without_endpoints(cluster: Cluster, tmp_path: Path) -> None:
@@ -400,3 +301,44 @@ def kubectl(cluster: Cluster, folder: Path, arguments: list[str]) -> str:
     )
     assert done.returncode == 0, done.stderr
     return done.stdout
+
+
+def certified(folder: Path) -> tuple[Path, Path]:
+    """A certificate for 127.0.0.1 that nobody but its owner trusts, and its key."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "cluster")])
+    now = datetime.now(UTC)
+    hosts = x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))])
+    made = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(1)
+        .not_valid_before(now - timedelta(hours=1))
+        .not_valid_after(now + timedelta(hours=1))
+        .add_extension(hosts, critical=False)
+        .sign(key, hashes.SHA256())
+    )
+    pem = serialization.Encoding.PEM
+    plain = serialization.NoEncryption()
+    (folder / "ca.crt").write_bytes(made.public_bytes(pem))
+    (folder / "key").write_bytes(key.private_bytes(pem, serialization.PrivateFormat.PKCS8, plain))
+    return folder / "ca.crt", folder / "key"
+
+
+def test_the_server_is_trusted_by_its_own_authority_only(tmp_path: Path) -> None:
+    with running(certified(tmp_path)) as cluster:
+        cluster.token = "secret"
+        (tmp_path / "token").write_text("secret")
+        cluster.put("httproutes", KINDS["gateway-api"][1]())
+        to = control(cluster, "gateway-api", tmp_path, token_file="token", ca_file="ca.crt")
+        assert change.rollback(to, "a test").done
+        cluster.asked.clear()
+        stranger = control(cluster, "gateway-api", tmp_path, token_file="token")
+        with pytest.raises(Unreachable, match="CERTIFICATE_VERIFY_FAILED"):
+            stranger.adapter.read()
+        assert cluster.asked == []  # nor was the token told
+        (tmp_path / "ca.crt").write_text("no certificate")
+        with pytest.raises(Unreachable, match=r"ca\.crt: cannot be read"):
+            to.adapter.read()
