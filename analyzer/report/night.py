@@ -15,6 +15,7 @@ from analyzer.report.levels import levels_answer, levels_section
 from analyzer.report.marks import bullet, chip, tone
 from analyzer.report.page import render
 from analyzer.report.parts import latency_section, quality_section, scores_section
+from analyzer.report.proxies import proxies_section
 from analyzer.report.segments import segments_section
 from analyzer.report.timeline import timeline_section
 from analyzer.report.truth import truth_section
@@ -60,6 +61,7 @@ def page(found: Overview) -> Page:
             drift_section(found),
             latency_section(found),
             truth_section(found),
+            *proxies_section(found.late),
             quality_section(found),
             _gate_section(verdict),
         ],

@@ -39,7 +39,11 @@ def book(tmp_path_factory: pytest.TempPathFactory) -> Book:
             "label_ts": pa.array(START + late, INSTANT)[:-10],
         },
     )
-    book.describe(score={"type": "probability"}, labels={"paths": ["labels/*.parquet"]})
+    book.describe(
+        score={"type": "probability"},
+        labels={"paths": ["labels/*.parquet"]},
+        **{"proxies.early": {"paths": ["labels/*.parquet"], "open_hours": 24}},
+    )
     return book
 
 
@@ -67,6 +71,7 @@ def test_a_night_says_what_labels_say(book: Book, tmp_path: Path) -> None:
     ):
         assert words in told, words
     assert "Labels say nothing here" not in told
+    assert b'id="proxies"' in page
     assert any(file.endswith("labels.json") for file in found.files)
     again = ["report", str(tmp_path / "verdict.json"), "--out", str(tmp_path / "again.html")]
     assert run([*again, "--config", str(book.root / "rollout.toml")]) == 0
