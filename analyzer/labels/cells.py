@@ -122,7 +122,7 @@ class Known:
     faults: what was left out by reason. label_days: days with a fragment, ascending. made: where
     only positives are reported, all pairs predicted by then as if their label were 0. explored:
     pairs let through at random, if the log has them. basis: labelled rows of each model by how it
-    was told what it called.
+    was told what it called. units: whether buckets are of logged units, not of requests.
     """
 
     kind: Kind
@@ -137,3 +137,4 @@ class Known:
     made: PairCells | None = None
     explored: Explored | None = None
     basis: Mapping[str, int] = field(default_factory=dict)
+    units: bool = True

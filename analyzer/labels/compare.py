@@ -19,7 +19,7 @@ from analyzer.labels.evidence import (
     taken_away,
     together,
 )
-from analyzer.labels.fine import fine_values, hidden_by_ties, moved, widened
+from analyzer.labels.fine import by_rows, fine_values, hidden_by_ties, moved, widened
 from analyzer.labels.maturity import Completeness, by_class, named, one_class
 from analyzer.labels.pair_metrics import PROBABILITY, PairMetric
 from analyzer.labels.weighting import Asked, Part, Whose, weighted
@@ -150,7 +150,7 @@ def compare(
         float(pairs.n[here].sum()),
         {str(c): min((x.value(d) for d in days.tolist()), default=0.0) for c, x in ladders.items()},
         tuple(_compared(parts, slowed, m, question, fine) for m in question.metrics if parts),
-        _waited(rows, asked, question, known.sides),
+        _waited(rows, asked, question, known.sides, known.units),
         alarms,
         refused,
     )
@@ -302,7 +302,9 @@ def better_model(difference: Result, wanted: Literal["lower", "higher"]) -> Bett
     return {"pass": "challenger", "fail": "champion"}.get(outcome, "undecided")  # type: ignore[return-value]
 
 
-def _waited(rows: _Rows, asked: Ints, question: Question, sides: SideCells | None) -> Waited:
+def _waited(
+    rows: _Rows, asked: Ints, question: Question, sides: SideCells | None, units: bool
+) -> Waited:
     """What waiting until labels are 0.9 complete says, and when it will say it of every day."""
     days = _mature(asked, rows.ladders, READY)
     ready = _ready(rows.ladders, asked)
@@ -310,8 +312,24 @@ def _waited(rows: _Rows, asked: Ints, question: Question, sides: SideCells | Non
         return Waited(0, ready, ())
     parts = rows.parts(days, slowed=0)
     fine = _fine(sides, rows, {}, days)
-    said = tuple(_compared(parts, [], m, question, fine) for m in question.metrics)
-    return Waited(len(days), ready, said)
+    said = [_compared(parts, [], m, question, fine) for m in question.metrics]
+    if not units:
+        both = zip(said, question.metrics, strict=True)
+        said = [_of_rows(one, parts, metric, question, fine) for one, metric in both]
+    return Waited(len(days), ready, tuple(said))
+
+
+def _of_rows(
+    found: Compared, parts: Sequence[Part], metric: PairMetric, question: Question, fine: Fine
+) -> Compared:
+    """With DeLong's interval of an AUC, where no unit makes rows depend on each other."""
+    values = fine(metric.of_bins) if metric.name == "roc_auc" and metric.of_bins else None
+    if values is None:
+        return found
+    said, firm = (
+        by_rows(parts, metric, values, c) for c in (question.confidence, question.decision)
+    )
+    return replace(found, difference=said, better=better_model(firm, metric.better))
 
 
 def _ready(ladders: dict[int, Completeness], asked: Ints) -> int | None:

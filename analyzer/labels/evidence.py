@@ -25,7 +25,7 @@ class Evidence:
 
     `pairs` are labelled. `made` holds every predicted pair as if its label were 0 and had come
     at once, None where that was not counted. `rows`: predicted pairs by prediction day. `sides`:
-    each model's labelled rows in fine bins, if known.
+    each model's labelled rows in fine bins, if known. `units`: whether buckets are of logged units.
     """
 
     as_of: int
@@ -33,6 +33,7 @@ class Evidence:
     made: PairCells | None
     rows: Mapping[int, float]
     sides: SideCells | None = None
+    units: bool = True
 
     def at(self, as_of: int) -> Evidence:
         """What was known on an earlier day. Raises ValueError for a later one."""
@@ -46,7 +47,7 @@ class Evidence:
         sides = self.sides and picked(
             self.sides, self.sides.prediction_day + self.sides.age < as_of
         )
-        return Evidence(as_of, known, made, rows, sides)
+        return Evidence(as_of, known, made, rows, sides, self.units)
 
 
 def evidence(known: Known) -> Evidence:
@@ -55,7 +56,7 @@ def evidence(known: Known) -> Evidence:
     both = (predicted.model == BOTH) & (predicted.segment == ALL_ROWS)
     days, n = predicted.prediction_day[both].tolist(), predicted.n[both].tolist()
     rows = {day: float(count) for day, count in zip(days, n, strict=True)}
-    return Evidence(known.as_of, known.pairs, known.made, rows, known.sides)
+    return Evidence(known.as_of, known.pairs, known.made, rows, known.sides, known.units)
 
 
 def picked(cells: Cells, rows: Chosen) -> Cells:

@@ -12,6 +12,7 @@ from analyzer.labels.maturity import Completeness
 from analyzer.labels.pair_metrics import PairMetric
 from analyzer.labels.weighting import Part, Whose, weighted_cells
 from analyzer.stats.influence import Functional
+from analyzer.stats.ranking import compare_roc_auc
 from analyzer.stats.result import Estimate, Result, Undefined, estimate
 
 Floats = NDArray[np.float64]
@@ -96,6 +97,19 @@ def _moved(result: Result, value: float, floor: float) -> Result:
     by = value - result.value
     low, high = max(result.low + by, floor), min(result.high + by, 1.0)
     return estimate(value, low, high, result.n, f"{result.method}, fine bins")
+
+
+def by_rows(
+    parts: Sequence[Part], metric: PairMetric, fine: tuple[float, float], confidence: float
+) -> Result:
+    """Challenger minus champion of an AUC with DeLong's interval, for rows that are independent
+    and all labelled. The grid of both scores gives the variance, `fine` the difference.
+
+    DeLong, DeLong, Clarke-Pearson (1988), Biometrics 44. Undefined as `compare_roc_auc`.
+    """
+    negatives, positives = np.maximum(weighted_cells(parts, metric), 0.0)
+    champion, challenger = fine
+    return compare_roc_auc(positives, negatives, confidence, difference=challenger - champion)
 
 
 def widened(found: dict[Whose, Result], hidden: float) -> dict[Whose, Result]:

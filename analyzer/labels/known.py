@@ -31,6 +31,7 @@ from analyzer.labels.cells import (
     SideCells,
 )
 from analyzer.labels.tables import COUNTED, DAY, QUANTA, fragments, words_of
+from analyzer.logs import SIDES, has_column
 from analyzer.profile import hours_between
 from analyzer.profiles import Profiles, open_profiles
 from analyzer.store import Manifest, Store
@@ -76,7 +77,18 @@ def known(rollout: Rollout, as_of: int | None = None, window: Window | None = No
         _made(rollout, _joined(made, chosen, "predicted_pairs", first, last), coder, frozen),
         _explored(rollout, _joined(made, chosen, "explored_pairs", first, last), coder, frozen),
         _reasons(_joined(made, chosen, "label_basis")),
+        _units(rollout, store),
     )
+
+
+def _units(rollout: Rollout, store: Store) -> bool:
+    """Whether units are logged, by the footers that the scan read; taken to be where none is."""
+    held = store.footers()
+    files = {side: held.get(f"{side} {rollout.digest}", []) for side in SIDES}
+    usable = {side: [f for f in found if not f.problem] for side, found in files.items()}
+    if not all(usable.values()):
+        return True
+    return any(has_column(usable[side], rollout, side, "unit_id") for side in SIDES)
 
 
 def _reasons(table: pa.Table) -> dict[str, int]:
