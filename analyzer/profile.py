@@ -148,6 +148,7 @@ LABEL_TABLES: dict[str, TableKind] = {
     "predicted_pairs": TableKind(_LABELLED_PAIRS),
     "signalled_pairs": TableKind({**_LABELLED_PAIRS, "signal": pa.int16()}),
     "signalled_labels": TableKind({**_LABELLED_PAIRS, "signal": pa.int16()}),
+    "signalled_sides": TableKind({**_LABELLED, **_MODEL, "signal": pa.int16()}, since=2),
     "explored_pairs": TableKind({**_LABELLED_PAIRS, "chance": pa.int16()}),
     "label_faults": TableKind({"label_day": pa.int32(), "reason": pa.string()}),
     "label_basis": TableKind({"label_day": pa.int32(), "reason": pa.string()}),

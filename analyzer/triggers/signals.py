@@ -13,11 +13,11 @@ from numpy.typing import NDArray
 
 from analyzer.baseline import UNUSUAL
 from analyzer.config import Rollout
-from analyzer.diary import Event
+from analyzer.diary import Event, weight_at
 from analyzer.errors import AnalyzerError
 from analyzer.labels.business import business_checks
 from analyzer.labels.known import known
-from analyzer.labels.proxies.known import proxy
+from analyzer.labels.proxies.known import rates
 from analyzer.logs import SIDES, Side
 from analyzer.measure import class_cells, hourly, score_cells
 from analyzer.policy import Policy
@@ -54,7 +54,7 @@ def signals(
     limit = policy.trigger.signal_sigmas
     found = [one for side in SIDES for one in _distribution(rollout, profiles, side, limit)]
     found += _business(rollout, policy, events, as_of)
-    return found + _guard_rails(rollout, limit, as_of)
+    return found + _guard_rails(rollout, limit, events, as_of)
 
 
 def _distribution(
@@ -180,31 +180,26 @@ def _reasons(events: Sequence[Event], as_of: int) -> list[str]:
     ]
 
 
-def _guard_rails(rollout: Rollout, limit: float, as_of: int) -> list[Signal]:
-    """The daily rate of each fast signal (complaints, refunds) against the days before."""
+def _guard_rails(
+    rollout: Rollout, limit: float, events: Sequence[Event], as_of: int
+) -> list[Signal]:
+    """The daily rate of each fast signal (complaints, refunds) against the days before, of each
+    model that answers users: its own requests, which the other need not have seen.
+    """
     if not rollout.proxies:
         return [Signal("guard rail", None, None, None, None, "not declared: no [proxies]")]
-    found = []
+    weight, found = weight_at(events, as_of) or 0.0, []
+    serve: dict[Side, bool] = {"champion": weight < 1, "challenger": weight > 0}
     for name in rollout.proxies:
-        what = f"daily rate of {name!r}, the {DAYS} settled days before"
-        rates = _rates(rollout, name, as_of)
-        result = sigmas(rates[-1], rates[-DAYS - 1 : -1]) if len(rates) else Undefined("no signal")
-        found.append(_beyond(f"guard rail {name}", what, result, limit, 1))
+        for side in (side for side in SIDES if serve[side]):
+            what = f"daily rate of {name!r}, {side}, the {DAYS} settled days before"
+            told = rates(rollout, name, side, as_of // DAY)
+            seen = np.full(len(told.n), np.nan)
+            np.divide(told.yes, told.n, out=seen, where=told.n > 0)
+            result = (
+                sigmas(seen[-1], seen[-DAYS - 1 : -1])
+                if len(seen)
+                else Undefined("no settled signal; `analyzer labels update` joins them")
+            )
+            found.append(_beyond(f"guard rail {name}, {side}", what, result, limit, 1))
     return found
-
-
-def _rates(rollout: Rollout, name: str, as_of: int) -> NDArray[np.float64]:
-    """Share of signalled requests per prediction day, of the days that are settled."""
-    day = as_of // DAY
-    told = proxy(rollout, name, day)
-    days, n = told.made.pairs.prediction_day, told.made.pairs.n
-    settled = days < day - told.wait
-    days, n, yes = days[settled], n[settled], told.made.signal[settled] == 1
-    if not len(days):
-        return np.zeros(0)
-    place = (days - days.min()).astype(np.int64)
-    every = np.bincount(place, weights=n)
-    hit = np.bincount(place, weights=n * yes)
-    rates = np.full(len(every), np.nan)
-    np.divide(hit, every, out=rates, where=every > 0)
-    return rates

@@ -11,10 +11,11 @@ from logbook import START, Book
 
 from analyzer import config
 from analyzer.errors import ConfigError
-from analyzer.labels.proxies.known import Proxy, proxy
+from analyzer.labels.proxies.known import Proxy, proxy, rates
 from analyzer.labels.proxies.signals import proxy_store
 from analyzer.labels.tables import DAY
 from analyzer.labels.update import update
+from analyzer.logs import SIDES, Side
 from tests.labels.test_join import (
     DAYS,
     FIRST,
@@ -138,6 +139,42 @@ def expected(said: dict, rows: list, given: list, as_of: int) -> tuple[Counter, 
         if request in truths:
             labelled[FIRST + day, signal, truths[request]] += 1
     return made, labelled
+
+
+def of_sides(said: dict, given: list, as_of: int) -> dict[str, Counter]:
+    """Each model's requests by prediction day and signal, whether or not the other has them."""
+    alive = sorted({ts // DAY for _, _, ts, _ in given if ts < as_of * DAY})
+    when = {**said["challenger"], **said["champion"]}
+    found: dict[str, Counter] = {side: Counter() for side in SIDES}
+    for request, signal in told(said, given, "o'click").items():
+        day = when[request][0] // DAY
+        on = next((d for d in alive if d >= day + WAIT), None)
+        if day >= alive[0] and on is not None and on < day + OPEN:
+            for side in SIDES:
+                found[side][FIRST + day, signal] += request in said[side]
+    return {side: +counts for side, counts in found.items()}
+
+
+def counted_rates(book: Book, side: Side, as_of: int) -> Counter:
+    found = rates(book.rollout, "click", side, FIRST + as_of)
+    counts = Counter()
+    for day, (n, yes) in enumerate(zip(found.n.tolist(), found.yes.tolist(), strict=True)):
+        counts[found.first + day, 0], counts[found.first + day, 1] = n - yes, yes
+    return +counts
+
+
+def test_each_models_own_requests_are_what_plain_python_counts(tmp_path: Path) -> None:
+    book, said, _, given = written(tmp_path, 3)
+    write_signals(book, given)
+    assert not rates(book.rollout, "click", "champion", FIRST + DAYS).n.size
+    update(book.rollout)
+    for day in (4, DAYS, DAYS + 6):
+        wanted = of_sides(said, given, day)
+        for side in SIDES:
+            assert counted_rates(book, side, day) == wanted[side]
+    assert len({tuple(sorted(counts.items())) for counts in wanted.values()}) == 2
+    with pytest.raises(ConfigError, match="does not describe"):
+        rates(book.rollout, "complaint", "champion", FIRST)
 
 
 def test_every_past_date_is_what_plain_python_counts(tmp_path: Path) -> None:

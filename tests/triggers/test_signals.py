@@ -14,13 +14,15 @@ from scipy import stats
 
 from analyzer import policy
 from analyzer.cli import run
+from analyzer.diary import Event
+from analyzer.labels.update import update
 from analyzer.profiles import open_profiles
 from analyzer.stats import rolling
 from analyzer.stats.rolling import false_alarms
 from analyzer.triggers.run import Triggers
 from analyzer.triggers.signals import Signal, _psis, signals
 from analyzer.triggers.watched import Watched
-from analyzer.window import DAY, HOUR, MINUTE, Window
+from analyzer.window import DAY, HOUR, MINUTE, Window, show
 from benchmarks.planted.signals import DAYS, LIMIT, distribution, guard_rail, measured
 
 
@@ -106,6 +108,65 @@ def test_what_the_rate_of_seven_points_is_for_a_psi() -> None:
     away = psis[:, -1] - psis[:, :-1].mean(axis=1)
     raised = np.mean(np.abs(away) > 2 * psis[:, :-1].std(axis=1, ddof=1))
     assert 0.08 < raised < 0.15
+
+
+def test_guard_rails_rest_on_each_models_own_requests(book: Book) -> None:
+    """A canary: no request is in both logs. On the last settled day a tenth of the challenger's
+    complain, of the champion's as few as ever.
+    """
+    days_, complaints, kept = 10, [], {}
+    for side, n in (("champion", 200), ("challenger", 100)):
+        at = START + DAY * np.arange(days_)[:, None] + np.arange(n) * (DAY // n)
+        ids = np.array([[f"{side}-{d}-{i}" for i in range(n)] for d in range(days_)])
+        for day in range(days_):
+            many = 10 if side == "challenger" and day == days_ - 2 else 2 + day % 2
+            complaints += [(str(ids[day, i]), int(at[day, i]) + MINUTE) for i in range(many)]
+        kept[side] = ids.ravel()
+        book.write(
+            f"{side}.parquet",
+            {
+                "request_id": ids.ravel(),
+                "ts": pa.array(at.ravel(), pa.timestamp("us", tz="UTC")),
+                "score": np.linspace(0.1, 0.9, at.size),
+            },
+        )
+    book.write(
+        "signals.parquet",
+        {
+            "request_id": [request for request, _ in complaints],
+            "label": np.ones(len(complaints), dtype=np.int64),
+            "label_ts": pa.array([at for _, at in complaints], pa.timestamp("us", tz="UTC")),
+        },
+    )
+    book.write(
+        "labels.parquet",
+        {
+            "request_id": kept["champion"][:50],
+            "label": np.arange(50) % 2,
+            "label_ts": pa.array([START + 2 * DAY] * 50, pa.timestamp("us", tz="UTC")),
+        },
+    )
+    book.describe(
+        time={"slot_hours": 24},
+        labels={"paths": ["labels.parquet"]},
+        **{"proxies.complaint": {"paths": ["signals.parquet"], "open_hours": 2}},
+    )
+    book.scan()
+    update(book.rollout)
+    end = START + days_ * DAY
+    profiles = open_profiles(book.store, Window(end - DAY, end))
+
+    def found(weight: float) -> dict[str, Signal]:
+        events = [Event(ts=show(START), kind="weight", challenger_weight=weight)]
+        every = signals(book.rollout, profiles, policy.load(), events, end)
+        return {s.name.split(", ")[1]: s for s in every if s.name.startswith("guard rail")}
+
+    canary = found(0.3)
+    assert (canary["champion"].raised, canary["challenger"].raised) == (False, True)
+    before = np.array([2 + day % 2 for day in range(1, 8)]) / 100
+    sigma = (0.1 - before.mean()) / before.std(ddof=1)
+    assert canary["challenger"].value == pytest.approx(sigma)
+    assert list(found(0.0)) == ["champion"] and list(found(1.0)) == ["challenger"]
 
 
 def test_a_signal_is_no_exit_code(book: Book, capsys: pytest.CaptureFixture[str]) -> None:

@@ -16,6 +16,7 @@ from analyzer.labels.cells import NONE, Codes, Ints, PairCells
 from analyzer.labels.evidence import Chosen, picked
 from analyzer.labels.proxies.signals import proxy_store
 from analyzer.labels.tables import DAY, QUANTA, words_of
+from analyzer.logs import Side
 from analyzer.profile import LABEL_TABLES, empty
 from analyzer.store import Store
 
@@ -92,6 +93,36 @@ def proxy(rollout: Rollout, name: str, as_of: int) -> Proxy:
     )
     wait = -(-round(rollout.proxies[name].open_hours * 3600) // 86_400)
     return Proxy(name, as_of, wait, made, labelled, {k: n for k, n in sorted(faults.items()) if n})
+
+
+@dataclass(frozen=True, eq=False)
+class Rates:
+    """One model's requests with a settled signal by prediction day: n, and how many said yes."""
+
+    first: int
+    n: Ints
+    yes: Ints
+
+
+def rates(rollout: Rollout, name: str, side: Side, as_of: int) -> Rates:
+    """A proxy's signals on a model's own requests, as known when day `as_of` (days since 1970,
+    UTC) began: pairs are not needed, each arm of a split has its own. Raises as `proxy` does.
+    """
+    if name not in rollout.proxies:
+        raise ConfigError(f"[proxies] does not describe {name!r}")
+    own = proxy_store(Store(rollout.store_path), name)
+    held = own.manifests()
+    table = _joined(
+        [own.read(held[at], "signalled_sides") for at in sorted(held) if at // DAY < as_of],
+        "signalled_sides",
+    )
+    table = table.filter(pc.equal(table["model"], side))
+    day, signal, n = (table[c].to_numpy() for c in ("prediction_day", "signal", "n"))
+    if not len(day):
+        return Rates(as_of, np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.int64))
+    first = int(day.min())
+    every, yes = (np.bincount(day - first, weights=w).astype(np.int64) for w in (n, n * signal))
+    return Rates(first, every, yes)
 
 
 def _joined(parts: Sequence[pa.Table], kind: str) -> pa.Table:

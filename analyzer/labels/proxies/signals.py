@@ -2,8 +2,9 @@
 
 A request's signal is the last one within `open_hours` of its prediction; without any it is no.
 It is settled once the log of signals reaches beyond these hours: on that day all pairs predicted
-then are counted with their signal and the labels known so far, and from then on what each day's
-labels change. Any past as-of is a sum of fragments, as it is of labels.
+then are counted with their signal and the labels known so far, and each model's own requests with
+their signal; from then on what each day's labels change. Any past as-of is a sum of fragments, as
+it is of labels.
 """
 
 from __future__ import annotations
@@ -27,9 +28,10 @@ from analyzer.labels.events import Events, events_of
 from analyzer.labels.join import BLANK, CONFLICTING, EARLY, Changes, Touched
 from analyzer.labels.kept import Kept, Recipe, arrays_of
 from analyzer.labels.order import by_key
+from analyzer.labels.requests import HAS
 from analyzer.labels.tables import DAY
-from analyzer.logs import LogFile, survey
-from analyzer.profile import Tables, add_up, encode, table
+from analyzer.logs import SIDES, LogFile, survey
+from analyzer.profile import Tables, add_up, empty, encode, table
 from analyzer.scan.narrow import Shape
 from analyzer.store import Store
 from analyzer.window import HOUR
@@ -37,7 +39,7 @@ from analyzer.window import HOUR
 COARSE = 4
 """Score bins of the label join that are one bin here: fragments stay a tenth as large."""
 
-FORMAT = 1
+FORMAT = 2
 DAYS = "days.json"
 LATE, STRAY = "label after open_hours", "no prediction within open_hours"
 NO, YES, CONTRADICTED = 0, 1, -1
@@ -160,12 +162,13 @@ class Signals:
 
     def _fragment(self, day: int, settling: Sequence[int]) -> Tables:
         counts = {signal: Counting(self.counted, day) for signal in (NO, YES)}
-        faults = self._faults(day)
+        faults, sides = self._faults(day), [empty("signalled_sides", ["n"])]
         for predicted in settling:
             rows = self._requests(predicted)
             if rows is None:
                 continue
             told = self._told(predicted, rows)
+            sides.append(_sides(predicted, day, rows, told))
             contradicted = np.flatnonzero(told == CONTRADICTED)
             faults[CONFLICTING] = faults.get(CONFLICTING, 0) + len(contradicted)
             for signal, counting in counts.items():
@@ -175,7 +178,9 @@ class Signals:
             on = self.settled_on(predicted)
             if on is not None and on < day:
                 self._count(counts, predicted, changes)
-        return {**_tables(counts), "label_faults": _fault_table(day, faults)}
+        by_model = add_up("signalled_sides", pa.concat_tables(sides))
+        faulty = _fault_table(day, faults)
+        return {**_tables(counts), "signalled_sides": by_model, "label_faults": faulty}
 
     def _requests(self, predicted: int) -> Arrays | None:
         content = self.truths.requests.content(predicted)
@@ -269,6 +274,20 @@ def _tables(counts: Mapping[int, Counting]) -> Tables:
             signals = pa.array(np.full(part.num_rows, signal), pa.int16())
             found[name].append(part.append_column("signal", signals))
     return {name: add_up(name, pa.concat_tables(parts)) for name, parts in found.items()}
+
+
+def _sides(predicted: int, day: int, rows: Arrays, told: NDArray[np.int8]) -> pa.Table:
+    """Each model's requests of a prediction day by signal, whether or not the other had them."""
+    kinds = [(side, signal) for side in SIDES for signal in (NO, YES)]
+    has = {side: (rows["has"] & HAS[side]) > 0 for side in SIDES}
+    columns = {
+        "prediction_day": np.full(len(kinds), predicted),
+        "label_day": np.full(len(kinds), day),
+        "model": pa.array([side for side, _ in kinds]),
+        "signal": [signal for _, signal in kinds],
+        "n": [np.count_nonzero(has[side] & (told == signal)) for side, signal in kinds],
+    }
+    return table("signalled_sides", columns)
 
 
 def _fault_table(day: int, faults: Mapping[str, int]) -> pa.Table:
