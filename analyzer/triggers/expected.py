@@ -28,6 +28,9 @@ LEVEL_HOURS = 6
 LEAST_LEVEL_HOURS = 2
 """Hours with an expectation that a level needs."""
 
+LEAST_LEVEL_REQUESTS = 100
+"""Requests that should have come in them: of fewer, chance alone moves a level by a tenth."""
+
 
 @dataclass(frozen=True, eq=False)
 class Past:
@@ -100,7 +103,7 @@ def _level(
     step: int,
 ) -> Floats:
     """Traffic of the six hours before each bucket over what was usual for them; NaN when fewer
-    than two hours of them are known, and as much a holiday as the bucket.
+    than two hours of them are known and as much a holiday as the bucket, or hardly any was due.
     """
     before, per_hour = int((start - past.start) // HOUR), HOUR // step
     lead = slice(max(0, before - LEVEL_HOURS), before)
@@ -118,7 +121,7 @@ def _level(
 
 def _ratio(was: Floats, should: Floats, counted: NDArray[np.bool_], width: int) -> Floats:
     """Sum of `was` over sum of `should` in the `width` places before each; NaN where fewer than a
-    third of them are known.
+    third of them are known, or too little was due in them.
     """
     known = counted & ~np.isnan(was) & ~np.isnan(should)
     sums = [
@@ -127,7 +130,7 @@ def _ratio(was: Floats, should: Floats, counted: NDArray[np.bool_], width: int) 
     ]
     end = np.arange(len(was))
     actual, due, count = (x[end] - x[np.maximum(end - width, 0)] for x in sums)
-    enough = (count >= width * LEAST_LEVEL_HOURS / LEVEL_HOURS) & (due > 0)
+    enough = (count >= width * LEAST_LEVEL_HOURS / LEVEL_HOURS) & (due >= LEAST_LEVEL_REQUESTS)
     found: Floats = np.full(len(was), np.nan)
     np.divide(actual, due, out=found, where=enough)
     return found

@@ -200,6 +200,19 @@ def test_what_is_expected_beyond_a_step_is_the_hours_own() -> None:
     assert due[told] == pytest.approx(n[told]) and told.sum() > 23 * 60
 
 
+def test_a_night_with_hardly_a_request_gives_no_level() -> None:
+    """Six requests where two are usual are no reason to expect three times the morning."""
+    window = Window(START // HOUR * HOUR - 5 * 168 * HOUR, START // HOUR * HOUR + 24 * HOUR)
+    hours = range(window.start, window.end, HOUR)
+    known = {hour: 2.0 if hour // HOUR % 24 < 9 else 600.0 for hour in hours}
+    start = window.end - 24 * HOUR
+    known |= {start + hour * HOUR: 6.0 for hour in range(9)}
+    n = np.array([known[start + hour * HOUR] for hour in range(24)])
+    due = expected(n, start, HOUR, past_of(known, window), (), ZoneInfo("UTC"))
+    assert np.isnan(due[6:10]).all(), "six hours before them nobody asked"
+    assert due[11:] == pytest.approx(n[11:], rel=0.05)
+
+
 def test_two_writers_overlapping_logs_count_as_logged_and_are_said(book: Book) -> None:
     write(book, hours=1)
     assert asked(book).notes == []
