@@ -153,7 +153,7 @@ PLANTS: dict[str, Plant] = {
         "+" * 5,
         4,
         where="step",
-        world={"weight": 0.05, "steps": ((STEP - 9.75, 0.5),)},
+        world={**BUSY, "weight": 0.05, "steps": ((STEP - 9.75, 0.5),)},
     ),
     "a step to 50 % that the diary does not know": Plant(
         "volume of the champion",
@@ -161,7 +161,7 @@ PLANTS: dict[str, Plant] = {
         "+",
         4,
         where="step",
-        world={"weight": 0.05, "steps": ((STEP, 0.5),), "told": False},
+        world={**BUSY, "weight": 0.05, "steps": ((STEP, 0.5),), "told": False},
     ),
 }
 
