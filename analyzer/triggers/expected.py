@@ -21,6 +21,7 @@ from analyzer.weeks import hours_of_week
 from analyzer.window import HOUR, Window
 
 Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
 STEP = 10
 """Times as much traffic as in the hour before or after is no slope."""
 
@@ -74,14 +75,16 @@ def expected(
     hours = len(past.hours)
     hourly = usual(past, marked(events, UNUSUAL, past.start, hours), zone, weeks)
     middles = start + step * (np.arange(len(n), dtype=np.float64) + 0.5)
-    base = _drawn(hourly, past.start, middles) * (step / HOUR)
+    key = hours_of_week(past.start, HOUR, hours, zone)
+    base = _drawn(hourly, key, past.start, middles) * (step / HOUR)
     holiday = marked(events, ("holiday",), past.start, hours)
     return base * _level(past, hourly, holiday, n, base, start, step)
 
 
-def _drawn(hourly: Floats, start: int, instants: Floats) -> Floats:
+def _drawn(hourly: Floats, key: Ints, start: int, instants: Floats) -> Floats:
     """Requests an hour at some instants: a line from the middle of each hour to the next; where a
-    neighbour is unknown, or beyond a step (a shop that closes at night), the hour's own.
+    neighbour is unknown, or beyond a step (a shop that closes at night) or a clock change, the
+    hour's own. key: hours of the week.
     """
     place = (instants - start) / HOUR - 0.5
     low = np.clip(np.floor(place).astype(np.int64), 0, len(hourly) - 1)
@@ -90,7 +93,8 @@ def _drawn(hourly: Floats, start: int, instants: Floats) -> Floats:
     share = np.clip(place - low, 0.0, 1.0)
     line = hourly[low] * (1 - share) + hourly[high] * share
     less, more = np.fmin(hourly[low], hourly[high]), np.fmax(hourly[low], hourly[high])
-    return np.where(np.isnan(line) | (more > STEP * less), own, line)
+    jump = (key[high] - key[low]) % 168 != high - low
+    return np.where(np.isnan(line) | (more > STEP * less) | jump, own, line)
 
 
 def _level(
