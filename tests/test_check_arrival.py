@@ -169,6 +169,26 @@ def test_init_guesses_the_arrival(
     assert (f"arrival = {kind}" in capsys.readouterr().out) == (kind != "both")
 
 
+@pytest.mark.parametrize("flags", [True, False])
+def test_init_describes_a_log_of_signals(tmp_path: Path, flags: bool) -> None:
+    book = written(tmp_path, world("both", 5))
+    signals = {"request_id": ["r1", "r2"], "name": ["click", "chat <1"], "ts": times([9, 10])}
+    book.write("signals.parquet", {**signals, **({"signal": [True, False]} if flags else {})})
+    file = tmp_path / "rollout.toml"
+    assert cli.run(["init", str(tmp_path), "--out", str(file)]) == 0
+    found = config.load(file)
+    assert found.labels.paths
+    assert sorted(found.proxies) == ["chat-1", "click"]
+    click = found.proxies["click"]
+    assert click.name == "click"
+    assert click.columns["label_ts"] == "ts"
+    assert click.columns["label"] == ("signal" if flags else "name")
+    assert click.positive == (None if flags else "click")
+    assert found.proxies["chat-1"].name == "chat <1"
+    said = [f.problem for f in check(found, policy.load()).findings if "click" in f.log]
+    assert not [problem for problem in said if "has no column" in problem]
+
+
 def test_odd_columns_give_no_traceback(tmp_path: Path) -> None:
     book = written(tmp_path, world("both", 3))
     table = pa.table({"request_id": pa.nulls(5, pa.string()), "ts": times(range(5))})

@@ -9,7 +9,7 @@ from pathlib import Path
 from analyzer.config import Rollout
 from analyzer.errors import LogError
 from analyzer.init.arrival import arrival
-from analyzer.init.columns import is_labels, mapped
+from analyzer.init.columns import is_labels, is_proxies, mapped
 from analyzer.init.datasets import datasets, files_of
 from analyzer.init.roles import two_views
 from analyzer.init.text import written
@@ -37,9 +37,10 @@ def guess(paths: Sequence[str | Path], root: str | Path = ".") -> Guess:
     if not found:
         raise LogError("no file can be read as Parquet:\n  " + "\n  ".join(notes))
     labels = [d for d in found if is_labels(d)]
-    logs = [d for d in found if d not in labels]
+    signals = [d for d in found if is_proxies(d)]
+    logs = [d for d in found if d not in labels and d not in signals]
     champion, challenger = (mapped(view, notes) for view in two_views(logs, notes))
-    text = written(champion, challenger, labels[0] if labels else None, Path(root), notes)
+    text = written(champion, challenger, labels[0] if labels else None, Path(root), notes, signals)
     return Guess(text, tuple(notes))
 
 

@@ -10,7 +10,7 @@ import pyarrow.compute as pc
 
 from analyzer.errors import LogError
 from analyzer.init.datasets import Dataset
-from analyzer.init.names import CALENDAR, KINDS, LABELS, NAMES, PREDICTIONS, words_in
+from analyzer.init.names import CALENDAR, KINDS, LABELS, NAMES, PREDICTIONS, PROXIES, words_in
 from analyzer.logs import partitions_of
 
 SEGMENT_VALUES = 50
@@ -39,10 +39,23 @@ class View:
 
 def is_labels(dataset: Dataset) -> bool:
     """A log of labels has a label and nothing that a model would say."""
+    if is_proxies(dataset):
+        return False
     names = {c: c for c in dataset.columns}
     view = View(dataset, names)
     return find(view, "label") is not None and (
         bool(dataset.words & LABELS) or find(view, "score") is None
+    )
+
+
+def is_proxies(dataset: Dataset) -> bool:
+    """A log of fast signals is called so, has ids and times, and nothing that a model would say."""
+    view = View(dataset, {c: c for c in dataset.columns})
+    return bool(dataset.words & PROXIES) and (
+        find(view, "score") is None
+        and find(view, "prediction") is None
+        and find(view, "request_id") is not None
+        and "time" in dataset.columns.values()
     )
 
 

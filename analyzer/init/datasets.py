@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from analyzer.errors import LogError
-from analyzer.init.names import CHALLENGER, CHAMPION, LABELS, words_in
+from analyzer.init.names import CHALLENGER, CHAMPION, LABELS, PROXIES, words_in
 from analyzer.logs import kind_of, partitions_of
 
 SAMPLE_FILES = 8
@@ -64,7 +64,7 @@ def _base(path: str) -> str:
 
 def datasets(files: Sequence[str]) -> tuple[list[Dataset], list[tuple[str, str]]]:
     """Files by folder and by the role words in their names."""
-    telling = CHAMPION | CHALLENGER | LABELS
+    telling = CHAMPION | CHALLENGER | LABELS | PROXIES
     groups: dict[tuple[str, str], list[str]] = {}
     for path in files:
         stem = " ".join(w for w in words_in(Path(path).stem) if w in telling)

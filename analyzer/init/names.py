@@ -12,6 +12,7 @@ def words_in(text: str) -> list[str]:
 
 CHAMPION = set(words_in("champion control prod production current baseline incumbent live primary"))
 CHALLENGER = set(words_in("challenger shadow candidate treatment canary next new experiment"))
+PROXIES = set(words_in("proxy proxies signal signals"))
 LABELS = set(words_in("label labels truth outcome outcomes targets feedback"))
 WIDE_CHAMPION = CHAMPION | {"old", "a", "v1", "m1", "1"}
 WIDE_CHALLENGER = CHALLENGER | {"b", "v2", "m2", "2"}

@@ -15,12 +15,18 @@ from analyzer.init.columns import Described, View, describe, find, score_type
 from analyzer.init.datasets import Dataset
 
 LINE = 76
+MOST_PROXIES = 5
 LEAST_LABELS = 100
 """Labels in a sample below which a class that is missing proves nothing."""
 
 
 def written(
-    champion: View, challenger: View, labels: Dataset | None, root: Path, notes: list[str]
+    champion: View,
+    challenger: View,
+    labels: Dataset | None,
+    root: Path,
+    notes: list[str],
+    proxies: Sequence[Dataset] = (),
 ) -> str:
     """The whole file, meant to lie in `root`; what it says is also put into `notes`."""
     score = score_type(champion, challenger)
@@ -39,6 +45,9 @@ def written(
     parts += _time_table(champion, challenger, notes)
     if labels is not None:
         parts += _labels_table(labels, root, notes)
+        for signals in proxies:
+            parts += _proxy_tables(signals, root, notes)
+    notes += [f"not used: {p.name} (signals need labels)" for p in proxies if labels is None]
     parts += _closing()
     notes.insert(0, f"score type: {score}")
     for side, view in (("champion", champion), ("challenger", challenger)):
@@ -161,6 +170,50 @@ def _labels_table(labels: Dataset, root: Path, notes: list[str]) -> list[str]:
         lines += [f"{_key(c)} = {_text(n)}" for c, n in renamed.items()]
     notes.append(f"labels: {labels.name}, {', '.join(f'{c} = {n}' for c, n in mapping.items())}")
     return [*lines, ""]
+
+
+def _proxy_tables(signals: Dataset, root: Path, notes: list[str]) -> list[str]:
+    """A table per signal of a log: of each word in its `name` or `signal`, or one for all rows."""
+    usual = {c.lower(): c for c in signals.columns}
+    texts = [usual[c] for c in ("name", "signal", "proxy") if _is(signals, usual.get(c), "text")]
+    flags = ("label", "signal", "value", "flag", "clicked")
+    told = [usual[c] for c in flags if _is(signals, usual.get(c), "number", "flag")]
+    view = View(signals, {c: c for c in signals.columns})
+    mapping = {"request_id": find(view, "request_id"), "label_ts": find(view, "label_ts")}
+    mapping["label_ts"] = mapping["label_ts"] or find(view, "ts")
+    lines = []
+    words = _words(signals, texts[0]) if texts else [""]
+    for word in words if told or texts else []:
+        table = re.sub(r"[^A-Za-z0-9_-]+", "-", word).strip("-_")[:40] or "signal"
+        lines += [f"[proxies.{table}]  # a fast signal in place of late labels"]
+        lines += [f"paths = {_list(_patterns(signals, root))}"]
+        lines += [f"name = {_text(word)}"] if word else []
+        lines += [] if told else [f"positive = {_text(word)}  # every such row is a yes"]
+        lines += ["# open_hours = 72  # without a signal by then, there is none"]
+        columns = {**mapping, "label": told[0] if told else texts[0]}
+        columns |= {"name": texts[0]} if word else {}
+        renamed = {c: n for c, n in columns.items() if n is not None and c != n}
+        lines += [f"[proxies.{table}.columns]"] if renamed else []
+        lines += [*(f"{_key(c)} = {_text(n)}" for c, n in renamed.items()), ""]
+        notes.append(
+            f"proxy {table}: {signals.name}, {', '.join(f'{c} = {n}' for c, n in columns.items())}"
+        )
+    if not lines:
+        notes.append(f"not used: {signals.name} (no column tells what was signalled)")
+    return lines
+
+
+def _is(dataset: Dataset, column: str | None, *kinds: str) -> bool:
+    return column is not None and dataset.columns[column] in kinds
+
+
+def _words(dataset: Dataset, column: str) -> list[str]:
+    """Words of a sampled column, the first few; names that would share a table are left out."""
+    found = pc.unique(dataset.sample[column].drop_null()).to_pylist()
+    plain = {
+        re.sub(r"[^A-Za-z0-9_-]+", "-", str(w)).strip("-_")[:40] or "signal": str(w) for w in found
+    }
+    return sorted(plain.values())[:MOST_PROXIES]
 
 
 def _arrival(view: View, mapping: dict[str, str], notes: list[str]) -> list[str]:
