@@ -210,7 +210,9 @@ def _rollbacks(found: History) -> Section:
         "Rollbacks",
         f"How long it took until the champion served everything again, by the diary.{limit}",
         [
-            table if rows else Lines(["The diary tells of no rollback."]),
+            table
+            if rows
+            else Lines(["The diary tells of no rollback from a challenger with traffic."]),
             *(way_table(r.parts, r.restored) for r in found.rollbacks if r.parts),
         ],
     )

@@ -74,7 +74,11 @@ def descend(step: Step, share: float, until: float) -> Plan | None:
                 report.outcome = outcome
                 step.mark("written")
                 return plan
-            last = "the router changed at the same moment; tried again"
+            last = (
+                "the router is busy with an earlier change; tried again"
+                if outcome == "busy"
+                else "the router changed at the same moment; tried again"
+            )
         except Refused as error:
             report.outcome = "refused"
             report.notes.append(str(error))
