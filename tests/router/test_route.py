@@ -141,7 +141,7 @@ def test_an_undecided_verdict_renews_the_weights_in_force(
     assert decision() == after
     assert route("apply", "--weight", "0.004") == 1
     assert "used already" in capsys.readouterr().err
-    later = made("canary", "undecided", ago=-0.02)
+    later = made("canary", "undecided", ago=-1 / 60)
     assert route("apply", "--weight", "0.004", verdict=later) == 0
     assert (share(), decision()["verdict"]) == (0.004, verdicts.digest(later))
     assert '"weight"' in Path("events.jsonl").read_text()
@@ -183,7 +183,7 @@ def test_a_renewal_never_raises(
     assert route("apply") == 0, "what somebody lowered is renewed as it is"
     assert share() == 0.004
     Path("decision.json").write_bytes(encode(decided(0.5, 19, expires=time.time() + 600)))
-    assert route("apply", verdict=made("canary", "undecided", ago=-0.02)) == 1
+    assert route("apply", verdict=made("canary", "undecided", ago=-1 / 60)) == 1
     assert "somebody else moved it" in capsys.readouterr().err
 
 
@@ -257,7 +257,7 @@ def test_a_share_that_somebody_else_set_is_refused(
 
 def test_a_verdict_to_roll_back_rolls_back(folder: Path) -> None:
     assert route("apply", verdict=made()) == 0
-    assert route("apply", verdict=made("canary", "roll back", ago=-0.02)) == 0
+    assert route("apply", verdict=made("canary", "roll back", ago=-1 / 60)) == 0
     assert share() == 0
 
 
