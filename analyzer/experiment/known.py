@@ -18,6 +18,7 @@ from analyzer.experiment.sums import measures
 from analyzer.experiment.tables import (
     ARMS,
     DAY,
+    PRODUCT_BITS,
     VALUE_BITS,
     Scales,
     sums_store,
@@ -100,7 +101,7 @@ class Known:
         for i, one in enumerate(names):
             for j, other in enumerate(names[: i + 1]):
                 low, high = sorted((one, other))
-                unit = self._size(one) * self._size(other) * 2.0**-24
+                unit = self._size(one) * self._size(other) * 2.0**-PRODUCT_BITS
                 products[i, j] = found.get((arm, low, high), 0) * unit
         return moments_from_sums(float(n), totals, products)
 

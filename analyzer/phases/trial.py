@@ -40,7 +40,12 @@ def trial_checks(material: Material) -> list[Check]:
 
 
 def _analysis(material: Material) -> Analysis | str:
-    """The analysis, or why there is none."""
+    """The analysis, or why there is none; made once for the checks and what they wait for."""
+    key = ("experiment", material.as_of, material.policy.digest, tuple(material.events))
+    return material.profiles.remember(key, lambda: _analysed(material))
+
+
+def _analysed(material: Material) -> Analysis | str:
     rollout = material.rollout
     if rollout.experiment is None:
         return "no experiment is described; write [experiment] into rollout.toml"
