@@ -8,6 +8,23 @@ from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
 from msgspec import Meta, Struct
+from msgspec.structs import replace
+
+
+class Instance(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """One of several processes of the router: what differs from the rest of `[router]`."""
+
+    name: str = ""
+    address: str = ""
+    path: str = ""
+    state_file: str = ""
+    token_file: str = ""
+    ca_file: str = ""
+
+    @property
+    def told(self) -> str:
+        """What it is called in sentences."""
+        return self.name or self.address or self.path
 
 
 class RouterAt(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -20,7 +37,8 @@ class RouterAt(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     prefix, `namespace/name` of a Kubernetes object, SageMaker's endpoint. champion, challenger: the
     server, service, cluster, revision, variant or JSON pointer of each. serves: names of
     the models that these serve; a verdict about others is refused. folder: lock, audit log and
-    decision in force. kill_sessions: whether a stuck rollback may cut open sessions.
+    decision in force. kill_sessions: whether a stuck rollback may cut open sessions. instances:
+    the router's processes where there are several, each with an address, a path or both.
     """
 
     kind: Literal[
@@ -49,6 +67,15 @@ class RouterAt(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     folder: str = ".router"
     kill_file: str = ""
     kill_sessions: bool = False
+    instances: list[Instance] = []
+
+    def each(self) -> dict[str, RouterAt]:
+        """The settings of each instance by name; of the router itself where there is one only."""
+        keys = ("address", "path", "state_file", "token_file", "ca_file")
+        return {
+            one.told: replace(self, instances=[], **{k: v for k in keys if (v := getattr(one, k))})
+            for one in self.instances
+        } or {"": self}
 
 
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
@@ -71,6 +98,19 @@ ROUTER_KEYS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
 
 def refusal(settings: RouterAt) -> str:
     """What is wrong with the settings, empty where nothing is."""
+    if not settings.instances:
+        return _refusal(settings)
+    each = settings.each()
+    if len(each) < len(settings.instances) or "" in each:
+        return "each of the instances needs a name, an address or a path of its own"
+    places = [(one.address, one.path) for one in each.values()]
+    if len(set(places)) < len(places):
+        return "two of the instances have the same address and path"
+    wrong = {name: _refusal(one) for name, one in each.items()}
+    return next((f"instance {name}: {why}" for name, why in wrong.items() if why), "")
+
+
+def _refusal(settings: RouterAt) -> str:
     needed, allowed = ROUTER_KEYS[settings.kind]
     for key in sorted({k for pair in ROUTER_KEYS.values() for keys in pair for k in keys}):
         given = getattr(settings, key)

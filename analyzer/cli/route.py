@@ -45,7 +45,11 @@ def show(config: str, as_json: bool) -> None:
     controller = routers.controller(config)
     live = controller.adapter.read()
     trail = audit.read(controller.log)
-    alarms = [*trail.faults, *(f"the change {i} has no outcome" for i in trail.unfinished)]
+    alarms = [
+        *live.faults,
+        *trail.faults,
+        *(f"the change {i} has no outcome" for i in trail.unfinished),
+    ]
     killed = controller.switch.why()
     try:
         decision = controller.in_force()
@@ -56,7 +60,7 @@ def show(config: str, as_json: bool) -> None:
     if as_json:
         common.show_json(
             {
-                "live": live._asdict(),
+                "live": live.told(),
                 "decision": decision._asdict() if decision else None,
                 "changes": trail.records[-20:],
                 "alarms": alarms,
@@ -64,11 +68,13 @@ def show(config: str, as_json: bool) -> None:
         )
         return
     common.say(f"{controller.adapter.name}: the challenger gets {live.share:.2%}")
-    common.show_table(
-        ("arm", "model", "weight", "ready"),
-        [(a, controller.models[a], live.weights[a], live.ready[a]) for a in live.weights],
-        right="weight",
-    )
+    for name, one in (live.parts or {"": live}).items():
+        common.show_table(
+            ("arm", "model", "weight", "ready"),
+            [(a, controller.models[a], one.weights[a], one.ready[a]) for a in one.weights],
+            title=f"{name}: {one.share:.2%}" if name else "",
+            right="weight",
+        )
     if decision is not None:
         common.say(
             f"In force: {decision.phase} at {decision.share:.2%}, epoch {decision.epoch}, until "
@@ -80,7 +86,7 @@ def show(config: str, as_json: bool) -> None:
             ("time", "action", "share", "outcome", "reason"),
             [(r["at"], r["action"], r["share"], r["outcome"], r["reason"]) for r in outcomes],
         )
-    for line in (*live.notes, *alarms):
+    for line in (*live.notes, *([live.others] if live.others else []), *alarms):
         common.say(f"* {line}")
 
 

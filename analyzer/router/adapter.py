@@ -7,6 +7,7 @@ without touching anything, writes all arms at once, and believes only what it re
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Literal, NamedTuple, Protocol
 
 from analyzer.errors import AnalyzerError
@@ -17,6 +18,10 @@ Outcome = Literal[
 ]
 Seen = Literal["ok", "no", "not seen"]
 CONNECT_SECONDS, WRITE_SECONDS = 2.0, 3.0
+NOBODY = (
+    "all weights are 0: nobody is served, or the router goes on with what it was told before; "
+    "`analyzer route rollback` gives all to the champion"
+)
 TOLERANCE = 5e-4
 """Shares that lie closer than this are one: no router keeps more digits than a client can see."""
 
@@ -46,7 +51,8 @@ class Live(NamedTuple):
     share of new traffic that follows; ready: whether an arm can serve, None where the router does
     not know; version: changes when the router's configuration does; notes: what to know; clings:
     whether clients would stay with the challenger beyond its weight, if that became 0; reachable:
-    whether the engine answers, where the weights are read elsewhere.
+    whether the engine answers, where the weights are read elsewhere; others: what else gets
+    traffic, in words. Of several instances: parts, what each says; missing: why others do not.
     """
 
     weights: dict[str, float]
@@ -56,6 +62,32 @@ class Live(NamedTuple):
     notes: tuple[str, ...] = ()
     clings: bool = False
     reachable: bool = True
+    others: str = ""
+    parts: Mapping[str, Live] = MappingProxyType({})
+    missing: Mapping[str, str] = MappingProxyType({})
+
+    @property
+    def nobody(self) -> bool:
+        """Whether all weights are 0. That is not 0 % for the challenger: nobody is served, or the
+        router goes on with what it was told before.
+        """
+        return not any(self.weights.values()) or any(part.nobody for part in self.parts.values())
+
+    @property
+    def off(self) -> bool:
+        """Whether the challenger has nothing for certain, and clients do not stay with it."""
+        return self.share < TOLERANCE and not (self.clings or self.nobody or self.missing)
+
+    @property
+    def faults(self) -> list[str]:
+        """What is wrong at this moment, in sentences."""
+        silent = [f"{name} cannot be read: {why}" for name, why in self.missing.items()]
+        return [*silent, *([NOBODY] if self.nobody else [])]
+
+    def told(self) -> dict[str, object]:
+        """All of it for programs."""
+        parts = {name: part.told() for name, part in self.parts.items()}
+        return {**self._asdict(), "parts": parts, "missing": dict(self.missing)}
 
 
 class Counts(NamedTuple):
@@ -70,12 +102,16 @@ class Counts(NamedTuple):
 
 
 class Plan(NamedTuple):
-    """What would be written: every arm's weight, zeros too, and the exact commands."""
+    """What would be written: every arm's weight, zeros too, and the exact commands. parts: of
+    several instances, each one's plan and what was read for it; left: why others are not written.
+    """
 
     share: float
     weights: dict[str, float]
     commands: tuple[str, ...]
     decision: Decision | None = None
+    parts: Mapping[str, tuple[Plan, Live]] = MappingProxyType({})
+    left: Mapping[str, str] = MappingProxyType({})
 
 
 class Adapter(Protocol):
@@ -123,20 +159,36 @@ def exact(share: float, total: int, what: str) -> tuple[int, int]:
     return total - challenger, challenger
 
 
-def ratio(weights: Mapping[str, float]) -> float:
-    """The challenger's share of the weights; 0 where there are none."""
-    total = sum(weights.values())
+def ratio(weights: Mapping[str, float], others: float = 0.0) -> float:
+    """The challenger's share of the arms' weights and those of others; 0 where there are none."""
+    total = sum(weights.values()) + others
     return weights["challenger"] / total if total else 0.0
+
+
+def holds(live: Live, plan: Plan) -> bool:
+    """Whether what is read is what was planned, in every instance."""
+    if live.nobody or abs(live.share - plan.share) >= TOLERANCE:
+        return False
+    return all(
+        name in live.parts and holds(live.parts[name], p) for name, (p, _) in plan.parts.items()
+    )
 
 
 def guarded(adapter: Adapter, live: Live, share: float, force: bool = False) -> Plan:
     """A plan that passed what holds for every router. force: even onto a champion that is down.
 
-    Raises Refused: no share, a champion or challenger that is not ready for what it would get.
+    Raises Refused: no share, a champion or challenger that is not ready for what it would get; for
+    any share but 0, all weights 0 or others that get traffic too.
     """
     if not 0 <= share <= 1:
         raise Refused(f"{share} is no share of traffic")
-    if share < 1 and live.ready.get("champion") is False and not force:
+    if force:
+        live = _insisted(live)
+    if share > 0 and live.nobody:
+        raise Refused(NOBODY)
+    if share > 0 and live.others:
+        raise Refused(f"{live.others}: the challenger's share cannot be set beside it")
+    if share < 1 and live.ready.get("champion") is False:
         raise Refused(
             "the champion is not ready to serve: moving traffic to it would be an outage; "
             "bring it up, or insist with --force"
@@ -145,4 +197,12 @@ def guarded(adapter: Adapter, live: Live, share: float, force: bool = False) -> 
         raise Refused("the challenger is not ready to serve; it gets no more traffic")
     if share > live.share and not live.reachable:
         raise Refused(f"the router's engine does not answer: {'; '.join(live.notes)}")
+    if share > live.share and live.missing:
+        raise Refused(f"{'; '.join(live.faults)}; the challenger gets no more traffic")
     return adapter.plan(live, share)
+
+
+def _insisted(live: Live) -> Live:
+    """With nothing said against the champion."""
+    parts = {name: _insisted(part) for name, part in live.parts.items()}
+    return live._replace(ready={**live.ready, "champion": None}, parts=parts)

@@ -70,7 +70,7 @@ def apply(
     """
     decision = _decision(controller, phase, share, reason, verdict, expires)
     step = Step(controller, decision, "apply", as_of=as_of)
-    if share < live.share - TOLERANCE:
+    if share < live.share - TOLERANCE or (share == 0 and not live.off):
         return fall.down(step, dry_run)
     return rise.up(step, live, dry_run)
 

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from typing import NamedTuple
 
-from analyzer.router.adapter import TOLERANCE, Adapter, Counts, Plan, RouterError, Seen
+from analyzer.router.adapter import Adapter, Counts, Plan, RouterError, Seen, holds
 
 EVERY = 0.05
 """Seconds between looks."""
@@ -63,7 +63,7 @@ def confirm(
         configuration, engine, detail = "not seen", "not seen", ""
         try:
             live = adapter.read()
-            configuration = "ok" if abs(live.share - plan.share) < TOLERANCE else "no"
+            configuration = "ok" if holds(live, plan) else "no"
             engine = adapter.engine(plan)
         except RouterError as error:
             detail = str(error)

@@ -17,6 +17,7 @@ from analyzer.router.decision_file import DecisionFile
 from analyzer.router.document import Document
 from analyzer.router.envoy import Envoy, EnvoyRuntime
 from analyzer.router.haproxy import HAProxy
+from analyzer.router.instances import Instances
 from analyzer.router.killswitch import KillSwitch
 from analyzer.router.kserve import InferenceService
 from analyzer.router.kubernetes import Api, Kubernetes
@@ -32,6 +33,8 @@ SPLITS = {one.name: one for one in OBJECTS}
 
 def adapter_of(settings: RouterAt, root: str) -> Adapter:
     """The adapter that the settings describe; relative paths start at `root`."""
+    if settings.instances:
+        return Instances({n: adapter_of(one, root) for n, one in settings.each().items()})
     arms = {"champion": settings.champion, "challenger": settings.challenger}
     path = str(Path(root) / settings.path)
     address = settings.address

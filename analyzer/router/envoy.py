@@ -122,10 +122,9 @@ class EnvoyRuntime:
         return "applied"
 
     def engine(self, plan: Plan) -> Seen:
-        """The runtime's final values."""
-        told = self._runtime()
-        right = all(told.get(self._key(arm)) == f"{w:.0f}" for arm, w in plan.weights.items())
-        return "ok" if right else "no"
+        """The runtime's final values, and the routes' where it overrides nothing."""
+        live = self.read()
+        return "ok" if abs(live.share - plan.share) < 1e-9 and not live.nobody else "no"
 
     def served(self) -> Counts | None:
         """Requests sent to each cluster."""

@@ -63,20 +63,20 @@ def descend(step: Step, share: float, until: float) -> Plan | None:
         try:
             live = step.to.adapter.read()
             report.before = live.share if report.before is None else report.before
-            report.after = live.share
+            report.after = None if live.missing else live.share
             plan = step.plan(live, share)
-            loose = share == 0 and live.clings
-            if live.share <= share + TOLERANCE and not loose:
-                report.outcome = "no-op" if report.outcome == "unreachable" else report.outcome
+            low = live.share <= share + TOLERANCE and not live.missing
+            if live.off if share == 0 else low:
+                nothing = report.outcome in ("unreachable", "busy", "conflict")
+                report.outcome = "no-op" if nothing else report.outcome
                 return plan
-            outcome = step.to.adapter.apply(plan, live.version)
-            if outcome == "applied":
-                report.outcome = outcome
+            report.outcome = step.to.adapter.apply(plan, live.version)
+            if report.outcome == "applied":
                 step.mark("written")
                 return plan
             last = (
                 "the router is busy with an earlier change; tried again"
-                if outcome == "busy"
+                if report.outcome == "busy"
                 else "the router changed at the same moment; tried again"
             )
         except Refused as error:

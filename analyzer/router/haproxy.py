@@ -36,6 +36,7 @@ STATIC = ("static-rr", "first", "source-static")
 FORCED_MAINT = 1
 """The bit of srv_admin_state that `set server ... state maint` sets."""
 STICKY = "sticky: "
+_Rows = Mapping[str, Mapping[str, str]]
 RUNNING = (2, 3)
 """srv_op_state: running, or stopping softly."""
 
@@ -67,6 +68,7 @@ class HAProxy:
         ready = {arm: int(state[s]["srv_op_state"]) in RUNNING for arm, s in self.arms.items()}
         # a challenger in maintenance gets nothing, and can be brought back: it is warm
         effective = {a: 0.0 if maint[a] or not ready[a] else w for a, w in weights.items()}
+        others = self._others(state, stat)
         known: dict[str, bool | None] = {a: None if maint[a] else ready[a] for a in self.arms}
         if maint["champion"]:
             known["champion"] = False
@@ -75,7 +77,8 @@ class HAProxy:
         token = hashlib.sha256("\n".join([self._pid(), *sorted(told)]).encode()).hexdigest()[:16]
         notes = tuple(self._notes(stat))
         clings = not maint["challenger"] and any(note.startswith(STICKY) for note in notes)
-        return Live(weights, ratio(effective), known, token, notes, clings)
+        share = ratio(effective, sum(others.values()))
+        return Live(weights, share, known, token, notes, clings, others=self._named(others))
 
     def plan(self, live: Live, share: float) -> Plan:
         """The champion's and the challenger's weight, the challenger's last when it grows."""
@@ -131,10 +134,25 @@ class HAProxy:
             steps.append(f"shutdown sessions server {server}")
         return [Plan(0.0, {**live.weights, "challenger": 0.0}, (step,)) for step in steps]
 
+    def _others(self, state: _Rows, stat: _Rows) -> dict[str, float]:
+        """Weights of further servers that take traffic: not in maintenance, no backup."""
+        further = [name for name in state if name not in self.arms.values()]
+        return {
+            name: float(state[name]["srv_uweight"])
+            for name in further
+            if not int(state[name]["srv_admin_state"]) & FORCED_MAINT
+            and stat.get(name, {}).get("act") != "0"
+            and float(state[name]["srv_uweight"])
+        }
+
+    def _named(self, others: Mapping[str, float]) -> str:
+        told = ", ".join(f"{name} (weight {w:.0f})" for name, w in sorted(others.items()))
+        return f"{self.backend} has further servers that take traffic: {told}" if told else ""
+
     def _set(self, arm: str, what: str) -> str:
         return f"set server {self.backend}/{self.arms[arm]} {what}"
 
-    def _notes(self, stat: Mapping[str, Mapping[str, str]]) -> list[str]:
+    def _notes(self, stat: _Rows) -> list[str]:
         backend = stat["BACKEND"]
         notes = [f"algorithm {backend.get('algo') or 'unknown'}"]
         if backend.get("mode") == "tcp":

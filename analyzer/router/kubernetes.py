@@ -94,16 +94,12 @@ class Kubernetes:
         found = self._get()
         weights = self.split.weights(found, self.arms)
         notes = [*self.split.notes(found, self.arms), *_kept_by(found)]
-        if not any(weights.values()):
-            notes.append("all weights are 0: nobody is served")
         return Live(
             weights,
             ratio(weights),
             {arm: self._ready(found, arm) for arm in self.arms},
             _version(found),
             tuple(notes),
-            # a rollback must write here, although the challenger's share is 0 already
-            clings=not any(weights.values()),
         )
 
     def plan(self, live: Live, share: float) -> Plan:

@@ -20,7 +20,7 @@ from analyzer.diary import Event, weight_at
 from analyzer.errors import AnalyzerError
 from analyzer.policy import Policy
 from analyzer.router import audit, change, noted
-from analyzer.router.adapter import TOLERANCE, RouterError
+from analyzer.router.adapter import RouterError
 from analyzer.router.audit import AuditError, Busy, alone
 from analyzer.router.controller import Controller, Report
 from analyzer.router.decision import text
@@ -142,10 +142,9 @@ def _taken(controller: Controller, events: Sequence[Event]) -> bool:
 def _off(controller: Controller) -> bool:
     """Whether the router gives the challenger nothing."""
     try:
-        live = controller.adapter.read()
+        return controller.adapter.read().off
     except RouterError:
         return False
-    return live.share < TOLERANCE and not live.clings
 
 
 def _act(rollout: Rollout, controller: Controller, alarm: Alarm) -> Reaction:

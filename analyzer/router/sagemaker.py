@@ -57,16 +57,12 @@ class SageMaker:
         notes = [] if status == "InService" else [f"the endpoint is {status}"]
         if abs(current - ratio(weights)) > TOLERANCE:
             notes.append(f"the challenger still has {current:.2%}")
-        if not any(weights.values()):
-            notes.append("all weights are 0: nobody is served")
         return Live(
             weights,
             ratio(weights),
             {arm: _ready(one) for arm, one in named.items()},
             _version(told),
             tuple(notes),
-            # a rollback must write here, although the challenger's share is 0 already
-            clings=not any(weights.values()),
         )
 
     def plan(self, live: Live, share: float) -> Plan:

@@ -13,8 +13,9 @@ from analyzer.router.controller import Controller, Report
 
 @dataclass(frozen=True)
 class Seen:
-    """One look. share: the challenger's live share, None where the router does not answer;
-    allowed: the most that it may have; alarms: sentences for people; report: of what was done.
+    """One look. share: the challenger's live share, None where the router, or an instance, does not
+    answer; allowed: the most that it may have; alarms: sentences for people; report: of what was
+    done.
     """
 
     share: float | None
@@ -35,16 +36,18 @@ def watch(controller: Controller) -> Seen:
         live = controller.adapter.read()
     except RouterError as error:
         return Seen(None, allowed, [*alarms, str(error)])
+    alarms += live.faults
+    seen = None if live.missing else live.share
     if live.share <= allowed + TOLERANCE:
         if live.share < allowed - TOLERANCE:
             alarms.append(
                 f"the challenger has {live.share:.2%} and may have {allowed:.2%}: somebody lowered "
                 "it; nothing is raised without a verdict"
             )
-        return Seen(live.share, allowed, alarms)
+        return Seen(seen, allowed, alarms)
     alarms.append(f"the challenger has {live.share:.2%} and may have {allowed:.2%}")
     report = lower(controller, allowed, "; ".join(alarms))
-    return Seen(live.share, allowed, alarms, report)
+    return Seen(seen, allowed, alarms, report)
 
 
 def _allowed(controller: Controller) -> tuple[float, list[str]]:

@@ -23,7 +23,14 @@ from kube_patch import No
 
 from analyzer.errors import ConfigError
 from analyzer.router import audit, change
-from analyzer.router.adapter import Ambiguous, Refused, Rejected, Unreachable
+from analyzer.router.adapter import (
+    NOBODY,
+    Ambiguous,
+    Refused,
+    Rejected,
+    Unreachable,
+    guarded,
+)
 from analyzer.router.connect import described
 from analyzer.router.watch import watch
 from benchmarks.rollback_drill.routers import binary
@@ -142,7 +149,9 @@ def test_all_zero_is_an_outage_that_a_rollback_ends(cluster: Cluster, tmp_path: 
             entry["weight"] = 0
     cluster.put("httproutes", found)
     to = control(cluster, "gateway-api", tmp_path)
-    assert to.adapter.read().notes == ("all weights are 0: nobody is served",)
+    assert to.adapter.read().faults == [NOBODY]
+    with pytest.raises(Refused, match="all weights are 0"):
+        guarded(to.adapter, to.adapter.read(), 0.05)
     assert change.rollback(to, "a test").outcome == "applied"
     assert weights(cluster, "gateway-api") == [10_000, 0] * 2
 

@@ -14,6 +14,8 @@ from real import Load, controller, started
 
 from analyzer.router import audit, change, haproxy
 from analyzer.router.adapter import Refused, Rejected, Unreachable
+from analyzer.router.confirm import confirm
+from analyzer.router.watch import watch
 from benchmarks.rollback_drill import routers
 from benchmarks.rollback_drill.routers import Files
 
@@ -98,6 +100,47 @@ def test_unknown_arms_and_a_router_that_changed_meanwhile(
         assert late.outcome == "conflict"
         assert abs(other.adapter.read().share - 0.2) < 1e-9
         assert other.in_force() is None
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_all_zero_is_not_0_percent(kind: str, tmp_path: Path, served: dict[str, int]) -> None:
+    with started(KINDS[kind], tmp_path, served, idle=True) as (router, to):
+        live = to.adapter.read()
+        plan = to.adapter.plan(live, 0.0)
+        zero = plan._replace(weights={"champion": 0.0, "challenger": 0.0})
+        lines = [line.replace(f" {plan.weights['champion']:.0f}", " 0") for line in plan.commands]
+        lines = [line.replace("=10000", "=0") for line in lines]
+        assert to.adapter.apply(zero._replace(commands=tuple(lines)), live.version) == "applied"
+        live = to.adapter.read()
+        assert (live.nobody, live.off) == (True, False)
+        assert not confirm(to.adapter, plan, 0.2).ok
+        with pytest.raises(Refused, match="all weights are 0"):
+            raised(to, 0.05)
+        assert any("all weights are 0" in alarm for alarm in watch(to).alarms)
+        report = change.rollback(to, "a test")
+        assert (report.outcome, report.done) == ("applied", True), report
+        with Load(router.port, clients=2) as load:
+            time.sleep(0.3)
+        assert load.failed == []
+        assert load.served()["v7"] == 0
+
+
+def test_haproxy_with_further_servers_goes_down_only(
+    tmp_path: Path, served: dict[str, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    further = "".join(
+        f"  server {name} 127.0.0.1:{{v6}} weight 100 {how}\n"
+        for name, how in (("v8", ""), ("v9", "backup"), ("v10", "disabled"))
+    )
+    monkeypatch.setattr(routers, "HAPROXY", routers.HAPROXY + further)
+    with started(routers.haproxy(), tmp_path, served, idle=True) as (_, to):
+        live = to.adapter.read()
+        assert live.others == "models has further servers that take traffic: v8 (weight 100)"
+        assert live.share == 0.025
+        with pytest.raises(Refused, match=r"v8 .* cannot be set beside it"):
+            raised(to, 0.05)
+        report = change.rollback(to, "a test")
+        assert (report.outcome, report.done) == ("applied", True), report
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import sys
 import time
 from collections.abc import Iterator
@@ -145,6 +146,17 @@ def test_what_is_refused(client: LikeAWS, tmp_path: Path) -> None:
     nobody = to.adapter.plan(live, 0.0)._replace(weights={"champion": 0.0, "challenger": 0.0})
     with pytest.raises(Rejected, match="above zero"):
         to.adapter.apply(nobody, live.version)
+
+
+def test_an_endpoint_that_never_stops_updating_is_busy_not_unreachable(
+    client: LikeAWS, tmp_path: Path
+) -> None:
+    client.left = 10_000
+    to = control(client, tmp_path)
+    report = change.rollback(dataclasses.replace(to, down_seconds=0.5), "a test")
+    assert (report.outcome, report.done) == ("busy", False), report
+    client.left = 3
+    assert change.rollback(to, "a test").outcome == "applied"
 
 
 def test_answers_that_are_lost(client: LikeAWS, tmp_path: Path) -> None:
