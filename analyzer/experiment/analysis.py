@@ -6,15 +6,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
-import pyarrow as pa
-import pyarrow.compute as pc
-
 from analyzer.design import Experiment, offline
 from analyzer.diary import Event
-from analyzer.experiment.known import EVERYONE, Known, Segment
+from analyzer.experiment.known import Known
 from analyzer.experiment.readings import Errors, Reading, reading
 from analyzer.experiment.registration import Registration, design_digest
 from analyzer.experiment.split import Days, days_of, mixed_share, sample_ratio, segment_ratio
+from analyzer.experiment.totals import EVERYONE, Segment
 from analyzer.experiment.wear import worn
 from analyzer.policy import Experiments
 from analyzer.stats.multiplicity import benjamini_yekutieli, holm
@@ -96,15 +94,14 @@ def analyze(
     span = [day for day in known.units_by_day() if first <= day < last]
     days = days_of(events, span, known.design.weight)
     run = days.planned(known.design.weight) or (first, first)
-    counted = restricted(known, *run)
+    counted = known.exposed_in(*run)
     errors = Errors(
         float(registration.n_star),
         registration.sequence_alpha,
         registration.final_alpha,
-        known.as_of >= last and _newest(known) >= last - 1,
+        known.as_of >= last and known.newest >= last - 1,
     )
-    everyone = restricted(known, first, last)
-    ratio, mixed = sample_ratio(everyone, days), mixed_share(known, run[0])
+    ratio, mixed = sample_ratio(known, days), mixed_share(known, run[0])
     readings = tuple(_read(counted, name, errors, last) for name in counted.design.metrics)
     segments = _segments(counted, errors, limits.segment_q)
     return Analysis(
@@ -137,40 +134,8 @@ def _read(known: Known, name: str, errors: Errors, last: int) -> Reading:
     now = reading(known, name, errors)
     if not errors.ended or known.as_of == last:
         return now
-    then = reading(known_at(known, last), name, errors)
+    then = reading(known.at(last), name, errors)
     return replace(now, final=then.final, harm=then.harm)
-
-
-def restricted(known: Known, first: int, last: int) -> Known:
-    """The same of units first exposed on days [first, last) only."""
-
-    def inside(table: pa.Table) -> pa.Table:
-        day = table["exposed"]
-        return table.filter(pc.and_(pc.greater_equal(day, first), pc.less(day, last)))
-
-    return replace(
-        known,
-        first=first,
-        last=last,
-        sums=inside(known.sums),
-        bins=inside(known.bins),
-        buckets=inside(known.buckets),
-    )
-
-
-def known_at(known: Known, as_of: int) -> Known:
-    """What was known on an earlier day."""
-
-    def before(table: pa.Table) -> pa.Table:
-        return table.filter(pc.less(table["day"], as_of))
-
-    return replace(
-        known,
-        as_of=as_of,
-        sums=before(known.sums),
-        bins=before(known.bins),
-        buckets=before(known.buckets),
-    )
 
 
 def _date(day: int) -> str:
@@ -226,7 +191,7 @@ def _segments(known: Known, errors: Errors, q: float) -> tuple[Named, ...]:
 def _looks(known: Known, errors: Errors) -> tuple[Look, ...]:
     found = []
     for day in range(known.first + 1, known.as_of + 1):
-        then = known_at(known, day)
+        then = known.at(day)
         if not sum(then.units().values()):
             continue
         one = reading(then, known.design.primary, replace(errors, ended=False))
@@ -261,10 +226,6 @@ def _mistakes(design: Experiment, registration: Registration, limits: Experiment
     return found
 
 
-def _newest(known: Known) -> int:
-    return pc.max(known.sums["day"]).as_py() if known.sums.num_rows else -1
-
-
 def _notes(
     known: Known,
     days: Days,
@@ -273,7 +234,7 @@ def _notes(
     limits: Experiments,
 ) -> list[str]:
     found = []
-    newest = _newest(known)
+    newest = known.newest
     if known.as_of > newest + 1 and newest + 1 < registration.days[1]:
         found.append(
             f"No outcome is known from {_date(newest + 1)} on: without those of the last planned "

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import reduce
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from numpy.typing import NDArray
 
 from analyzer.config import Rollout
 from analyzer.design import Experiment, Metric
@@ -24,21 +24,27 @@ from analyzer.experiment.tables import (
     sums_store,
     units_store,
 )
+from analyzer.experiment.totals import (
+    EVERYONE,
+    UNITS,
+    Changes,
+    Ints,
+    Segment,
+    Summand,
+    Totals,
+    changes_of,
+)
 from analyzer.experiment.update import SCALES
-from analyzer.stats.units import UnitMoments, moments_from_sums
+from analyzer.stats.units import UnitMoments
 from analyzer.store import Manifest, Store
-
-Segment = tuple[str, str | None]
-EVERYONE: Segment = ("", "")
-Ints = NDArray[np.int64]
 
 
 @dataclass(frozen=True, eq=False)
 class Known:
     """What was known when day `as_of` (since 1970, UTC) began, of units exposed in [first, last).
 
-    sums, bins, buckets: the tables of `tables`, days before the as-of added up. faults: rows and
-    units left out, by reason.
+    changes, tables: what the days hold, of all days and units; totals: their sums, of those
+    units. faults: rows and units left out, by reason.
     """
 
     design: Experiment
@@ -46,76 +52,104 @@ class Known:
     as_of: int
     first: int
     last: int
-    sums: pa.Table
-    bins: pa.Table
-    buckets: pa.Table
+    changes: Changes
+    totals: Totals
+    tables: Mapping[str, pa.Table]
     faults: Mapping[str, int]
     digests: Mapping[str, str]
 
+    def at(self, as_of: int) -> Known:
+        """What was known on an earlier day."""
+        return replace(self, as_of=as_of)
+
+    def exposed_in(self, first: int, last: int) -> Known:
+        """The same of units first exposed on days [first, last) only."""
+        return replace(self, first=first, last=last, totals=self.changes.totals(first, last))
+
+    def table(self, name: str) -> pa.Table:
+        """Rows of arrivals, unit_bins or unit_buckets that were known, of those units."""
+        whole = self.tables[name]
+        day = whole["exposed"]
+        exposed = pc.and_(pc.greater_equal(day, self.first), pc.less(day, self.last))
+        return whole.filter(pc.and_(exposed, pc.less(whole["day"], self.as_of)))
+
+    @property
+    def newest(self) -> int:
+        """The last day that outcomes are known of; -1 without any."""
+        days = self.table("arrivals")["day"]
+        return pc.max(days).as_py() if len(days) else -1
+
     def segments(self) -> list[Segment]:
-        """All segment values there are, in order; the first is everyone."""
-        pairs = self.sums.group_by(["column", "value"]).aggregate([])
-        rows = zip(pairs["column"].to_pylist(), pairs["value"].to_pylist(), strict=True)
-        found = sorted(rows, key=lambda s: (s[0], s[1] is None, s[1] or ""))
-        return [EVERYONE, *(segment for segment in found if segment != EVERYONE)]
+        """All segment values that have units, in order; the first is everyone."""
+        units = self._sums[..., self.totals.summands[UNITS]]
+        held = np.abs(units).sum(axis=1).tolist()
+        return [s for s, place in self.totals.segments.items() if s == EVERYONE or held[place]]
 
     def units(self, segment: Segment = EVERYONE) -> dict[str, float]:
         """Units of each arm."""
-        part = _of(self.sums, segment)
-        part = part.filter(pc.and_(pc.equal(part["one"], ""), pc.equal(part["other"], "")))
-        arm, n = part["arm"].to_numpy(), part["n"].to_numpy()
-        return {name: float(n[arm == place].sum()) for place, name in enumerate(ARMS)}
+        moments = self.moments_of((), segment)
+        return {arm: one.n for arm, one in moments.items()}
 
     def units_by_day(self) -> dict[int, tuple[float, float]]:
         """Units of both arms by day of first exposure, as counted in the end."""
-        part = _of(self.sums, EVERYONE)
-        part = part.filter(pc.and_(pc.equal(part["one"], ""), pc.equal(part["other"], "")))
-        found: dict[int, list[float]] = {}
-        rows = zip(*(part[c].to_pylist() for c in ("exposed", "arm", "n")), strict=True)
-        for exposed, arm, n in rows:
-            found.setdefault(exposed, [0.0, 0.0])[arm] += n
-        return {day: (one, other) for day, (one, other) in sorted(found.items())}
+        return units_by_day(self.table("arrivals"))
 
     def moments(self, metric: Metric, segment: Segment = EVERYONE) -> dict[str, UnitMoments]:
         """Moments of each arm's units; columns as `sums.measures` orders them."""
-        names = measures(self.design, metric)
-        return self.moments_of(names, segment)
+        return self.moments_of(measures(self.design, metric), segment)
 
     def moments_of(
         self, names: Sequence[str], segment: Segment = EVERYONE
     ) -> dict[str, UnitMoments]:
         """Moments of each arm's units over some measures whose products are summed."""
-        part = _of(self.sums, segment)
-        found: dict[tuple[int, str, str], int] = {}
-        rows = zip(*(part[c].to_pylist() for c in ("arm", "one", "other", "n")), strict=True)
-        for arm, one, other, n in rows:
-            found[arm, one, other] = found.get((arm, one, other), 0) + n
-        return {name: self._moments(found, place, names) for place, name in enumerate(ARMS)}
+        place, summands = self.totals.segments.get(segment), self.totals.summands
+        pairs = [
+            (min(one, other), max(one, other))
+            for i, one in enumerate(names)
+            for other in names[: i + 1]
+        ]
+        wanted: list[Summand] = [UNITS, *((name, "") for name in names), *pairs]
+        columns = [summands.get(summand, -1) for summand in wanted]
+        sizes = [self.scales.columns.get(name, 1.0) for name in names]
+        found = {}
+        for arm, name in enumerate(ARMS):
+            sums = self._sums[place, arm].tolist() if place is not None else []
+            held = [sums[column] if sums and column >= 0 else 0 for column in columns]
+            found[name] = _moments(held, sizes)
+        return found
 
-    def _moments(
-        self, found: Mapping[tuple[int, str, str], int], arm: int, names: Sequence[str]
-    ) -> UnitMoments:
-        n = found.get((arm, "", ""), 0)
-        totals = [found.get((arm, name, ""), 0) * self._unit(name) for name in names]
-        products = np.zeros((len(names), len(names)))
-        for i, one in enumerate(names):
-            for j, other in enumerate(names[: i + 1]):
-                low, high = sorted((one, other))
-                unit = self._size(one) * self._size(other) * 2.0**-PRODUCT_BITS
-                products[i, j] = found.get((arm, low, high), 0) * unit
-        return moments_from_sums(float(n), totals, products)
-
-    def _size(self, name: str) -> float:
-        return self.scales.columns.get(name, 1.0)
-
-    def _unit(self, name: str) -> float:
-        return self._size(name) * 2.0**-VALUE_BITS
+    @property
+    def _sums(self) -> Ints:
+        return self.totals.at(self.as_of)
 
 
-def _of(sums: pa.Table, segment: Segment) -> pa.Table:
-    column, value = segment
-    same = pc.is_null(sums["value"]) if value is None else pc.equal(sums["value"], value)
-    return sums.filter(pc.and_(pc.equal(sums["column"], column), same))
+def units_by_day(arrivals: pa.Table) -> dict[int, tuple[float, float]]:
+    """Units of both arms by day of first exposure, from rows of the table of arrivals."""
+    found: dict[int, list[float]] = {}
+    rows = zip(*(arrivals[c].to_pylist() for c in ("exposed", "arm", "n")), strict=True)
+    for exposed, arm, n in rows:
+        found.setdefault(exposed, [0.0, 0.0])[arm] += n
+    return {day: (one, other) for day, (one, other) in sorted(found.items())}
+
+
+def _moments(sums: Sequence[int], sizes: Sequence[float]) -> UnitMoments:
+    """Moments from units, totals and the lower half of the products, whole numbers all.
+
+    n^-1 (n P - T T'), exact before it is divided: products and totals are counted in quanta.
+    """
+    n, p = sums[0], len(sizes)
+    if n == 0:
+        return UnitMoments(0.0, np.zeros(p), np.zeros((p, p)))
+    totals, product = sums[1 : 1 + p], iter(sums[1 + p :])
+    shift = 2 * VALUE_BITS - PRODUCT_BITS
+    mean, scatter = np.empty(p), np.empty((p, p))
+    for i, size in enumerate(sizes):
+        mean[i] = totals[i] / (n << VALUE_BITS) * size
+        for j in range(i + 1):
+            cross = ((n * next(product)) << shift) - totals[i] * totals[j]
+            scatter[i, j] = scatter[j, i] = cross / (n << 2 * VALUE_BITS) * size * sizes[j]
+        scatter[i, i] = max(scatter[i, i], 0.0)  # squares are rounded
+    return UnitMoments(float(n), mean, scatter)
 
 
 def known(
@@ -146,24 +180,27 @@ def known(
     if not chosen:
         moment = datetime.fromtimestamp(today * 86_400, UTC)
         raise StoreError(f"no outcome was known on {moment:%Y-%m-%d}; the first came later")
-    begin = first if first is not None else 0
-    end = last if last is not None else today
-    sums = _exposed(_joined(totals, chosen, "unit_sums"), begin, end)
-    buckets = _exposed(_joined(totals, chosen, "unit_buckets"), begin, end)
+    sums = _joined(totals, chosen, "unit_sums")
+    changes = changes_of(sums)
     read = [m for m in units.manifests().values() if m.start // DAY < today]
     faults: dict[str, int] = {}
     for kept, manifests in ((units, read), (totals, chosen)):
         for row in _joined(kept, manifests, "unit_faults").to_pylist():
             faults[row["reason"]] = faults.get(row["reason"], 0) + row["n"]
+    begin = first if first is not None else 0
+    end = last if last is not None else today
     return Known(
         design,
         scales,
         today,
         begin,
         end,
-        sums,
-        _exposed(_joined(totals, chosen, "unit_bins"), begin, end),
-        buckets,
+        changes,
+        changes.totals(begin, end),
+        {
+            "arrivals": _arrivals(sums),
+            **{name: _joined(totals, chosen, name) for name in ("unit_bins", "unit_buckets")},
+        },
         dict(sorted(faults.items())),
         {m.slot: m.digest for m in chosen},
     )
@@ -173,6 +210,7 @@ def _joined(store: Store, manifests: Sequence[Manifest], name: str) -> pa.Table:
     return pa.concat_tables([store.read(m, name) for m in manifests], promote_options="default")
 
 
-def _exposed(table: pa.Table, first: int, last: int) -> pa.Table:
-    day = table["exposed"]
-    return table.filter(pc.and_(pc.greater_equal(day, first), pc.less(day, last)))
+def _arrivals(sums: pa.Table) -> pa.Table:
+    """By how much the number of units changed, by day, day of first exposure and arm."""
+    everyone = [pc.equal(sums[name], "") for name in ("column", "one", "other")]
+    return sums.filter(reduce(pc.and_, everyone)).select(["day", "exposed", "arm", "n"])

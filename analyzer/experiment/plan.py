@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from analyzer.design import Metric
 from analyzer.experiment.known import Known
-from analyzer.experiment.readings import found_effect
+from analyzer.experiment.readings import compared
 from analyzer.experiment.registration import Registration, design_digest
 from analyzer.policy import Experiments
 from analyzer.stats.planning import margin_sample_size, sequence_factor
@@ -145,7 +145,7 @@ def _units(
 def _deviation(known: Known, metric: Metric) -> tuple[float, float, float] | Undefined:
     """SD of a unit's contribution relative to the metric's value, what covariates explain, n."""
     whole = _pooled(known)
-    found = found_effect(whole, metric, relative=True)
+    found = compared(whole, metric).lift
     if isinstance(found, Undefined):
         return found
     if not found.error > 0:
@@ -156,13 +156,13 @@ def _deviation(known: Known, metric: Metric) -> tuple[float, float, float] | Und
 
 def _pooled(known: Known) -> Known:
     """The same with every unit in both arms: no effect, and all the units there are."""
-
-    def doubled(table: pa.Table) -> pa.Table:
-        place = table.schema.get_field_index("arm")
-        arms = [pa.array([arm] * table.num_rows, table.schema.field("arm").type) for arm in (0, 1)]
-        return pa.concat_tables([table.set_column(place, "arm", [arm]) for arm in arms])
-
-    return replace(known, sums=doubled(known.sums), bins=doubled(known.bins))
+    bins = known.tables["unit_bins"]
+    place = bins.schema.get_field_index("arm")
+    arms = [pa.array([arm] * bins.num_rows, bins.schema.field("arm").type) for arm in (0, 1)]
+    doubled = pa.concat_tables([bins.set_column(place, "arm", [arm]) for arm in arms])
+    return replace(
+        known, totals=known.totals.pooled(), tables={**known.tables, "unit_bins": doubled}
+    )
 
 
 def _days(units: Result, per_day: Result) -> Result:

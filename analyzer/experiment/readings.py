@@ -12,19 +12,16 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from analyzer.design import Metric
-from analyzer.experiment.known import EVERYONE, Known, Segment
-from analyzer.experiment.sums import measures
+from analyzer.experiment.known import Known
 from analyzer.experiment.tables import ARMS, PRODUCT_BITS, VALUE_BITS
+from analyzer.experiment.totals import EVERYONE, Segment
 from analyzer.histogram import bin_edges
-from analyzer.stats.effects import (
-    Effect,
-    Ratio,
+from analyzer.stats.effect_intervals import (
     always_valid_effect_p,
     always_valid_interval,
-    effect,
     fixed_interval,
-    rate_effect,
 )
+from analyzer.stats.effects import Effect, Ratio, contrast, effect, rate_effect
 from analyzer.stats.quantile_effects import quantile_effect
 from analyzer.stats.quantiles import quantile
 from analyzer.stats.result import Estimate, Result, Undefined
@@ -80,19 +77,18 @@ class Reading:
 def reading(known: Known, name: str, errors: Errors, segment: Segment = EVERYONE) -> Reading:
     """Read one metric of all units exposed in the days of `known`, or of one segment's."""
     metric = known.design.metrics[name]
-    values = arm_values(known, metric, segment)
-    apart = found_effect(known, metric, segment, relative=False)
-    lifted = found_effect(known, metric, segment, relative=True)
+    found = compared(known, metric, segment)
+    lifted = found.lift
     return Reading(
         name,
         metric.kind,
         metric.role,
         metric.better,
         metric.margin,
-        values["champion"],
-        values["challenger"],
-        sum(known.units(segment).values()),
-        _sequence(apart, errors),
+        found.champion,
+        found.challenger,
+        found.units,
+        _sequence(found.difference, errors),
         _sequence(lifted, errors),
         _final(lifted, errors),
         lifted if isinstance(lifted, Undefined) else fixed_interval(lifted, errors.final),
@@ -103,42 +99,56 @@ def reading(known: Known, name: str, errors: Errors, segment: Segment = EVERYONE
     )
 
 
-def arm_values(known: Known, metric: Metric, segment: Segment) -> dict[str, float | None]:
-    """The metric of each arm as counted, None where it has none."""
-    if metric.kind == "quantile":
-        return {arm: _value(found) for arm, found in _percentiles(known, metric).items()}
-    found: dict[str, float | None] = {}
-    for arm, moments in known.moments(metric, segment).items():
-        below = moments.mean[1] if metric.kind == "ratio" else 1.0
-        known_value = moments.n > 0 and below != 0
-        found[arm] = float(moments.mean[0] / below) if known_value else None
-    return found
+@dataclass(frozen=True)
+class Compared:
+    """A metric of both arms as counted (None where an arm has none), units of both, its effect."""
+
+    champion: float | None
+    challenger: float | None
+    units: float
+    difference: Effect | Undefined
+    lift: Effect | Undefined
 
 
-def _value(result: Result) -> float | None:
-    return result.value if isinstance(result, Estimate) else None
-
-
-def found_effect(
-    known: Known, metric: Metric, segment: Segment = EVERYONE, *, relative: bool
-) -> Effect | Undefined:
-    """The effect on a metric. A share without a covariate is compared by its pooled rate.
+def compared(known: Known, metric: Metric, segment: Segment = EVERYONE) -> Compared:
+    """Compare a metric of both arms. A share without a covariate is compared by its pooled rate.
 
     Undefined as `stats.effects`; of a percentile also in a segment, where units are not binned.
     """
     if metric.kind == "quantile":
-        if segment != EVERYONE:
-            return Undefined("percentiles are not kept by segment")
-        arms = _percentiles(known, metric)
-        return quantile_effect(arms["champion"], arms["challenger"], FAR, relative=relative)
+        return _of_percentiles(known, metric, segment)
     one, two = known.moments(metric, segment).values()
+    apart: Effect | Undefined
     if metric.kind == "proportion" and not metric.covariate:
-        return rate_effect(_counts(one), _counts(two), relative=relative)
-    names = measures(known.design, metric)
-    main = Ratio(0, 1 if metric.kind == "ratio" else None)
-    first = 2 if metric.kind == "ratio" else 1
-    covariates = tuple(Ratio(place) for place in range(first, len(names)))
-    return effect(one, two, main, covariates, relative=relative)
+        counts = (_counts(one), _counts(two))
+        apart, lifted = (rate_effect(*counts, relative=relative) for relative in (False, True))
+    else:
+        main = Ratio(0, 1 if metric.kind == "ratio" else None)
+        first = 2 if metric.kind == "ratio" else 1
+        covariates = tuple(Ratio(place) for place in range(first, len(one.mean)))
+        found = contrast(one, two, main, covariates)
+        apart = found if isinstance(found, Undefined) else found.difference()
+        lifted = found if isinstance(found, Undefined) else found.lift()
+    values = (_value(one, metric), _value(two, metric))
+    return Compared(*values, one.n + two.n, apart, lifted)
+
+
+def _value(moments: UnitMoments, metric: Metric) -> float | None:
+    below = moments.mean[1] if metric.kind == "ratio" else 1.0
+    return float(moments.mean[0] / below) if moments.n > 0 and below != 0 else None
+
+
+def _of_percentiles(known: Known, metric: Metric, segment: Segment) -> Compared:
+    one, two = _percentiles(known, metric).values()
+    values = [arm.value if isinstance(arm, Estimate) else None for arm in (one, two)]
+    apart: Effect | Undefined = Undefined("percentiles are not kept by segment")
+    lifted = apart
+    if segment == EVERYONE:
+        apart = quantile_effect(one, two, FAR)
+        lifted = quantile_effect(one, two, FAR, relative=True)
+    else:
+        values = [None, None]
+    return Compared(values[0], values[1], sum(known.units(segment).values()), apart, lifted)
 
 
 def _counts(moments: UnitMoments) -> tuple[float, float]:
@@ -185,7 +195,8 @@ def _p(lifted: Effect | Undefined, errors: Errors) -> Result:
 
 def _binned(known: Known, measure: str) -> dict[str, dict[str, NDArray[np.int64]]]:
     """Units of each arm by fine bin of their total: code ascending, n, total, squares."""
-    table = known.bins.filter(pc.equal(known.bins["measure"], measure))
+    table = known.table("unit_bins")
+    table = table.filter(pc.equal(table["measure"], measure))
     found = {}
     for place, arm in enumerate(ARMS):
         part = table.filter(pc.equal(table["arm"], place))

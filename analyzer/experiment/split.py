@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
-import pyarrow as pa
 import pyarrow.compute as pc
 
 from analyzer.diary import Event
-from analyzer.experiment.known import Known, Segment
+from analyzer.experiment.known import Known, units_by_day
 from analyzer.experiment.tables import DAY
+from analyzer.experiment.totals import Segment
 from analyzer.stats.result import Estimate, Result, Undefined, point
 from analyzer.stats.sample_ratio import Epoch, log_bayes_factor, sequential_sample_ratio
 
@@ -68,9 +68,9 @@ def sample_ratio(known: Known, days: Days) -> Result:
     later are no loss. Days on which the weight changed are left out. Undefined without a unit on
     any other day.
     """
-    day = known.sums["day"]
-    newcomers = replace(known, sums=known.sums.filter(pc.equal(day, known.sums["exposed"])))
-    counts = newcomers.units_by_day()
+    arrivals = known.table("arrivals")
+    first_day = arrivals.filter(pc.equal(arrivals["day"], arrivals["exposed"]))
+    counts = units_by_day(first_day)
     epochs: list[Epoch] = []
     looks: list[list[int]] = []
     last: float | None = None
@@ -107,7 +107,7 @@ def mixed_share(known: Known, first: int = 0) -> Result:
     """Share of the units first exposed from day `first` on that were seen in both arms; they count
     in neither. Units of days before change arms where the weight does: that is no fault.
     """
-    units = known.sums.filter(pc.and_(pc.equal(known.sums["column"], ""), _plain(known.sums)))
+    units = known.table("arrivals")
     exposed, n = units["exposed"].to_numpy(), units["n"].to_numpy()
     before = exposed < first
     left = before & (units["day"].to_numpy() > exposed)  # the day on which a unit was taken out
@@ -116,8 +116,3 @@ def mixed_share(known: Known, first: int = 0) -> Result:
     if whole == 0:
         return Undefined("no unit")
     return Estimate(mixed / whole, mixed / whole, mixed / whole, whole, "counted")
-
-
-def _plain(sums: pa.Table) -> pa.Array:
-    """Rows that count units."""
-    return pc.and_(pc.equal(sums["one"], ""), pc.equal(sums["other"], ""))

@@ -47,7 +47,7 @@ def _by_bucket(known: Known, arm: int, days: int) -> UnitMoments:
     name = EVENTS
     if metric.kind != "count":
         name = f"v{known.design.values.index(metric.value)}"
-    table = known.buckets
+    table = known.table("unit_buckets")
     table = table.filter(
         pc.and_(pc.equal(table["arm"], arm), pc.less_equal(table["exposed"], known.as_of - days))
     )

@@ -8,25 +8,18 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from .laws import norm_isf, norm_sf, student_isf, student_sf
-from .result import Result, Significance, Undefined, estimate
-from .sequential import always_valid_p, one_sided_radius, two_sided_radius
+from .result import Undefined
 from .units import UnitMoments
 
 Floats = NDArray[np.float64]
-Side = Literal["both", "greater", "less"]
 
 FEWEST_EVENTS = 25
 """Events that the smaller arm must expect before a rate or a lift is read. Of other metrics, what
 tells as much: n mean^2 / variance, which is the number of events where they come by chance."""
-
-FEW_DEGREES = 100
-"""Degrees of freedom below which the normal law of a confidence sequence is not taken on trust."""
 
 
 @dataclass(frozen=True)
@@ -95,6 +88,65 @@ def effect(
     >>> round(found.value, 3), round(found.error, 3), round(found.covariates_explain, 3)
     (1.0, 0.115, 0.98)
     """
+    found = contrast(control, treatment, metric, covariates)
+    if isinstance(found, Undefined):
+        return found
+    return found.lift() if relative else found.difference()
+
+
+@dataclass(frozen=True, eq=False)
+class Contrast:
+    """Both arms of a metric, adjusted for covariates: what a difference and a lift are read from.
+
+    value: the adjusted difference; gradients: of both arms' adjusted values; strength: n mean^2 /
+    variance that the smaller arm would have of both arms' units as if they were one.
+    """
+
+    control: _Arm
+    treatment: _Arm
+    value: float
+    gradients: tuple[Floats, Floats]
+    explained: float
+    strength: float
+
+    def difference(self) -> Effect:
+        """Treatment minus control."""
+        return self._effect(self.value, *self.gradients, False)
+
+    def lift(self) -> Effect | Undefined:
+        """The difference over the control's plain value. Undefined as `effect`."""
+        base, n = self.control.value, self.control.n + self.treatment.n
+        if not base > 0:
+            return Undefined("the control's value is not above 0: no relative effect", n)
+        if self.strength < FEWEST_EVENTS:
+            told = f"{self.strength:.3g} events, {FEWEST_EVENTS} needed"
+            return Undefined(f"the smaller arm tells as much as {told}", n)
+        of_control, of_treatment = (gradient / base for gradient in self.gradients)
+        of_control = of_control + self.control.gradient * (max(self.value, 0.0) / base**2)
+        return self._effect(self.value / base, of_control, of_treatment, True)
+
+    def _effect(
+        self, value: float, of_control: Floats, of_treatment: Floats, relative: bool
+    ) -> Effect:
+        parts = (self.control.variance(of_control), self.treatment.variance(of_treatment))
+        n_c, n_t = self.control.n, self.treatment.n
+        df = _welch(parts, n_c, n_t)
+        return Effect(value, math.sqrt(sum(parts)), n_c + n_t, df, relative, self.explained)
+
+
+def contrast(
+    control: UnitMoments,
+    treatment: UnitMoments,
+    metric: Ratio,
+    covariates: tuple[Ratio, ...] = (),
+) -> Contrast | Undefined:
+    """What `effect` reads a difference and a lift from; see there.
+
+    >>> from .units import moments_of
+    >>> found = contrast(moments_of([[1.0], [2.0]]), moments_of([[2.0], [5.0]]), Ratio(0))
+    >>> found.value, round(found.difference().error, 4)
+    (2.0, 1.5811)
+    """
     arms = []
     for moments in (control, treatment):
         arm = _arm(moments, metric)
@@ -102,27 +154,17 @@ def effect(
             return arm
         arms.append(arm)
     one, two = arms
-    xs = [_covariates(m, covariates) for m in (control, treatment)]
-    theta = _theta(arms, [x[1] for x in xs]) if covariates else np.zeros(0)
-    gradients = [arm.gradient - theta @ x[1] for arm, x in zip(arms, xs, strict=True)]
-    value = two.value - one.value - float(theta @ (xs[1][0] - xs[0][0]))
-    plain = one.variance(one.gradient) + two.variance(two.gradient)
-    left = one.variance(gradients[0]) + two.variance(gradients[1])
-    explained = 1 - left / plain if plain > 0 else 0.0
-    n = one.n + two.n
-    gradient_c, gradient_t = -gradients[0], gradients[1]
-    if relative:
-        if not one.value > 0:
-            return Undefined("the control's value is not above 0: no relative effect", n)
-        strength = _strength(control + treatment, metric) * min(one.n, two.n) / n
-        if strength < FEWEST_EVENTS:
-            told = f"the smaller arm tells as much as {strength:.3g} events, {FEWEST_EVENTS} needed"
-            return Undefined(told, n)
-        gradient_c = gradient_c / one.value - max(value, 0.0) * one.gradient / one.value**2
-        gradient_t = gradient_t / one.value
-        value = value / one.value
-    parts = (one.variance(gradient_c), two.variance(gradient_t))
-    return Effect(value, math.sqrt(sum(parts)), n, _welch(parts, one.n, two.n), relative, explained)
+    gradients, value, explained = (one.gradient, two.gradient), two.value - one.value, 0.0
+    if covariates:
+        xs = [_covariates(m, covariates) for m in (control, treatment)]
+        theta = _theta(arms, [x[1] for x in xs])
+        value -= float(theta @ (xs[1][0] - xs[0][0]))
+        plain = one.variance(one.gradient) + two.variance(two.gradient)
+        gradients = (one.gradient - theta @ xs[0][1], two.gradient - theta @ xs[1][1])
+        left = one.variance(gradients[0]) + two.variance(gradients[1])
+        explained = 1 - left / plain if plain > 0 else 0.0
+    strength = _strength(control + treatment, metric) * min(one.n, two.n) / (one.n + two.n)
+    return Contrast(one, two, value, gradients, explained, strength)
 
 
 def _strength(both: UnitMoments, metric: Ratio) -> float:
@@ -175,13 +217,9 @@ def _theta(arms: list[_Arm], gradients: list[Floats]) -> Floats:
     xx = np.sum([k @ arm.covariance @ k.T / arm.n for arm, k in pairs], axis=0)
     xv = np.sum([k @ arm.covariance @ arm.gradient / arm.n for arm, k in pairs], axis=0)
     scale = np.sqrt(np.diag(xx))
-    used = scale > 0
-    theta = np.zeros(len(scale))
-    if used.any():
-        unit = xx[np.ix_(used, used)] / np.outer(scale[used], scale[used])
-        solved, *_ = np.linalg.lstsq(unit, xv[used] / scale[used], rcond=1e-10)
-        theta[used] = solved / scale[used]
-    return theta
+    scale[scale == 0] = 1.0  # a constant covariate: the least solution gives it no weight
+    solved, *_ = np.linalg.lstsq(xx / np.outer(scale, scale), xv / scale, rcond=1e-10)
+    return np.asarray(solved / scale)
 
 
 def _welch(parts: tuple[float, float], n_c: float, n_t: float) -> float:
@@ -223,77 +261,3 @@ def rate_effect(
         base = k_c / n_c
         value, error = value / base, error / base * math.sqrt(max(k_t / n_t / base, 1.0))
     return Effect(value, error, n, math.inf, relative)
-
-
-def fixed_interval(found: Effect, alpha: float = 0.05) -> Result:
-    """The interval that may be read once, at the planned end: value +- t_{1-a/2, df} SE.
-
-    Student (1908); Welch (1947).
-
-    >>> r = fixed_interval(Effect(0.29, 0.1248, 6868, 5831.0, False))
-    >>> round(r.low, 4), round(r.high, 4)
-    (0.0453, 0.5347)
-    """
-    tail = alpha / 2
-    quantile = norm_isf(tail) if math.isinf(found.df) else student_isf(tail, found.df)
-    half = quantile * found.error
-    method = f"fixed horizon {1 - alpha:.4g}"
-    return estimate(found.value, found.value - half, found.value + half, found.n, method)
-
-
-def fixed_p(
-    found: Effect, hypothesis: float = 0.0, side: Side = "both"
-) -> Significance | Undefined:
-    """p of "the effect is `hypothesis`" (not more, or not less, where `side` is one-sided), once.
-
-    Undefined without an error.
-
-    >>> round(fixed_p(Effect(0.29, 0.1248, 6868, 5831.0, False)).p, 4)
-    0.0202
-    """
-    if found.error == 0:
-        return Undefined("the metric does not vary", found.n)
-    z = (found.value - hypothesis) / found.error
-    reach = {"both": abs(z), "greater": z, "less": -z}[side]
-    tail = norm_sf(reach) if math.isinf(found.df) else student_sf(reach, found.df)
-    df = 0.0 if math.isinf(found.df) else found.df
-    p = min(1.0, 2 * tail) if side == "both" else tail
-    return Significance(z, p, df, found.n, f"Welch, {side}")
-
-
-def always_valid_interval(
-    found: Effect, n_star: float, alpha: float = 0.05, side: Side = "both"
-) -> Result:
-    """The interval that may be read as often as one likes; `side` as in `always_valid_lift`.
-
-    `n_star`: the planned units of both arms, fixed before the start. Few clusters have heavier
-    tails than the normal law of the sequence: below 100 degrees of freedom the half width is
-    scaled by Student's over the normal quantile. Waudby-Smith et al. (2024), Annals of
-    Statistics 52.
-
-    >>> r = always_valid_interval(Effect(0.50336, 0.33341, 6461, 6316.7, True), 1000)
-    >>> round(r.low, 4), round(r.high, 4)
-    (-0.5584, 1.5652)
-    """
-    radius = two_sided_radius if side == "both" else one_sided_radius
-    half = radius(found.error, found.n, alpha, n_star) * _heavier(found.df, alpha)
-    low = -math.inf if side == "less" else found.value - half
-    high = math.inf if side == "greater" else found.value + half
-    method = f"always valid {1 - alpha:.4g}, N* {n_star:g}, {side}"
-    return estimate(found.value, low, high, found.n, method)
-
-
-def _heavier(df: float, alpha: float) -> float:
-    if df >= FEW_DEGREES:
-        return 1.0
-    return student_isf(alpha / 2, df) / norm_isf(alpha / 2)
-
-
-def always_valid_effect_p(found: Effect, n_star: float, alpha: float = 0.05) -> Result:
-    """p of "no effect" that may be read at any time, see `sequential.always_valid_p`.
-
-    >>> always_valid_effect_p(Effect(0.5, 0.1, 6461, float("inf"), False), 5000).value < 0.001
-    True
-    """
-    error = found.error * _heavier(found.df, alpha)
-    return always_valid_p(found.value, error, found.n, n_star, alpha)

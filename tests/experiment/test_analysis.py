@@ -16,7 +16,7 @@ from analyzer import config, policy
 from analyzer.cli import group
 from analyzer.diary import Event
 from analyzer.errors import ConfigError
-from analyzer.experiment.analysis import Analysis, analyze, known_at
+from analyzer.experiment.analysis import Analysis, analyze
 from analyzer.experiment.known import known
 from analyzer.experiment.plan import plan, register
 from analyzer.experiment.registration import Registration, load, save
@@ -82,7 +82,7 @@ def test_before_the_end_no_fixed_interval(tmp_path: Path) -> None:
     update(rollout)
     everything = known(rollout)
     registration = _registered(rollout)
-    early = analyze(known_at(everything, FIRST_DAY + 3), registration, LIMITS)
+    early = analyze(everything.at(FIRST_DAY + 3), registration, LIMITS)
     assert not early.ended
     assert all(isinstance(r.final, Undefined) for r in early.readings)
     late = analyze(everything, registration, LIMITS)

@@ -8,15 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from analyzer.stats.effects import (
-    Effect,
-    Ratio,
-    always_valid_interval,
-    effect,
-    fixed_interval,
-    fixed_p,
-    rate_effect,
-)
+from analyzer.stats.effect_intervals import always_valid_interval, fixed_interval, fixed_p
+from analyzer.stats.effects import Effect, Ratio, effect, rate_effect
 from analyzer.stats.novelty import novelty
 from analyzer.stats.planning import (
     margin_sample_size,
