@@ -48,6 +48,7 @@ CLIENT = {
     "router/killswitch.py",
     "router/decision.py",
     "router/files.py",
+    "router/memory.py",
     "router/units.py",
 }
 """What serving code imports: the standard library, and of ours only this and `errors`."""

@@ -11,6 +11,7 @@ from weakref import WeakSet
 
 from analyzer.router.decision import ARMS, Decision, DecisionError, decode
 from analyzer.router.killswitch import VARIABLE, KillSwitch
+from analyzer.router.memory import Memory
 from analyzer.router.sources import source_of
 from analyzer.router.units import Hash, salted, threshold
 
@@ -49,6 +50,11 @@ class Router:
     kill_file, kill_variable: the kill switch. alarm: called with a Status whenever what is obeyed
     changes and is not simply the decision; by default a warning of the logger `analyzer.router`.
 
+    memory: a file of this service's own that keeps the last good decision over a restart; workers
+    may share it. With it, what was replaced before the restart is refused after it, as it is
+    without one: an older decision that is put back. Without a memory a new process knows none, and
+    obeys such a decision until its valid_until; after that no more than its fallback.
+
     Never raises once made. Threads may share it; forked children may go on with it.
     """
 
@@ -61,6 +67,7 @@ class Router:
         poll: float = 0.25,
         kill_file: str = "",
         kill_variable: str = VARIABLE,
+        memory: str | os.PathLike[str] = "",
         alarm: Callable[[Status], None] | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
@@ -75,12 +82,15 @@ class Router:
         self._clock = clock
         self._good: Decision | None = None
         self._raw: bytes | None = None
-        self._doubt = self._killed = ""
+        self._memory = Memory(os.fspath(memory)) if memory else None
+        self._doubt = self._killed = self._forgets = ""
         self._latest = (clock(), time.monotonic())
         self._lock = threading.Lock()
         self._due = 0.0
         self._split = _Split(salted(rollout), b"", self._known or {arm: arm for arm in ARMS})
         self._status = Status("nothing", 0.0, 0, "")
+        if self._memory:
+            self._forgets = self._recall(self._memory)
         _ROUTERS.add(self)
         self._look(time.monotonic())
 
@@ -131,7 +141,19 @@ class Router:
         doubt = self._objection(found)
         if not doubt:
             self._good, self._raw = found, raw
+            self._forgets = self._memory.keep(raw, found) if self._memory else ""
         return doubt
+
+    def _recall(self, memory: Memory) -> str:
+        """Take up the last good decision of an earlier process, or say why that cannot be."""
+        try:
+            known = memory.recall()
+            doubt = self._objection(known[1]) if known else ""
+        except (OSError, DecisionError) as error:
+            known, doubt = None, str(error)
+        if known and not doubt:
+            self._raw, self._good = known
+        return doubt and f"{memory.path}: what was obeyed before is not known ({doubt})"
 
     def _objection(self, found: Decision) -> str:
         good, now = self._good, self._now()
@@ -155,18 +177,19 @@ class Router:
     def _settle(self) -> None:
         """Obey: the kill switch before the decision, the decision before its fallback."""
         good = self._good
+        doubts = "; ".join(filter(None, (self._doubt, self._forgets)))
         if self._killed:
             status = Status("kill switch", 0.0, good.epoch if good else 0, self._killed)
         elif good is None:
-            status = Status("nothing", 0.0, 0, self._doubt)
+            status = Status("nothing", 0.0, 0, doubts)
         elif self._now() >= good.expires:
             over = f"the decision ended at {good.valid_until}"
-            reason = f"{over}; {self._doubt}" if self._doubt else over
+            reason = f"{over}; {doubts}" if doubts else over
             share = good.share if good.fallback == "hold" else 0.0
             status = Status("fallback", share, good.epoch, reason)
         else:
             source: Literal["last good", "decision"] = "last good" if self._doubt else "decision"
-            status = Status(source, good.share, good.epoch, self._doubt)
+            status = Status(source, good.share, good.epoch, doubts)
         if status == self._status:
             return
         if good is not None:
@@ -174,7 +197,7 @@ class Router:
         else:
             self._split = self._split._replace(below=threshold(status.share))
         self._status = status
-        if status.source != "decision":
+        if status.source != "decision" or status.reason:
             self._alarm(status)
 
     def _now(self) -> float:

@@ -16,6 +16,7 @@ from decisions import MODELS, NOW, decided, written
 
 from analyzer.router import Router, Status
 from analyzer.router.decision import encode
+from analyzer.router.memory import Memory
 
 
 class Clock:
@@ -123,6 +124,76 @@ def test_after_its_time_a_canary_ends_and_an_experiment_holds_with_an_alarm(
     assert (share(router) > 0) == (left > 0)
     assert router.status().share == left
     assert [status.source for status in seen] == ["fallback"]
+
+
+def test_a_restarted_client_with_a_memory_obeys_no_older_decision(
+    tmp_path: Path, client: Callable[..., Router]
+) -> None:
+    memory = tmp_path / "own" / "seen.json"
+    path = written(tmp_path, 0.5, 4)
+    assert client(memory=memory).status().share == 0.5
+    stale = path.read_bytes()
+    written(tmp_path, 0.0, 5)
+    assert client(memory=memory).status() == Status("decision", 0.0, 5, "")
+    path.write_bytes(stale)
+    again = client(memory=memory)
+    assert again.status().share == 0
+    assert again.status().source == "last good"
+    assert "older than the last: epoch 4 after 5" in again.status().reason
+    assert client().status().share == 0.5, "without a memory, until its valid_until"
+    path.unlink()
+    assert client(memory=memory).status()[:3] == ("last good", 0.0, 5)
+    assert client(memory=memory, rollout="hotels").status().source == "nothing"
+    written(tmp_path, 0.1, 6)
+    assert again.status() == Status("decision", 0.1, 6, "")
+
+
+def test_without_a_memory_a_replayed_canary_ends_with_its_time(
+    tmp_path: Path, client: Callable[..., Router], clock: Clock
+) -> None:
+    path = written(tmp_path, 0.5, 4)
+    stale = path.read_bytes()
+    written(tmp_path, 0.0, 5)
+    path.write_bytes(stale)
+    assert client().status().share == 0.5
+    clock.now += 3600
+    assert client().status()[:2] == ("fallback", 0.0)
+
+
+def test_a_memory_that_cannot_be_used_is_said_and_stops_nothing(
+    tmp_path: Path, client: Callable[..., Router]
+) -> None:
+    written(tmp_path, 0.5, 4)
+    seen: list[Status] = []
+    (tmp_path / "file").touch()
+    router = client(memory=tmp_path / "file" / "seen.json", alarm=seen.append)
+    assert router.status()[:3] == ("decision", 0.5, 4)
+    assert "a restarted process will not know this decision" in router.status().reason
+    assert seen == [router.status()]
+    memory = tmp_path / "seen.json"
+    memory.write_text("{")
+    assert client(memory=memory).status() == Status("decision", 0.5, 4, "")
+    assert client(memory=memory).status() == Status("decision", 0.5, 4, "")
+    memory.write_text("{")
+    (tmp_path / "decision.json").unlink()
+    garbled = client(memory=memory, alarm=seen.append)
+    assert garbled.status().source == "nothing"
+    assert "what was obeyed before is not known" in garbled.status().reason
+
+
+def test_a_slow_worker_puts_no_older_decision_into_the_memory(tmp_path: Path) -> None:
+    memory = Memory(str(tmp_path / "seen.json"))
+    for epoch in (5, 4):
+        decision = decided(0.1, epoch)
+        assert memory.keep(encode(decision), decision) == ""
+    known = memory.recall()
+    assert known is not None
+    assert known[1].epoch == 5
+    other = decided(0.1, 1, rollout="hotels")
+    memory.keep(encode(other), other)
+    known = memory.recall()
+    assert known is not None
+    assert known[1].rollout == "hotels"
 
 
 def test_a_clock_that_jumps_back_does_not_revive_a_decision(
