@@ -14,6 +14,7 @@ import pyarrow.compute as pc
 from analyzer.config import Rollout
 from analyzer.design import Experiment, Metric
 from analyzer.errors import ConfigError, StoreError
+from analyzer.experiment.days import SCALES
 from analyzer.experiment.sums import measures
 from analyzer.experiment.tables import (
     ARMS,
@@ -34,7 +35,6 @@ from analyzer.experiment.totals import (
     Totals,
     changes_of,
 )
-from analyzer.experiment.update import SCALES
 from analyzer.stats.units import UnitMoments
 from analyzer.store import Manifest, Store
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
-import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 
 from analyzer.errors import StoreError
 from analyzer.experiment.state import Units
@@ -29,9 +30,8 @@ class Snapshot:
             "exposed": pa.array(units.exposed),
         }
         for name in ("totals", "covariates", "segments"):
-            values = getattr(units, name)
-            for place in range(values.shape[1]):
-                columns[f"{name}{place}"] = pa.array(np.ascontiguousarray(values[:, place]))
+            for place, values in enumerate(getattr(units, name)):
+                columns[f"{name}{place}"] = pa.array(values)
         facts = {"digest": digest, "words": json.dumps(units.words)}
         table = pa.table(columns).replace_schema_metadata(facts)
         part = self.path.with_name(f"{_FILE}.part")
@@ -53,11 +53,9 @@ class Snapshot:
         if facts.get(b"digest") != digest.encode():
             return None
 
-        def together(name: str) -> np.ndarray:
-            width = getattr(shape, name).shape[1]
-            parts = [table[f"{name}{place}"].to_numpy() for place in range(width)]
-            kind = getattr(shape, name).dtype
-            return np.column_stack(parts) if parts else np.zeros((table.num_rows, 0), dtype=kind)
+        def together(name: str) -> tuple[NDArray[Any], ...]:
+            width = len(getattr(shape, name))
+            return tuple(table[f"{name}{place}"].to_numpy() for place in range(width))
 
         words = json.loads(facts[b"words"])
         return replace(

@@ -1,4 +1,4 @@
-"""How a day changes the sums over units: minus what its units were, plus what they are.
+"""How a day changes the sums over units: what its units are, minus what they were.
 
 A unit's total grows from day to day, and squares of totals do not add over days: each day holds
 the change of the squares instead, so that any past date is a sum of days.
@@ -6,18 +6,18 @@ the change of the squares instead, so that any past date is a sum of days.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass
 from itertools import combinations_with_replacement
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from analyzer import ids
 from analyzer.design import Experiment, Metric
-from analyzer.experiment.state import COLUMNS, Change, Units
-from analyzer.experiment.tables import EVENTS, VALUE_BITS, Scales
-from analyzer.histogram import codes_of, raw_bins
+from analyzer.experiment.groups import Groups
+from analyzer.experiment.state import Change
+from analyzer.experiment.tables import EVENTS, PRODUCT_BITS, VALUE_BITS, Scales
 from analyzer.profile import table
 from analyzer.scan.tallies import exact_sums
 
@@ -30,8 +30,8 @@ ANY = "#any {}"
 MISSING = "#no {}"
 """Name of the measure that is 1 where a unit has no covariate."""
 
-_TO_PRODUCT = 2.0**12
-"""Products are of totals in scale units: (t / scale) (u / scale) 2**24, each factor 2**12."""
+_TO_PRODUCT = 2.0 ** (PRODUCT_BITS // 2)
+"""Products are of two totals in scale units, each times the root of what products are told in."""
 
 
 def measures(design: Experiment, metric: Metric) -> tuple[str, ...]:
@@ -52,113 +52,124 @@ def products(design: Experiment) -> list[tuple[str, str]]:
     return sorted(found)
 
 
-def by_unit(design: Experiment, scales: Scales, units: Units) -> dict[str, Floats]:
-    """Each measure of each unit, in units of its scale (events: as they are)."""
-    found: dict[str, Floats] = {EVENTS: units.totals[:, 0].astype(np.float64)}
+@dataclass(frozen=True, eq=False)
+class Factor:
+    """One measure of the units of a change, before and after it, in 2**-12 of its scale (events:
+    of 1); 0 where a unit did not count. still: whether it changes only for units that begin or
+    cease to count.
+    """
+
+    was: Floats
+    now: Floats
+    still: bool = False
+
+    def of(self, rows: Ints) -> Factor:
+        """Of some units."""
+        return Factor(self.was[rows], self.now[rows], self.still)
+
+
+def factors(
+    design: Experiment, scales: Scales, change: Change, names: Collection[str]
+) -> dict[str, Factor]:
+    """Some measures of the units that a day touched."""
+    before, after = change.before, change.after
+    was, now = change.was * _TO_PRODUCT, change.now * _TO_PRODUCT
+    found = {}
+    if EVENTS in names:
+        found[EVENTS] = Factor(before[0] * was, after.totals[0] * now)
+    quantum = 2.0**-VALUE_BITS
     for place, name in enumerate(design.values):
-        totals = units.totals[:, 1 + place]
-        found[name] = totals.astype(np.float64) * 2.0**-VALUE_BITS
-        found[ANY.format(name)] = (totals != 0).astype(np.float64)
+        old, new = before[1 + place], after.totals[1 + place]
+        if name in names:
+            found[name] = Factor(old * (was * quantum), new * (now * quantum))
+        if ANY.format(name) in names:
+            found[ANY.format(name)] = Factor((old != 0) * was, (new != 0) * now)
     for place, name in enumerate(design.covariates):
-        values = units.covariates[:, place]
-        missing = np.isnan(values)
-        found[name] = np.where(missing, 0.0, values) / scales.columns[name]
-        found[MISSING.format(name)] = missing.astype(np.float64)
+        missing = np.isnan(after.covariates[place])
+        known = np.where(missing, 0.0, after.covariates[place] / scales.columns[name])
+        found[name] = Factor(known * was, known * now, still=True)
+        found[MISSING.format(name)] = Factor(missing * was, missing * now, still=True)
     return found
 
 
-def sums_of(design: Experiment, scales: Scales, change: Change, day: int) -> pa.Table:
+def sums_of(design: Experiment, scales: Scales, changes: Sequence[Change], day: int) -> pa.Table:
     """unit_sums of a day: keys exposed, arm, column, value (segment; "" for all), one, other
     (measures; `other` empty: the total of `one`; both empty: units), n: the change of the sum.
     """
-    rows, sign = _signed(change)
-    measured = by_unit(design, scales, rows)
-    parts = []
-    for column, word, code, keys in _groups(design, rows):
-        groups = len(keys["exposed"])
-        for one, other, weight in _summands(design, measured):
-            n = exact_sums(code, groups, weight * sign)
-            kept = np.flatnonzero(n)
-            parts.append(_rows(day, column, word, keys, one, other, n, kept))
-    return pa.concat_tables(parts).combine_chunks()
+    names = _summed(design)
+    groupings = [Groups(changes, place) for place in range(len(design.segments))]
+    groupings = groupings or [Groups(changes, None)]
+    sums = [np.zeros((len(names), groups.size), dtype=np.int64) for groups in groupings]
+    for change in changes:
+        codes = [groups.code(change) for groups in groupings]
+        for row, (weight, chosen) in enumerate(_weights(design, scales, change)):
+            for code, groups, found in zip(codes, groupings, sums, strict=True):
+                rows = code if chosen is None else code[chosen]
+                found[row] += exact_sums(rows, groups.size, weight)
+    parts = list(zip(("", *design.segments), *_with_all(groupings, sums), strict=True))
+    return pa.concat_tables(
+        [
+            _rows(day, column, groups, *names[row], found[row])
+            for column, groups, found in parts
+            for row in range(len(names))
+        ]
+    ).combine_chunks()
 
 
-def _signed(change: Change) -> tuple[Units, Floats]:
-    """Units as they were (-1) and as they are (+1), those seen in both arms left out."""
-    was = change.before.at(change.known & (change.before.arm >= 0))
-    now = change.after.at(change.after.arm >= 0)
-    joined = {name: np.concatenate((getattr(was, name), getattr(now, name))) for name in COLUMNS}
-    sign = np.repeat([-1.0, 1.0], [len(was), len(now)])
-    return Units(**joined, words=change.after.words), sign
+def _with_all(groupings: Sequence[Groups], sums: Sequence[Ints]) -> tuple[list[Groups], list[Ints]]:
+    """All units first, then each segment: all are the sum over the values of any segment."""
+    if groupings[0].place is None:
+        return list(groupings), list(sums)
+    whole = groupings[0].whole()
+    added = sums[0].reshape(len(sums[0]), whole.size, groupings[0].width).sum(axis=2)
+    return [whole, *groupings], [added, *sums]
 
 
-def _groups(
-    design: Experiment, units: Units
-) -> Iterator[tuple[str, tuple[str, ...], Ints, dict[str, Ints]]]:
-    """Segment column ("" for all), its words, each row's group, and the groups' keys."""
-    for place, column in enumerate(("", *design.segments)):
-        words = units.words[place - 1] if column else ()
-        value = units.segments[:, place - 1] + 1 if column else np.zeros(len(units), np.int32)
-        code, keys = _numbered(
-            exposed=units.exposed, arm=units.arm, value=value, widths=(2, len(words) + 1)
-        )
-        yield column, words, code, {**keys, "value": keys["value"] - 1}
-
-
-def _numbered(
-    *, widths: Sequence[int], exposed: NDArray[np.integer], **parts: NDArray[np.integer]
-) -> tuple[Ints, dict[str, Ints]]:
-    """A dense number for each row's day of exposure and parts (each below its width), and what
-    each number stands for. Learnt by profiling: `numpy.unique` sorts, which cost a fifth of a day.
-    """
-    first = int(exposed.min()) if len(exposed) else 0
-    days = int(exposed.max(initial=first)) - first + 1
-    code = exposed.astype(np.int64) - first
-    for values, width in zip(parts.values(), widths, strict=True):
-        code = code * width + values
-    number = np.arange(days * int(np.prod(widths)))
-    keys = {}
-    for name, width in reversed(list(zip(parts, widths, strict=True))):
-        keys[name] = number % width
-        number = number // width
-    keys["exposed"] = number + first
-    return code, keys
-
-
-def _summands(
-    design: Experiment, measured: Mapping[str, Floats]
-) -> Iterator[tuple[str, str, Floats]]:
-    """What is summed: units, totals in quanta, products."""
-    yield "", "", np.ones(len(measured[EVENTS]))
+def _summed(design: Experiment) -> list[tuple[str, str]]:
+    """What is summed: units, totals, products."""
     pairs = products(design)
-    for name in sorted({one for pair in pairs for one in pair}):
-        yield name, "", np.rint(measured[name] * 2.0**VALUE_BITS)
-    for one, other in pairs:
-        product = (measured[one] * _TO_PRODUCT) * (measured[other] * _TO_PRODUCT)
-        yield one, other, np.rint(product)
+    return [("", ""), *((name, "") for name in sorted({one for p in pairs for one in p})), *pairs]
 
 
-def _rows(
-    day: int,
-    column: str,
-    words: tuple[str, ...],
-    keys: Mapping[str, Ints],
-    one: str,
-    other: str,
-    n: Ints,
-    kept: Ints,
-) -> pa.Table:
+def _weights(
+    design: Experiment, scales: Scales, change: Change
+) -> Iterator[tuple[Floats, Ints | None]]:
+    """What each unit adds to each of `_summed`: units, totals in quanta, products; and the rows
+    that this is about (None: all).
+    """
+    summed = _summed(design)
+    found = factors(design, scales, change, {one for one, _ in summed})
+    turned = np.flatnonzero(change.was != change.now)
+    few = {name: factor.of(turned) for name, factor in found.items() if factor.still}
+    total = 2.0**VALUE_BITS / _TO_PRODUCT
+    for one, other in summed:
+        if not one:
+            yield (change.now.astype(np.float64) - change.was)[turned], turned
+            continue
+        still = one in few and (not other or other in few)
+        chosen = few if still else found
+        mine = chosen[one]
+        was, now = (chosen[other].was, chosen[other].now) if other else (total, total)
+        weight = np.rint(mine.now * now)
+        weight -= np.rint(mine.was * was)
+        yield weight, turned if still else None
+
+
+def _rows(day: int, column: str, groups: Groups, one: str, other: str, n: Ints) -> pa.Table:
+    kept = np.flatnonzero(n)
+    keys = groups.keys(kept)
+
     def said(text: str) -> pa.Array:
         return pa.repeat(pa.scalar(text, pa.string()), len(kept))
 
-    spelled = pa.array([*words, None], pa.string())
-    value = spelled.take(pa.array(keys["value"][kept] % (len(words) + 1))) if column else said("")
+    spelled = pa.array([*groups.words, None], pa.string())
+    value = spelled.take(pa.array(keys["value"] % groups.width)) if column else said("")
     return table(
         "unit_sums",
         {
             "day": np.full(len(kept), day),
-            "exposed": keys["exposed"][kept],
-            "arm": keys["arm"][kept],
+            "exposed": keys["exposed"],
+            "arm": keys["arm"],
             "column": said(column),
             "value": value,
             "one": said(one),
@@ -168,71 +179,7 @@ def _rows(
     )
 
 
-def bins_of(design: Experiment, scales: Scales, change: Change, day: int) -> pa.Table:
-    """unit_bins of a day: by day of first exposure, arm and measure the change in how many units
-    have a total in each fine bin (`code`, of the distance from 0), with their totals and squares.
-    """
-    rows, sign = _signed(change)
-    measured = by_unit(design, scales, rows)
-    wanted = [m for m in design.metrics.values() if m.kind == "quantile" or m.winsorise]
-    parts = [_no_bins()]
-    for name in sorted({m.value for m in wanted}):
-        out = np.empty(len(sign), dtype=np.int64)
-        values = measured[name]
-        raw = raw_bins(values, np.zeros(0, dtype=np.int64), "distance", 0.0, out)
-        code = codes_of(raw, "distance")
-        low = int(code.min()) if len(code) else 0
-        spread = int(code.max(initial=low)) - low + 1
-        group, keys = _numbered(
-            exposed=rows.exposed, arm=rows.arm, code=code - low, widths=(2, spread)
-        )
-        present = keys["code"]
-        sums = {
-            "n": exact_sums(group, len(present), sign),
-            "total": exact_sums(group, len(present), np.rint(values * 2.0**VALUE_BITS) * sign),
-            "squares": exact_sums(group, len(present), np.rint((values * _TO_PRODUCT) ** 2) * sign),
-        }
-        kept = np.flatnonzero(np.logical_or.reduce([x != 0 for x in sums.values()]))
-        named = {
-            "day": np.full(len(kept), day),
-            "exposed": keys["exposed"][kept],
-            "arm": keys["arm"][kept],
-            "measure": pa.repeat(pa.scalar(name, pa.string()), len(kept)),
-            "code": present[kept] + low,
-        }
-        parts.append(table("unit_bins", {**named, **{k: x[kept] for k, x in sums.items()}}))
-    return pa.concat_tables(parts).combine_chunks()
-
-
-def _no_bins() -> pa.Table:
-    none = np.zeros(0, dtype=np.int64)
-    words = pa.array([], pa.string())
-    keys = {"day": none, "exposed": none, "arm": none, "measure": words, "code": none}
-    return table("unit_bins", {**keys, "n": none, "total": none, "squares": none})
-
-
-def buckets_of(change: Change, day: int) -> pa.Table:
-    """unit_buckets of a day: by day of first exposure, arm and bucket of units, how many were
-    first exposed (`units`), and what they did on the day: events, v0 .. (in quanta).
-
-    The effect by day since exposure needs the covariance of a unit's days; buckets of units,
-    independent of each other, carry it in a table that stays small.
-    """
-    counted = change.after.arm >= 0
-    after, did = change.after.at(counted), change.did[counted]
-    fresh = ~change.known[counted]
-    bucket = ids.bucket_of(after.unit)
-    group, keys = _numbered(
-        exposed=after.exposed, arm=after.arm, bucket=bucket, widths=(2, ids.BUCKETS)
-    )
-    size = len(keys["arm"])
-    sums = {"units": exact_sums(group, size, fresh.astype(np.float64))}
-    for place in range(did.shape[1]):
-        name = EVENTS if place == 0 else f"v{place - 1}"
-        sums[name] = exact_sums(group, size, did[:, place].astype(np.float64))
-    kept = np.flatnonzero(np.bincount(group, minlength=size))
-    named = {
-        "day": np.full(len(kept), day),
-        **{name: keys[name][kept] for name in ("exposed", "arm", "bucket")},
-    }
-    return table("unit_buckets", {**named, **{name: x[kept] for name, x in sums.items()}})
+def mixed(changes: Sequence[Change]) -> int:
+    """Units that were seen in both arms for the first time."""
+    found = [~change.now & (change.was | ~change.known) for change in changes]
+    return sum(int(np.count_nonzero(each)) for each in found)

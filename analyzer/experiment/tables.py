@@ -11,16 +11,20 @@ unit_faults   rows and units that were left out or look wrong, and why
 
 from __future__ import annotations
 
+import hashlib
+import io
+import json
 from collections.abc import Mapping
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 from msgspec import Struct
 
-from analyzer.store import Store
+from analyzer.store import Manifest, Store
 from analyzer.window import HOUR
 
 DAY = 24 * HOUR
-FORMAT = 1
+FORMAT = 2
 """Changes whenever tables of the same logs would; older ones are then made again."""
 
 VALUE_BITS = 30
@@ -61,6 +65,34 @@ def units_store(store: Store) -> Store:
 def sums_store(store: Store) -> Store:
     """Where the changes of sums over units are kept, a slot a day."""
     return Store(store.path / "experiment" / "sums")
+
+
+def linked(last: str, manifest: Manifest) -> str:
+    """Digest of a day and of all days before it, whose digest is `last`."""
+    told = json.dumps([last, manifest.slot, manifest.digest])
+    return hashlib.sha256(told.encode()).hexdigest()[:16]
+
+
+def encoded(content: pa.Table) -> bytes:
+    """What units did as the bytes of a Parquet file; equal tables give equal bytes.
+
+    Learnt by measuring: what units did is read once or twice and holds hashes, which nothing
+    compresses; LZ4 writes it in half the time of Zstandard, and half again as large; columns
+    that hold no NULL and say so are written a quarter faster.
+    """
+    sink = io.BytesIO()
+    fields = [f.with_nullable(content[f.name].null_count > 0) for f in content.schema]
+    words = [f.name for f in fields if pa.types.is_string(f.type) or pa.types.is_dictionary(f.type)]
+    pq.write_table(
+        content.cast(pa.schema(fields)).combine_chunks(),
+        sink,
+        compression="lz4",
+        use_dictionary=words or False,
+        store_schema=True,
+        write_statistics=False,
+        write_page_checksum=True,
+    )
+    return sink.getvalue()
 
 
 def faults_table(day: int, faults: Mapping[str, int]) -> pa.Table:

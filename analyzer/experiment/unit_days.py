@@ -1,18 +1,16 @@
 """What each unit did on a day: its arm, its first moment, how many outcomes, their totals.
 
 Values are rounded to whole multiples of a frozen quantum before they are added, so totals do not
-depend on the order of rows, files or threads. Learnt by measuring: polars' hash aggregation of
-partial days, added up again at the end, is as fast as one of whole days and needs a tenth of the
-memory.
+depend on the order of rows, files or threads.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
-import polars as pl
 import pyarrow as pa
 from numpy.typing import NDArray
 
@@ -20,8 +18,9 @@ from analyzer import ids
 from analyzer.config import Rollout
 from analyzer.design import Experiment
 from analyzer.errors import LogError
+from analyzer.experiment import grouping
 from analyzer.experiment.exposure import Exposed
-from analyzer.experiment.tables import CHALLENGER, CHAMPION, DAY, VALUE_REACH, Scales
+from analyzer.experiment.tables import CHALLENGER, CHAMPION, DAY, MIXED, VALUE_REACH, Scales
 from analyzer.logs import LogFile, Source
 from analyzer.reader import Batch, numbers, read, text
 
@@ -35,6 +34,13 @@ VARIES = "unit with several values of {}"
 CHUNK = 2_000_000
 """Rows that are aggregated at once."""
 
+Rows = Mapping[str, NDArray[Any]]
+"""Columns of rows or units: unit (hash), variant, first (microseconds UTC), events, v0.. (quanta),
+x0.. (covariates, NaN where none), s0.. (hashes of words, 0 where none), and event where events
+have ids. Of what should be one value per unit, `#high` is appended to the name of the largest
+(`grouping`).
+"""
+
 
 @dataclass
 class Day:
@@ -45,8 +51,8 @@ class Day:
     scales: Scales
     exposed: Exposed | None = None
     faults: dict[str, int] = field(default_factory=dict)
-    parts: list[pl.DataFrame] = field(default_factory=list)
-    waiting: list[pl.DataFrame] = field(default_factory=list)
+    parts: list[Rows] = field(default_factory=list)
+    waiting: list[Rows] = field(default_factory=list)
     rows: int = 0
     words: dict[str, dict[int, str]] = field(default_factory=dict)
 
@@ -66,24 +72,26 @@ class Day:
         self.waiting.append(self._usable(batch))
         self.rows += len(batch)
         # one event may come in two files: only a whole day can tell
-        if self.rows >= CHUNK and "event" not in self.waiting[0].columns:
+        if self.rows >= CHUNK and "event" not in self.waiting[0]:
             self._fold()
 
     def _fold(self) -> None:
         if self.waiting:
-            self.parts.append(_added(self._once(pl.concat(self.waiting)), first=True))
+            rows = dict(self._once(grouping.joined(self.waiting)))
+            if self.source == "outcomes":  # its day is the day, and nobody asks for the hour
+                del rows["first"]
+            self.parts.append(grouping.by_unit(rows))
         self.waiting, self.rows = [], 0
 
-    def _once(self, rows: pl.DataFrame) -> pl.DataFrame:
+    def _once(self, rows: Rows) -> Rows:
         """Each event of a unit once: its earliest row, of several the smallest."""
-        if "event" not in rows.columns:
+        if "event" not in rows:
             return rows
-        order = ["unit", "event", "first", *(c for c in rows.columns if c[0] in "vx")]
-        kept = rows.sort(order).unique(["unit", "event"], keep="first", maintain_order=True)
-        self.fault(TWICE, len(rows) - len(kept))
-        return kept.drop("event")
+        kept = grouping.once(rows)
+        self.fault(TWICE, len(rows["unit"]) - len(kept["unit"]))
+        return kept
 
-    def _usable(self, batch: Batch) -> pl.DataFrame:
+    def _usable(self, batch: Batch) -> Rows:
         columns = batch.columns
         units = columns["unit_id"]
         known = np.asarray(units.is_valid())
@@ -95,7 +103,7 @@ class Day:
         usable = known & ~strange
         if self.exposed is not None:
             usable = self._after_exposure(unit, batch.ts, usable)
-        found: dict[str, object] = {"unit": unit, "variant": variant, "first": batch.ts}
+        found: dict[str, NDArray[Any]] = {"unit": unit, "variant": variant, "first": batch.ts}
         if "event_id" in columns:
             found["event"] = ids.unit_keys(ids.plain(columns["event_id"]))
             usable = usable & np.asarray(columns["event_id"].is_valid())
@@ -109,8 +117,7 @@ class Day:
         for place, name in enumerate(self.design.segments):
             if name in wanted:
                 found[f"s{place}"] = self._segment(name, columns.get(name), len(batch))
-        rows = pl.DataFrame(found)
-        return rows if bool(usable.all()) else rows.filter(pl.Series(usable))
+        return found if bool(usable.all()) else {n: x[usable] for n, x in found.items()}
 
     def _after_exposure(
         self, unit: NDArray[np.uint64], ts: NDArray[np.int64], usable: NDArray[np.bool_]
@@ -130,13 +137,16 @@ class Day:
         plain = raw.astype(np.float64)
         plain[nulls] = 0.0
         self.fault(f"{name} is NULL", len(nulls))
-        far = ~(np.abs(plain) <= self.scales.columns[name] * VALUE_REACH)
-        if far.any():
+        reach = self.scales.columns[name] * VALUE_REACH
+        # two passes that make nothing, unless something is out of range; NaN fails both
+        if len(plain) and not (plain.max() <= reach and plain.min() >= -reach):
+            far = ~(np.abs(plain) <= reach)
             infinite = ~np.isfinite(plain)
             self.fault(f"{name} is infinite or NaN", int(np.count_nonzero(infinite)))
             self.fault(f"{name} is out of range", int(np.count_nonzero(far & ~infinite)))
             plain[far] = 0.0
-        return np.rint(plain / self.scales.value(name)).astype(np.int64)
+        plain *= 1.0 / self.scales.value(name)  # a power of two: exact
+        return np.rint(plain, out=plain).astype(np.int64)
 
     def _segment(self, name: str, values: pa.Array | None, rows: int) -> NDArray[np.uint64]:
         """Hashes of a segment's values; 0 for NULL. Which word has which hash is remembered."""
@@ -151,30 +161,36 @@ class Day:
         return found
 
     def table(self) -> pa.Table:
-        """The units of the day, ascending by unit: unit (hash), variant, mixed (both arms), first
-        (microseconds UTC), events, v0.. (totals in quanta), x0.. (covariates, NaN where none),
-        s0.. (words of segments, NULL where none).
+        """The units of the day, ascending by unit: unit (hash), arm (-1: seen in both), events,
+        v0.. (totals in quanta), x0.. (covariates, NaN where none), s0.. (words of segments, NULL
+        where none); of exposures also first (microseconds UTC).
         """
         self._fold()
         if not self.parts:
             return pa.table({"unit": pa.array([], pa.uint64())})
-        whole = self.parts[0] if len(self.parts) == 1 else pl.concat(self.parts)
-        units = _added(whole, first=False).sort("unit")
-        arrays = {"unit": units["unit"], "variant": units["variant"], "mixed": units["mixed"]}
-        arrays |= {c: units[c] for c in units.columns if c in ("first", "events") or c[0] == "v"}
-        found = {n: s.to_arrow() for n, s in arrays.items() if n not in ("variant_high",)}
+        whole = grouping.joined(self.parts)
+        units = whole if len(self.parts) == 1 else grouping.by_unit(whole)
+        self.parts = []
+        found = {"unit": units["unit"]}
+        low, high = units["variant"], units["variant" + grouping.HIGH]
+        found["arm"] = np.where(low == high, low, np.int8(MIXED))
+        names = [name for name in units if name in ("first", "events") or grouping.is_total(name)]
+        found |= {name: units[name] for name in names}
+        return pa.table(found | self._own(units))
+
+    def _own(self, units: Rows) -> dict[str, pa.Array]:
+        """What is a unit's own, of several values the smallest; units with several are counted."""
+        found = {}
         for kind, names in (("x", self.design.covariates), ("s", self.design.segments)):
             for place, name in enumerate(names):
                 column = f"{kind}{place}"
-                if column not in units.columns:
-                    continue
-                varied = units[column] != units[f"{column}_high"]
-                self.fault(VARIES.format(name), int(varied.fill_null(False).sum()))
-                found[column] = units[column].to_arrow()
-                if kind == "s":
-                    found[column] = _words(units[column].to_numpy(), self.words.get(name, {}))
-        self.parts = []
-        return pa.table(found)
+                if column in units:
+                    low, high = units[column], units[column + grouping.HIGH]
+                    varied = (low != high) & (low == low)
+                    self.fault(VARIES.format(name), int(np.count_nonzero(varied)))
+                    words = self.words.get(name, {})
+                    found[column] = pa.array(low) if kind == "x" else _words(low, words)
+        return found
 
 
 def arms(design: Experiment, values: pa.Array) -> NDArray[np.int8]:
@@ -197,32 +213,14 @@ def _covariate(values: pa.Array | None, rows: int) -> NDArray[np.float64]:
     return plain
 
 
-def _added(rows: pl.DataFrame, *, first: bool) -> pl.DataFrame:
-    """One row per unit. Lows and highs tell whether what should be one value was."""
-    keys = [c for c in rows.columns if c[0] in "xs" and not c.endswith("_high")]
-    values = [c for c in rows.columns if c[0] == "v" and c[1:].isdigit()]
-    high = {c: pl.col(c if first else f"{c}_high") for c in keys}
-    what = [
-        pl.col("variant").min(),
-        (pl.col("variant").min() != pl.col("variant").max()).alias("mixed")
-        if first
-        else (pl.col("mixed").any() | (pl.col("variant").min() != pl.col("variant").max())),
-        pl.col("first").min(),
-        pl.len().cast(pl.Int64).alias("events") if first else pl.col("events").sum(),
-        *(pl.col(c).sum() for c in values),
-        *(pl.col(c).fill_nan(None).min() if c[0] == "x" else pl.col(c).min() for c in keys),
-        *(
-            (x.fill_nan(None).max() if c[0] == "x" else x.max()).alias(f"{c}_high")
-            for c, x in high.items()
-        ),
-    ]
-    return rows.group_by("unit").agg(what)
-
-
-def _words(hashes: NDArray[np.uint64], words: dict[int, str]) -> pa.Array:
-    """Hashes of a segment as the words they stand for."""
-    present, place = np.unique(hashes, return_inverse=True)
-    return pa.array([words.get(h) for h in present.tolist()], pa.string()).take(pa.array(place))
+def _words(hashes: NDArray[np.uint64], words: Mapping[int, str]) -> pa.DictionaryArray:
+    """Hashes of a segment as the words they stand for, in alphabetical order; 0 is NULL."""
+    spelled = sorted(words.items(), key=lambda item: item[1])
+    known = np.array([0, *(number for number, _ in spelled)], dtype=np.uint64)
+    order = np.argsort(known)
+    place = order[np.searchsorted(known[order], hashes)].astype(np.int32) - 1
+    codes = pa.array(place, mask=place < 0)
+    return pa.DictionaryArray.from_arrays(codes, pa.array([w for _, w in spelled], pa.string()))
 
 
 def unit_day(

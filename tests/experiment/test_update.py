@@ -12,6 +12,7 @@ from experiment.outcomes import FIRST_DAY, by_unit, events, rollout_of
 
 from analyzer import config
 from analyzer.errors import ConfigError, StoreError
+from analyzer.experiment import state, unit_days
 from analyzer.experiment.known import known
 from analyzer.experiment.update import update
 from analyzer.stats.units import moments_of
@@ -92,6 +93,19 @@ def test_same_bytes_in_any_order_of_files_and_nights(tmp_path: Path) -> None:
         assert len(done.read) == len(done.made) == 1
     assert _bytes(one) == _bytes(many) == _bytes(nights)
     assert update(config.load(path)).made == ()
+
+
+def test_same_bytes_however_units_are_cut(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    frame = events()
+    late = frame.filter(pl.col("ts").dt.epoch("d") > FIRST_DAY + 2).head(9)
+    moved = late.with_columns(pl.lit("B").alias("variant"))  # some were A's: seen in both arms
+    whole, cut = tmp_path / "whole", tmp_path / "cut"
+    update(config.load(rollout_of(whole, pl.concat([frame, moved]))))
+    monkeypatch.setattr(state, "SHARD", 10)
+    monkeypatch.setattr(unit_days, "CHUNK", 100)
+    path = rollout_of(cut, pl.concat([frame, moved]))
+    update(config.load(path))
+    assert _bytes(whole) == _bytes(cut)
 
 
 def test_a_late_file_changes_only_its_days_and_what_follows(tmp_path: Path) -> None:
