@@ -6,7 +6,7 @@ Judged for the models that answer users; for a shadow the same is shown and deci
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -18,7 +18,7 @@ from analyzer.slo.history import Floats, History, Ints, by_hour, history
 from analyzer.slo.shares import share
 from analyzer.slo.volume import volume_checks
 from analyzer.stats.dependence import combined_design_effect, design_effect
-from analyzer.stats.level import mean_change
+from analyzer.stats.level import Average, average_of_days, mean_change
 from analyzer.stats.result import Estimate, Result, Undefined
 from analyzer.verdict import Check
 from analyzer.weeks import local_hours
@@ -61,43 +61,49 @@ def place(past: History, side: Side) -> str:
 
 
 @dataclass(frozen=True, eq=False)
-class _Average:
-    """The rolling average of a model's mean score, its standard error, the scores' standard
-    deviation, days it stands on; course: the usual mean at each hour of the window.
+class _Usually:
+    """The rolling average of a model's mean score; unit: what a change is a share of, the mean or
+    the scores' standard deviation; course: the usual mean at each hour of the window.
     """
 
-    mean: float
-    error: float
-    deviation: float
-    days: int
+    average: Average
+    unit: float
     course: Floats
+
+    def today(self, mean: float) -> Average:
+        """The average of a window with this mean: days differ by a share of their level, where
+        that is the unit.
+        """
+        grown = mean / self.average.mean if self.unit == self.average.mean > 0 else 1.0
+        return replace(self.average, of_a_day=self.average.of_a_day * max(1.0, grown) ** 2)
 
 
 def _mean_score(material: Material, past: History, side: Side) -> Check:
     limits = material.policy.slo
     n, totals, squares = _scores(material, past, side)
-    average = _average(material, past, n, totals, squares)
+    usually = _usually(material, past, n, totals, squares)
     inside = past.inside
     size, total = float(n[inside].sum()), float(totals[inside].sum())
     result: Result
-    if isinstance(average, Undefined):
-        result = average
+    if isinstance(usually, Undefined):
+        result = usually
     elif not size:
         result = Undefined(f"the {side} logged no usable score in the window")
     else:
         variance = max(float(squares[inside].sum()) / size - (total / size) ** 2, 0.0)
-        positive = material.rollout.score.type == "probability"
-        hours = np.arange(0, len(average.course), BLOCK_HOURS)
-        usual = np.add.reduceat(n[inside] * np.nan_to_num(average.course, nan=average.mean), hours)
+        average = usually.today(total / size)
+        hours = np.arange(0, len(usually.course), BLOCK_HOURS)
+        course = np.nan_to_num(usually.course, nan=average.mean)
+        usual = np.add.reduceat(n[inside] * course, hours)
         rows = np.add.reduceat(n[inside], hours)
         result = mean_change(
             np.add.reduceat(totals[inside], hours),
             rows,
             np.divide(usual, rows, out=np.full(len(rows), np.nan), where=rows > 0),
-            average.mean,
-            average.error,
-            average.mean if positive else average.deviation,
+            average,
+            usually.unit,
             variance * _units_effect(material, side, variance),
+            max(1.0, float((n[inside] > 0).sum()) / DAY_HOURS),
             limits.confidence,
         )
     return check(
@@ -108,7 +114,7 @@ def _mean_score(material: Material, past: History, side: Side) -> Check:
         result,
         "<=",
         limits.max_score_change,
-        _score_sentence(material, past, side, result, average, total / size if size else 0.0),
+        _score_sentence(material, past, side, result, usually, total / size if size else 0.0),
         severity=severity(past, side),
         counts={"scored": int(size)},
     )
@@ -119,14 +125,15 @@ def _score_sentence(
     past: History,
     side: Side,
     result: Result,
-    average: _Average | Undefined,
+    usually: _Usually | Undefined,
     mean: float,
 ) -> str:
     limits = material.policy.slo
     who = f"Mean score of the {place(past, side)}"
-    if isinstance(average, Undefined) or isinstance(result, Undefined):
+    if isinstance(usually, Undefined) or isinstance(result, Undefined):
         reason = result.reason if isinstance(result, Undefined) else ""
         return f"{who} on its average of {limits.score_days} days: cannot be said ({reason})."
+    average = usually.average
     unit = "" if material.rollout.score.type == "probability" else " of the scores' SD"
     way = "above" if mean > average.mean else "below"
     stands = (
@@ -137,7 +144,8 @@ def _score_sentence(
     return (
         f"{who}: {mean:.4g}, {share_with_interval(result)}{unit} {way} its average of "
         f"{limits.score_days} days, {average.mean:.4g}; within {percent(limits.max_score_change)} "
-        f"is needed.{stands}"
+        f"is needed. Its days differ by {percent(average.of_a_day**0.5 / usually.unit)}{unit}."
+        f"{stands}"
     )
 
 
@@ -154,9 +162,9 @@ def _scores(material: Material, past: History, side: Side) -> tuple[Ints, Floats
     return n, totals, squares * frozen.scale
 
 
-def _average(
+def _usually(
     material: Material, past: History, n: Ints, totals: Floats, squares: Floats
-) -> _Average | Undefined:
+) -> _Usually | Undefined:
     """Over the ordinary hours of the days before the window, at the window's hours of the day."""
     limits = material.policy.slo
     keys, _ = local_hours(past.start, past.hours, past.zone)
@@ -167,19 +175,18 @@ def _average(
     used = past.ordinary[span] & asked & (n[span] > 0)
     rows, sums = np.where(used, n[span], 0), np.where(used, totals[span], 0.0)
     day = (np.arange(span.start, end) - end) // DAY_HOURS + limits.score_days
-    by_day = np.bincount(day, weights=rows), np.bincount(day, weights=sums)
-    days, size = int((by_day[0] > 0).sum()), float(rows.sum())
-    if days < limits.min_score_days:
+    found = average_of_days(np.bincount(day, weights=sums), np.bincount(day, weights=rows))
+    days = int(found.n) if isinstance(found, Undefined) else found.days
+    if isinstance(found, Undefined) or days < limits.min_score_days:
         return Undefined(
             f"{days} ordinary days with scores before the window, {limits.min_score_days} needed"
         )
-    mean = float(sums.sum()) / size
-    residuals = by_day[1] - mean * by_day[0]
-    error = float(np.sqrt(days / (days - 1) * (residuals @ residuals))) / size
-    spread = float(np.where(used, squares[span], 0.0).sum()) / size - mean**2
+    spread = float(np.where(used, squares[span], 0.0).sum() / rows.sum()) - found.mean**2
     hourly = [np.bincount(of_day[span], weights=x, minlength=DAY_HOURS) for x in (rows, sums)]
     course = np.divide(hourly[1], hourly[0], out=np.full(DAY_HOURS, np.nan), where=hourly[0] > 0)
-    return _Average(mean, error, max(spread, 0.0) ** 0.5, days, course[of_day[past.inside]])
+    positive = material.rollout.score.type == "probability"
+    unit = found.mean if positive else max(spread, 0.0) ** 0.5
+    return _Usually(found, unit, course[of_day[past.inside]])
 
 
 def _units_effect(material: Material, side: Side, variance: float) -> float:

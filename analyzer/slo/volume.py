@@ -11,9 +11,10 @@ from analyzer.baseline import Usual
 from analyzer.logs import SIDES, Side
 from analyzer.phases.gate import Material, check, percent, share_with_interval
 from analyzer.slo.history import History, by_hour
+from analyzer.slo.strays import Strays
 from analyzer.stats.level import dispersion, volume_change
 from analyzer.stats.result import Estimate, Result, Undefined
-from analyzer.verdict import Check, Outcome, judge, worst
+from analyzer.verdict import Check, judge
 from analyzer.window import HOUR, Window
 
 Floats = NDArray[np.float64]
@@ -52,10 +53,13 @@ def _part(material: Material, past: History, side: Side) -> Floats | None:
 
 @dataclass(frozen=True)
 class _Block:
-    """Hours judged together: places [first, last) in the window, requests seen and usual, weeks."""
+    """Hours judged together: places [first, last) in the window, how many of them are judged,
+    requests seen and usual, weeks.
+    """
 
     first: int
     last: int
+    hours: int
     n: int
     usual: float
     weeks: int
@@ -69,41 +73,66 @@ def _volume(
     side: Side | None,
     what: str,
 ) -> Check:
+    """The window as a whole has to lie within the limit; a run of its hours, corrected for their
+    number, can only fail: of many healthy hours some always lie far off.
+    """
     limits = material.policy.slo
     n = by_hour(minutes)[past.inside]
     holiday, known = past.holiday[past.inside], past.known[past.inside]
     judged = ~np.isnan(usual.values) & ~holiday & known
     blocks = _blocks(n, usual, judged, limits.volume_requests)
-    phi = dispersion(minutes[past.inside.start * 60 :])
-    confidence = 1 - (1 - limits.confidence) / max(len(blocks), 1)
-    changes = [volume_change(b.n, b.usual, b.weeks, phi, confidence) for b in blocks]
+    strays = Strays(past, limits.baseline_weeks, dispersion(minutes[past.inside.start * 60 :]))
+    runs = [_change(b, strays, 1 - (1 - limits.confidence) / len(blocks)) for b in blocks]
     whole: Result = Undefined(_nothing(past, holiday, known))
     share = float(judged.mean())
     if blocks and share < limits.min_judged_share:
         reason = f"{share:.0%} of the hours have a baseline, {limits.min_judged_share:.0%} needed"
         whole = Undefined(reason)
     elif blocks:
-        total = sum(b.usual for b in blocks)
-        rows = sum(b.n for b in blocks)
-        whole = volume_change(rows, total, min(b.weeks for b in blocks), phi, limits.confidence)
-    outcomes: list[Outcome] = [judge(c, "<=", limits.max_volume_change) for c in changes]
-    outcome = worst(outcomes) if isinstance(whole, Estimate) or "fail" in outcomes else "undecided"
-    at = _deciding(outcomes, outcome, changes)
-    shown = changes[at] if at is not None else whole
+        whole = _change(_together(blocks), strays, limits.confidence)
+    failed = [judge(run, "<=", limits.max_volume_change) == "fail" for run in runs]
+    at = _furthest(runs, failed)
+    shown = runs[at] if at is not None and any(failed) else whole
     return check(
         material,
         "model.volume" if side is None else f"model.volume.{side}",
         "model",
         "change of the volume on the same hours of the week",
-        shown if outcome != "undecided" or isinstance(whole, Estimate) else whole,
+        shown,
         "<=",
         limits.max_volume_change,
-        f"Volume, {what}: {_total(blocks, whole)}; {_worst_block(past, blocks, at, shown)}within "
+        f"Volume, {what}: {_total(blocks, whole)}; {_furthest_block(past, blocks, runs, at)}within "
         f"{percent(limits.max_volume_change)} is needed. Baseline: {usual.words}."
-        f"{_holidays(holiday)}{_left_out(past)}",
-        outcome=outcome,
+        f"{_varies(strays, blocks)}{_holidays(holiday)}{_left_out(past)}",
         severity="block" if side is None or side in past.serving() else "warn",
         counts={"requests": int(n.sum())},
+    )
+
+
+def _change(block: _Block, strays: Strays, confidence: float) -> Result:
+    """How far a run lies from what is usual, by how much such runs stray from week to week."""
+    stray = strays.over(block.hours, block.weeks > 0)
+    if isinstance(stray, Undefined):
+        return Undefined(stray.reason, block.n)
+    return volume_change(
+        block.n,
+        block.usual,
+        max(block.weeks, 1),
+        strays.phi,
+        confidence,
+        stray.mean(block.hours),
+        stray.df,
+    )
+
+
+def _together(blocks: list[_Block]) -> _Block:
+    return _Block(
+        blocks[0].first,
+        blocks[-1].last,
+        sum(b.hours for b in blocks),
+        sum(b.n for b in blocks),
+        sum(b.usual for b in blocks),
+        min(b.weeks for b in blocks),
     )
 
 
@@ -112,40 +141,48 @@ def _blocks(
 ) -> list[_Block]:
     """Runs of judged hours that should bring enough requests; a rest joins the last run."""
     blocks: list[_Block] = []
-    first, rows, due, weeks = 0, 0, 0.0, 10**6
-    for hour in range(len(n)):
-        if not judged[hour]:
-            continue
-        first = hour if due == 0 and rows == 0 else first
-        rows, due = rows + int(n[hour]), due + float(usual.values[hour])
-        weeks = min(weeks, max(int(usual.stands_on[hour]), 1))
-        if due >= least:
-            blocks.append(_Block(first, hour + 1, rows, due, weeks))
-            rows, due, weeks = 0, 0.0, 10**6
-    if due or rows:
-        last = blocks.pop() if blocks else _Block(first, first, 0, 0.0, weeks)
-        end = int(np.flatnonzero(judged)[-1]) + 1
-        weeks = min(weeks, last.weeks)
-        blocks.append(_Block(last.first, end, last.n + rows, last.usual + due, weeks))
+    run: list[int] = []
+
+    def block(hours: list[int]) -> _Block:
+        return _Block(
+            hours[0],
+            hours[-1] + 1,
+            len(hours),
+            int(n[hours].sum()),
+            float(usual.values[hours].sum()),
+            int(usual.stands_on[hours].min()),
+        )
+
+    for hour in np.flatnonzero(judged).tolist():
+        run.append(hour)
+        if usual.values[run].sum() >= least:
+            blocks.append(block(run))
+            run = []
+    if run:
+        last = [blocks.pop()] if blocks else []
+        blocks.append(_together([*last, block(run)]))
     return blocks
 
 
-def _deciding(outcomes: list[Outcome], outcome: Outcome, changes: list[Result]) -> int | None:
-    """The block that decides: of those with the outcome the one that lies furthest off."""
-    chosen = [i for i, found in enumerate(outcomes) if found == outcome]
-    known = [(c.value, i) for i in chosen if isinstance(c := changes[i], Estimate)]
+def _furthest(runs: list[Result], failed: list[bool]) -> int | None:
+    """The run that lies furthest off, of those that fail if any does."""
+    known = [
+        (c.value, i)
+        for i, c in enumerate(runs)
+        if isinstance(c, Estimate) and failed[i] == any(failed)
+    ]
     return max(known)[1] if known else None
 
 
 def _total(blocks: list[_Block], whole: Result) -> str:
-    if isinstance(whole, Undefined):
-        return f"cannot be said ({whole.reason})"
+    if not blocks:
+        return share_with_interval(whole)
     n, due = sum(b.n for b in blocks), sum(b.usual for b in blocks)
-    way = "fewer" if n < due else "more"
-    return f"{n:,} where {due:,.0f} are usual, {share_with_interval(whole)} {way}"
+    way = "" if isinstance(whole, Undefined) else " fewer" if n < due else " more"
+    return f"{n:,} where {due:,.0f} are usual, {share_with_interval(whole)}{way}"
 
 
-def _worst_block(past: History, blocks: list[_Block], at: int | None, change: Result) -> str:
+def _furthest_block(past: History, blocks: list[_Block], runs: list[Result], at: int | None) -> str:
     if at is None or len(blocks) < 2:
         return ""
     b = blocks[at]
@@ -154,8 +191,21 @@ def _worst_block(past: History, blocks: list[_Block], at: int | None, change: Re
     way = "fewer" if b.n < b.usual else "more"
     return (
         f"the furthest of {len(blocks)} runs of hours, {span}: {b.n:,} where "
-        f"{b.usual:,.0f} are usual, {share_with_interval(change)} {way}; "
+        f"{b.usual:,.0f} are usual, {share_with_interval(runs[at])} {way}; "
     )
+
+
+def _varies(strays: Strays, blocks: list[_Block]) -> str:
+    """How much such a time usually varies: what the interval allows for."""
+    if not blocks:
+        return ""
+    whole = _together(blocks)
+    found = strays.over(whole.hours, whole.weeks > 0)
+    if isinstance(found, Undefined):
+        return ""
+    between = "weeks" if whole.weeks > 0 else "days"
+    differ = percent(found.variance**0.5)
+    return f" Such {found.hours} h differ by {differ} between {between}, beyond chance."
 
 
 def _nothing(past: History, holiday: NDArray[np.bool_], known: NDArray[np.bool_]) -> str:

@@ -1,7 +1,8 @@
 """Service levels on simulated weeks: `python -m benchmarks.planted.levels --date D`.
 
-Clean weeks hold daily and weekly cycles, days that are busier than others (SD 3 %), bursts (every
-minute's rate varies by 5 %), hours that fail or slow down more than others, a holiday that the
+Clean weeks hold daily and weekly cycles, days that are busier than others (SD 3 %), hours that
+differ from week to week (5 %), bursts (every minute's rate varies by 5 %), days whose scores are
+higher than others' (3 %), hours that fail or slow down more than others, a holiday that the
 diary knows, a clock change, and an earlier incident that it knows; every level is kept in truth.
 Each of a week's seven days is judged as a night would. In the others harm is planted on one day.
 """
@@ -31,7 +32,7 @@ HERE = Path(__file__).parent / "results"
 ZONE = ZoneInfo("America/New_York")
 POLICY = policy.load()
 HISTORY, WEEK = 35, 7
-DAY_SD, BURST, HOLIDAY_LEVEL = 0.03, 0.05, 0.55
+DAY_SD, HOUR_SD, BURST, SCORE_SD, HOLIDAY_LEVEL = 0.03, 0.05, 0.05, 0.03, 0.55
 ERRORS, SLOW, HALF = 0.0003, 0.004, 0.3
 """Shares of requests that fail, take 200 ms and take 50 ms: what the truth is."""
 
@@ -69,10 +70,11 @@ class World(Service):
         cycle = 1 + depth * np.cos(2 * np.pi * (of_day - peak) / 24)
         level = np.repeat(np.exp(draw.normal(0, DAY_SD, self.days)), 24)
         rate = self.mean * cycle * np.where(weekend, dip, 1.0) * level
+        rate *= np.exp(draw.normal(0, HOUR_SD, len(rate)))
         rate = self._holiday(seed, rate)
         n = self._minutes_of(rate)
         score = np.repeat(0.3 + 0.02 * np.cos(2 * np.pi * of_day / 24), 60)
-        score *= np.repeat(np.exp(draw.normal(0, 0.01, self.days)), 1440)
+        score *= np.repeat(np.exp(draw.normal(0, SCORE_SD, self.days)), 1440)
         self.serve("champion", n, score)
         self._outcomes(n, score)
         self._incident(seed)

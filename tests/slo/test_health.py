@@ -100,9 +100,12 @@ def test_a_silent_day_is_a_drop_not_a_gap() -> None:
 
 
 def test_a_young_log_stands_on_the_clean_day_before_then_on_nothing() -> None:
-    service = calm(3)
-    second = checked(service, service.window(1))["model.volume"]
-    assert second.outcome == "pass" and "a clean day before (24 h" in second.sentence
+    service = calm(7)
+    fifth = checked(service, service.window(4))["model.volume"]
+    assert fifth.outcome == "pass" and "a clean day before (24 h" in fifth.sentence
+    second = checked(service, service.window(1))["model.volume"]  # how much do days differ?
+    assert second.outcome == "undecided" and "how much volumes vary" in second.observed.undefined
+    assert "576,000 where 576,000 are usual" in second.sentence
     first = checked(service, service.window(0))
     assert first["model.volume"].outcome == "undecided"
     assert "neither clean weeks nor a clean day" in first["model.volume"].observed.undefined
@@ -247,7 +250,7 @@ def test_an_average_of_few_days_says_so_and_leaves_incidents_out() -> None:
     service = calm(11)
     service.arms["champion"]["score_sum"][2 * 1440 : 3 * 1440] *= 3
     check = checked(service, service.window(10))["model.mean_score.champion"]
-    assert "stands on 10 of 30 days" in check.sentence and check.outcome == "fail"
+    assert "stands on 10 of 30 days" in check.sentence and check.outcome == "undecided"
     event = Event(ts=show(service.at(2)), kind="incident", end=show(service.at(3)))
     clean = checked(service, service.window(10), [event])["model.mean_score.champion"]
     assert "stands on 9 of 30 days" in clean.sentence and clean.outcome == "pass"
@@ -334,3 +337,36 @@ def test_another_policy_is_another_limit() -> None:
     found = {c.id: c for c in model_health_checks(material, ())}
     assert found["model.volume"].outcome == "pass"
     assert UNIT == 2.0**36
+
+
+def varying(service: Service, by_hour: float, seed: int = 3) -> None:
+    """The champion's hours differ from week to week."""
+    draw, arm = np.random.default_rng(seed), service.arms["champion"]
+    level = np.repeat(np.exp(draw.normal(0, by_hour, service.days * 24)), 60)
+    for name in ("n", "latency_n", "score_sum", "score_squares"):
+        arm[name] = np.rint(arm[name] * level).astype(np.int64)
+
+
+@pytest.mark.parametrize("by_hour", [0.05, 0.08])
+def test_hours_that_always_vary_do_not_block_a_night(by_hour: float) -> None:
+    service = calm(42)
+    varying(service, by_hour)
+    for day in range(35, 42):
+        check = checked(service, service.window(day))["model.volume"]
+        assert check.outcome == "pass", check.sentence
+        assert "differ by" in check.sentence
+    scaled(service, 36, 0.5, 600, 780)  # and three hours of a real drop are found
+    check = checked(service, service.window(36))["model.volume"]
+    assert check.outcome == "fail" and "furthest of 24 runs" in check.sentence
+
+
+def test_scores_whose_days_always_differ_fail_no_night() -> None:
+    service = calm(42)
+    day = np.exp(np.random.default_rng(4).normal(0, 0.06, 42))
+    day[35] = 1.2
+    service.serve("champion", service.arms["champion"]["n"], np.repeat(0.3 * day, 1440))
+    check = checked(service, service.window(35))["model.mean_score.champion"]
+    assert check.outcome == "undecided" and "Its days differ by" in check.sentence
+    for other in range(36, 42):
+        check = checked(service, service.window(other))["model.mean_score.champion"]
+        assert check.outcome != "fail", check.sentence

@@ -92,14 +92,14 @@ def here(book: Book, monkeypatch: pytest.MonkeyPatch) -> Book:
 
 def test_the_command_and_its_exit_codes(here: Book, capsys: pytest.CaptureFixture[str]) -> None:
     write(here)
-    assert run(["slo", "--json"]) == 4  # an average of 30 days is not there yet
+    assert run(["slo", "--json"]) == 4  # neither volumes' scatter nor an average of 30 days yet
     found = json.loads(capsys.readouterr().out)
     by_id = {c["id"]: c for c in found["checks"]}
     assert found["window"] == ["2025-03-05T00:00Z", "2025-03-06T00:00Z"]
     for name in ("errors", "latency_tail", "latency_median", "availability", "freshness"):
         assert by_id[f"infrastructure.{name}"]["outcome"] == "pass", by_id[f"infrastructure.{name}"]
     assert by_id["infrastructure.freshness"]["counts"] == {"fresh": 28_800, "requests": 28_800}
-    assert found["blocking"] == ["model.mean_score.champion"]
+    assert found["blocking"] == ["model.volume", "model.mean_score.champion"]
     assert run(["slo", "--exit-zero"]) == 0
     text = capsys.readouterr().out
     assert max(len(line) for line in text.splitlines()) <= 110
