@@ -45,7 +45,7 @@ PLANTS = {
     "5 % errors, 30 minutes": "infrastructure.burn.errors.1h",
     "1 % errors, 5 hours": "infrastructure.burn.errors.6h",
     "2 % take 200 ms, a day": "infrastructure.latency_tail",
-    "mean score + 20 %, a day": "model.mean_score.champion",
+    "mean score + 30 %, a day": "model.mean_score.champion",
 }
 """What is planted, and the check that must fail."""
 
@@ -161,7 +161,7 @@ def plant(world: World, what: str, day: int) -> None:
     elif what.startswith("2 %"):
         fail(whole, 0.02, "over_200ms")
     else:
-        arm["score_sum"][whole] = np.rint(arm["score_sum"][whole] * 1.2).astype(np.int64)
+        arm["score_sum"][whole] = np.rint(arm["score_sum"][whole] * 1.3).astype(np.int64)
     world.kept.clear()
 
 
