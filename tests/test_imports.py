@@ -14,10 +14,10 @@ FILES = sorted(PACKAGE.rglob("*.py"))
 
 ONLY_HERE = {
     "duckdb": ("engine.py",),
-    "altair": ("report/charts.py",),
+    "altair": ("report/bands.py", "report/charts.py", "report/drawing.py"),
     "boto3": ("router/sagemaker.py",),
     "botocore": ("router/sagemaker.py",),
-    "vl_convert": ("report/charts.py",),
+    "vl_convert": ("report/drawing.py",),
     "click": ("cli/",),
     "rich": ("cli/",),
     "scipy": ("stats/",),

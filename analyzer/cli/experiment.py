@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from analyzer.cli import common
+from analyzer.cli import common, pages
 
 if TYPE_CHECKING:
     from analyzer.cli.common import Job
@@ -79,7 +79,13 @@ def plan_it(job: Job, min_effect: float | None, begin: str | None) -> None:
     "In Python: analyzer.experiment.analysis.analyze(known, registration, limits, events)",
 )
 @common.job_options
-def analyze_it(job: Job) -> None:
+@click.option(
+    "--html",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Write the page about it as well.",
+)
+def analyze_it(job: Job, html: Path | None) -> None:
     """What the experiment says so far, each metric with an interval that may be read at any time.
 
     The interval of a fixed horizon is shown once the planned end has come, not before. Judges
@@ -94,8 +100,13 @@ def analyze_it(job: Job) -> None:
     found = analyze(_known(job, whole=True), registration, job.policy.experiment, events)
     if job.json:
         common.show_json(found)
-        return
-    _show(found)
+    else:
+        _show(found)
+    if html is not None:
+        # drawing loads a JavaScript engine: only who wants a page pays for it
+        from analyzer.report.experiment import report
+
+        pages.written(html, report(found))
 
 
 def _registration(job: Job) -> Path:
@@ -204,7 +215,7 @@ def _show(found: Analysis) -> None:
             common.say(f"{named.column} = {value}: {_lift(named.lift)} {_ends(named.lift)}")
     for reason, n in found.faults.items():
         common.say(f"left out or odd: {n:,}, {reason}")
-    for text in (*found.mistakes, *found.notes):
+    for text in (*(m.sentence for m in found.mistakes), *found.notes):
         common.say(text)
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from analyzer.cli import common
+from analyzer.cli import common, pages
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -50,23 +50,15 @@ def command(job: Job, every: bool, html: Path | None) -> None:
         as_of=job.as_of,
     )
     if html is not None:
-        _write(html, found)
+        from analyzer.report.history import report
+
+        pages.write(html, report(found))
     if job.json:
         common.show_json(found)
     else:
         _show(found, every)
         if html is not None:
             common.say(f"wrote {html}")
-
-
-def _write(file: Path, found: History) -> None:
-    from analyzer.errors import StoreError
-    from analyzer.report.history import report
-
-    try:
-        file.write_bytes(report(found))
-    except OSError as error:
-        raise StoreError(f"{file}: cannot be written ({error.strerror})") from None
 
 
 def _show(found: History, every: bool) -> None:

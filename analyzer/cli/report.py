@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from analyzer.cli import common
+from analyzer.cli import common, pages
 
 if TYPE_CHECKING:
     from analyzer.cli.common import Job
@@ -42,7 +42,7 @@ def command(file: Path | None, config: str, store: str | None, out: Path | None)
     else:
         page = _night(common.job(config, store), content, file)
     out = out or file.with_name("report.html")
-    _write(out, page)
+    pages.write(out, page)
     common.say(f"wrote {out} ({len(page) / 1000:,.0f} kB)")
 
 
@@ -129,12 +129,3 @@ def _read(file: Path) -> bytes:
         return file.read_bytes()
     except OSError as error:
         raise ConfigError(f"{file}: cannot be read ({error.strerror})") from None
-
-
-def _write(out: Path, page: bytes) -> None:
-    from analyzer.errors import StoreError
-
-    try:
-        out.write_bytes(page)
-    except OSError as error:
-        raise StoreError(f"{out}: cannot be written ({error.strerror})") from None

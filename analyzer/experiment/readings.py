@@ -88,10 +88,10 @@ def reading(known: Known, name: str, errors: Errors, segment: Segment = EVERYONE
         found.champion,
         found.challenger,
         found.units,
-        _sequence(found.difference, errors),
-        _sequence(lifted, errors),
+        sequence(found.difference, errors),
+        sequence(lifted, errors),
         _final(lifted, errors),
-        lifted if isinstance(lifted, Undefined) else fixed_interval(lifted, errors.final),
+        naive(lifted, errors),
         _harm(lifted, metric, errors),
         _p(lifted, errors),
         lifted.covariates_explain if isinstance(lifted, Effect) else 0.0,
@@ -156,10 +156,16 @@ def _counts(moments: UnitMoments) -> tuple[float, float]:
     return float(np.rint(moments.n * moments.mean[0])), moments.n
 
 
-def _sequence(found: Effect | Undefined, errors: Errors) -> Result:
+def sequence(found: Effect | Undefined, errors: Errors) -> Result:
+    """The interval that may be read at any time."""
     if isinstance(found, Undefined):
         return found
     return always_valid_interval(found, errors.n_star, errors.sequence)
+
+
+def naive(found: Effect | Undefined, errors: Errors) -> Result:
+    """The interval of the final test as if this were the planned end."""
+    return found if isinstance(found, Undefined) else fixed_interval(found, errors.final)
 
 
 def _final(found: Effect | Undefined, errors: Errors) -> Result:
@@ -240,7 +246,7 @@ def _cut(known: Known, metric: Metric, errors: Errors) -> Result:
     last = codes[np.searchsorted(below, metric.winsorise * below[-1])]
     edge = float(bin_edges(np.array([last]), "distance", 0.0)[1][0])
     one, two = (_moments_up_to(arm, int(last), edge) for arm in bins.values())
-    return _sequence(effect(one, two, Ratio(0), relative=True), errors)
+    return sequence(effect(one, two, Ratio(0), relative=True), errors)
 
 
 def _moments_up_to(bins: Mapping[str, NDArray[np.int64]], last: int, edge: float) -> UnitMoments:

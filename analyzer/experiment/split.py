@@ -10,7 +10,7 @@ import pyarrow.compute as pc
 
 from analyzer.diary import Event
 from analyzer.experiment.known import Known, units_by_day
-from analyzer.experiment.tables import DAY
+from analyzer.experiment.tables import ARMS, DAY
 from analyzer.experiment.totals import Segment
 from analyzer.stats.result import Estimate, Result, Undefined, point
 from analyzer.stats.sample_ratio import Epoch, log_bayes_factor, sequential_sample_ratio
@@ -25,6 +25,10 @@ class Days:
 
     weights: Mapping[int, float | None]
     recorded: bool
+
+    def within(self, first: int, last: int) -> Days:
+        """The same of days [first, last) only."""
+        return Days({d: w for d, w in self.weights.items() if first <= d < last}, self.recorded)
 
     def planned(self, weight: float) -> tuple[int, int] | None:
         """The longest run of days [first, last) with the planned weight; None without one."""
@@ -68,30 +72,64 @@ def sample_ratio(known: Known, days: Days) -> Result:
     later are no loss. Days on which the weight changed are left out. Undefined without a unit on
     any other day.
     """
+    return sequential_sample_ratio([part.epoch for part in _parts(known, days)])
+
+
+@dataclass(frozen=True)
+class Held:
+    """Days [first, last) on which one weight was held: units first seen then, in the arm of their
+    first day, and p of that ratio alone.
+    """
+
+    first: int
+    last: int
+    weight: float
+    units: dict[str, float]
+    ratio: Result
+
+
+def held_weights(known: Known, days: Days) -> tuple[Held, ...]:
+    """The ratio of units while each weight was in force."""
+    return tuple(
+        Held(
+            part.first,
+            part.last,
+            part.weight,
+            dict(zip(ARMS, map(float, part.looks[-1]), strict=True)),
+            sequential_sample_ratio([part.epoch]),
+        )
+        for part in _parts(known, days)
+    )
+
+
+@dataclass
+class _Part:
+    """Days of one weight, with the units of both arms by the end of each."""
+
+    first: int
+    last: int
+    weight: float
+    looks: list[list[int]]
+
+    @property
+    def epoch(self) -> Epoch:
+        return Epoch(np.array(self.looks, dtype=np.int64), np.array([1 - self.weight, self.weight]))
+
+
+def _parts(known: Known, days: Days) -> list[_Part]:
     arrivals = known.table("arrivals")
-    first_day = arrivals.filter(pc.equal(arrivals["day"], arrivals["exposed"]))
-    counts = units_by_day(first_day)
-    epochs: list[Epoch] = []
-    looks: list[list[int]] = []
-    last: float | None = None
-    for day in sorted(counts):
+    newcomers = arrivals.filter(pc.equal(arrivals["day"], arrivals["exposed"]))
+    found: list[_Part] = []
+    for day, counts in units_by_day(newcomers).items():
         weight = days.weights.get(day)
         if weight is None or not 0 < weight < 1:
             continue
-        if weight != last and looks:
-            epochs.append(_epoch(looks, last))
-            looks = []
-        last = weight
-        before = looks[-1] if looks else [0, 0]
-        looks.append([before[arm] + int(counts[day][arm]) for arm in (0, 1)])
-    if looks:
-        epochs.append(_epoch(looks, last))
-    return sequential_sample_ratio(epochs)
-
-
-def _epoch(looks: list[list[int]], weight: float | None) -> Epoch:
-    assert weight is not None
-    return Epoch(np.array(looks, dtype=np.int64), np.array([1 - weight, weight]))
+        if not found or found[-1].weight != weight:
+            found.append(_Part(day, day, weight, []))
+        before = found[-1].looks[-1] if found[-1].looks else [0, 0]
+        found[-1].looks.append([before[arm] + int(counts[arm]) for arm in (0, 1)])
+        found[-1].last = day + 1
+    return found
 
 
 def segment_ratio(known: Known, segment: Segment, weight: float) -> Result:

@@ -2,20 +2,30 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 import pyarrow.compute as pc
 
 from analyzer import ids
 from analyzer.experiment.known import Known
 from analyzer.experiment.tables import ARMS, EVENTS, VALUE_BITS
-from analyzer.stats.novelty import FEWEST_DAYS, Novelty, novelty
-from analyzer.stats.result import Undefined
+from analyzer.stats.novelty import FEWEST_DAYS, Novelty, daily_effects, novelty
+from analyzer.stats.result import Result, Undefined
 from analyzer.stats.units import UnitMoments, moments_of
 
 MOST_DAYS = 28
 
 
-def worn(known: Known, confidence: float = 0.95) -> Novelty:
+@dataclass(frozen=True)
+class Wear:
+    """Whether the effect moves, and the effect per unit on each day since exposure (0, 1, ..)."""
+
+    novelty: Novelty
+    days: tuple[Result, ...]
+
+
+def worn(known: Known, confidence: float = 0.95) -> Wear:
     """The effect on the primary metric per day since exposure, on units followed for all days.
 
     days: as many as half of the exposed units have behind them, at most 28. A bucket of units is
@@ -25,9 +35,11 @@ def worn(known: Known, confidence: float = 0.95) -> Novelty:
     followed = _followed(known)
     if followed < FEWEST_DAYS:
         reason = Undefined(f"half of the units were followed for {followed} days, 7 needed")
-        return Novelty(reason, reason, reason, reason)
+        return Wear(Novelty(reason, reason, reason, reason), ())
     control, treatment = (_by_bucket(known, arm, followed) for arm in range(len(ARMS)))
-    return novelty(control, treatment, confidence)
+    return Wear(
+        novelty(control, treatment, confidence), daily_effects(control, treatment, confidence)
+    )
 
 
 def _followed(known: Known) -> int:

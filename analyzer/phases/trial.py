@@ -6,13 +6,9 @@ undecided. Units that are not split as planned void what the experiment says, fo
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from analyzer.errors import AnalyzerError
-from analyzer.experiment.analysis import Analysis, analyze
-from analyzer.experiment.known import known
-from analyzer.experiment.readings import Reading
-from analyzer.experiment.registration import FILE, load
+from analyzer.experiment.analysis import Analysis, current
+from analyzer.experiment.guard_rails import Guard
 from analyzer.phases.gate import Material, check, percent
 from analyzer.stats.result import Estimate, Result, Undefined, point
 from analyzer.verdict import Check, Operator, Outcome, Waiting, judge
@@ -33,7 +29,7 @@ def trial_checks(material: Material) -> list[Check]:
         _ratio(material, found),
         _mixed(material, found),
         *_primary(material, found),
-        *(_guard_rail(material, found, one) for one in found.readings if one.margin is not None),
+        *(_guard_rail(material, one) for one in found.guard_rails),
         _novelty(material, found),
         *_mistakes(material, found),
     ]
@@ -46,15 +42,11 @@ def _analysis(material: Material) -> Analysis | str:
 
 
 def _analysed(material: Material) -> Analysis | str:
-    rollout = material.rollout
-    if rollout.experiment is None:
-        return "no experiment is described; write [experiment] into rollout.toml"
+    limits = material.policy.experiment
     try:
-        registration = load(Path(rollout.root) / FILE)
-        read = known(rollout, material.as_of)
+        return current(material.rollout, limits, material.events, material.as_of)
     except AnalyzerError as error:
         return str(error)
-    return analyze(read, registration, material.policy.experiment, material.events)
 
 
 def _unread(material: Material, why: str) -> Check:
@@ -153,36 +145,23 @@ def _lift(result: Result) -> str:
     return f"{result.value:+.2%} ({result.low:+.2%} to {result.high:+.2%})"
 
 
-def _guard_rail(material: Material, found: Analysis, one: Reading) -> Check:
-    assert one.margin is not None
-    seen = _harm(one, found.ended)
-    outcome = judge(seen, "<", one.margin)
-    worse = isinstance(seen, Estimate) and judge(seen, "<=", 0.0) == "fail"
-    word = " It is certainly worse, within its margin." if worse and outcome == "pass" else ""
+def _guard_rail(material: Material, one: Guard) -> Check:
+    word = (
+        " It is certainly worse, within its margin." if one.worse and one.outcome == "pass" else ""
+    )
     return check(
         material,
         f"{GUARD}.{one.metric}",
         "experiment",
         f"harm to {one.metric}",
-        seen,
+        one.harm,
         "<",
         one.margin,
-        f"{one.metric} is worse by {_lift(seen)} of the champion's; less than "
+        f"{one.metric} is worse by {_lift(one.harm)} of the champion's; less than "
         f"{percent(one.margin)} is allowed.{word}",
-        outcome="invalid" if found.valid == "invalid" else outcome,
+        outcome=one.outcome,
         harm=True,
     )
-
-
-def _harm(one: Reading, ended: bool) -> Result:
-    """What is judged: after the planned end its test, unless the lift is certain harm by now."""
-    assert one.margin is not None
-    if not ended or not isinstance(one.lift, Estimate):
-        return one.harm
-    sign = 1.0 if one.better == "lower" else -1.0
-    low, high = sorted((sign * one.lift.low, sign * one.lift.high))
-    now = Estimate(sign * one.lift.value, low, high, one.lift.n, one.lift.method)
-    return now if judge(now, "<", one.margin) == "fail" else one.harm
 
 
 def _novelty(material: Material, found: Analysis) -> Check:
@@ -238,6 +217,7 @@ def _number(result: Result) -> str:
 
 def _mistakes(material: Material, found: Analysis) -> list[Check]:
     n = len(found.mistakes)
+    told = " ".join(mistake.sentence for mistake in found.mistakes)
     return [
         check(
             material,
@@ -247,7 +227,7 @@ def _mistakes(material: Material, found: Analysis) -> list[Check]:
             point(float(n), n, "counted"),
             "<=",
             0.0,
-            " ".join(found.mistakes) if n else "The experiment is run as it was registered.",
+            told or "The experiment is run as it was registered.",
         )
     ]
 
@@ -257,7 +237,7 @@ def trial_waiting(material: Material, failed: Check) -> list[Waiting]:
     found = _analysis(material)
     if failed.id != PRIMARY or isinstance(found, str) or found.ended:
         return []
-    registration = load(Path(material.rollout.root) / FILE)
+    registration = found.promised
     units = sum(found.units.values())
     return [
         Waiting(

@@ -34,13 +34,28 @@ class Mark:
 
 @dataclass(frozen=True)
 class Interval:
-    """A value with its interval on its own line of a chart; ends None are open."""
+    """A value with its interval on its own line of a chart; ends None are open. limit: marked."""
 
     label: str
     value: float
     low: float | None
     high: float | None
     tone: str = CHALLENGER
+    limit: float | None = None
+
+
+@dataclass(frozen=True)
+class Band:
+    """An interval that moves along an axis, with its value, or without (`values` all None).
+
+    filled: as an area under its value; else its two ends as dashed lines.
+    """
+
+    values: Sequence[float | None]
+    low: Sequence[float | None]
+    high: Sequence[float | None]
+    tone: str = CHALLENGER
+    filled: bool = True
 
 
 def extremes(values: Sequence[float | None], pixels: int) -> list[int]:

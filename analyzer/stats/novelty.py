@@ -71,3 +71,31 @@ def novelty(control: UnitMoments, treatment: UnitMoments, confidence: float = 0.
         linear(late, f"last {third} days"),
         linear(late - early, "last third minus first"),
     )
+
+
+def daily_effects(
+    control: UnitMoments, treatment: UnitMoments, confidence: float = 0.95
+) -> tuple[Result, ...]:
+    """The effect on each day k = 0 .. D-1 since first exposure: columns as `novelty` has them.
+
+    mean_T,k - mean_C,k with variance S_C,kk / n_C + S_T,kk / n_T; days are not independent of each
+    other. Each Undefined with fewer than two units in an arm.
+
+    >>> from .units import moments_of
+    >>> found = daily_effects(moments_of([[1.0], [3.0]]), moments_of([[4.0], [6.0]]))
+    >>> round(found[0].value, 2), round(found[0].low, 2)
+    (3.0, 0.23)
+    """
+    n = control.n + treatment.n
+    spread = [moments.covariance for moments in (control, treatment)]
+    if any(isinstance(x, Undefined) for x in spread):
+        return (Undefined("needs two units an arm", n),) * len(control.mean)
+    variance = sum(
+        np.diag(np.asarray(x)) / m.n for x, m in zip(spread, (control, treatment), strict=True)
+    )
+    half = norm_isf((1 - confidence) / 2) * np.sqrt(np.maximum(variance, 0.0))
+    effects = treatment.mean - control.mean
+    return tuple(
+        estimate(float(d), float(d - h), float(d + h), n, f"day {k}, {confidence:.0%}")
+        for k, (d, h) in enumerate(zip(effects, half, strict=True))
+    )

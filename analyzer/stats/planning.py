@@ -193,3 +193,36 @@ def units_for_power(
             return Undefined("no solution below 1e15 units")
     n = float(brentq(short, 1.0, high, xtol=1e-6)) if short(1.0) < 0 else 1.0
     return point(n, n, f"sequence planned for {n_star:g}, power {power:.0%}")
+
+
+def sequence_detectable(
+    error: float, n: float, n_star: float, alpha: float, power: float
+) -> Result:
+    """Smallest true effect that a sequence, read at n, excludes 0 for with the given power.
+
+    r(n) + z_power SE, r the half width of the sequence planned for N*. Undefined without a
+    standard error. Waudby-Smith et al. (2024), Annals of Statistics 52.
+
+    >>> round(sequence_detectable(1.0, 1000, 1000, 0.05, 0.8).value, 4)
+    3.8769
+    """
+    if not (math.isfinite(error) and error > 0 and n > 0):
+        return Undefined("no standard error", n)
+    least = two_sided_radius(error, n, alpha, n_star) + norm_isf(1 - power) * error
+    return point(least, n, f"sequence planned for {n_star:g}, power {power:.0%}")
+
+
+def sequence_power(
+    effect: float, error: float, n: float, n_star: float, alpha: float = 0.05
+) -> Result:
+    """Power of a sequence, read at n, to exclude 0 on the side of a true effect.
+
+    Phi(|d| / SE - r(n) / SE). Undefined without a standard error. Waudby-Smith et al. (2024).
+
+    >>> round(sequence_power(3.8769, 1.0, 1000, 1000, 0.05).value, 4)
+    0.8
+    """
+    if not (math.isfinite(error) and error > 0 and n > 0):
+        return Undefined("no standard error", n)
+    reach = abs(effect) - two_sided_radius(error, n, alpha, n_star)
+    return point(float(ndtr(reach / error)), n, f"sequence planned for {n_star:g}")

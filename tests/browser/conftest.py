@@ -8,12 +8,13 @@ from typing import Any
 
 import pytest
 from browser import chromium
-from report import histories, incidents, nights
+from report import experiments, histories, incidents, nights
 
 HOSTILE: dict[str, Callable[[], bytes]] = {
     "night": nights.hostile,
     "incident": incidents.hostile,
     "history": histories.hostile,
+    "experiment": experiments.hostile,
 }
 """Small pages in which every name is hostile."""
 
@@ -21,6 +22,7 @@ LARGE: dict[str, Callable[[], bytes]] = {
     "night": nights.large,
     "incident": incidents.large,
     "history": histories.large,
+    "experiment": experiments.large,
 }
 """Pages as large as they get."""
 

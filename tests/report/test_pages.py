@@ -13,7 +13,7 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
-from report import incidents, nights
+from report import experiments, incidents, nights
 
 pytestmark = pytest.mark.xdist_group("pages")  # made once, for the browser as well
 
@@ -24,6 +24,8 @@ PAGES: dict[str, Callable[[], bytes]] = {
     "nights.large": nights.large,
     "incidents.hostile": incidents.hostile,
     "incidents.large": incidents.large,
+    "experiments.hostile": experiments.hostile,
+    "experiments.large": experiments.large,
 }
 
 
@@ -107,8 +109,8 @@ def test_every_chart_speaks_and_has_its_numbers(page: tuple[str, str]) -> None:
     for section in re.findall(r"<section.*?</section>", page[1], re.DOTALL):
         figures = re.findall(r"<figure.*?</figure>", section, re.DOTALL)
         alone = [figure for figure in figures if "<table" not in figure]
-        # charts of segments, and of all series of an incident, share the table that follows
-        shared = re.search(r"<caption[^>]*>(Segments|All series)", section)
+        # charts of segments, of all series or metrics, share the table that follows
+        shared = re.search(r"<caption[^>]*>(Segments|All series|All metrics)", section)
         assert not alone or shared, section[:200]
 
 
@@ -121,14 +123,15 @@ def test_headings_step_down_one_by_one(page: tuple[str, str]) -> None:
 
 def test_another_process_writes_the_same_bytes() -> None:
     code = (
-        f"import sys; sys.path.insert(0, {str(TESTS)!r}); from report import incidents, nights; "
+        f"import sys; sys.path.insert(0, {str(TESTS)!r}); "
+        "from report import experiments, incidents, nights; "
         "from hashlib import sha256; "
-        "print(*(sha256(p.hostile()).hexdigest() for p in (incidents, nights)))"
+        "print(*(sha256(p.hostile()).hexdigest() for p in (experiments, incidents, nights)))"
     )
     done = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=TESTS.parent
     )
-    here = [hashlib.sha256(p.hostile()).hexdigest() for p in (incidents, nights)]
+    here = [hashlib.sha256(p.hostile()).hexdigest() for p in (experiments, incidents, nights)]
     assert done.stdout.split() == here
 
 

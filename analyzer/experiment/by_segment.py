@@ -1,0 +1,58 @@
+"""The primary metric in every segment: who gains, who loses, whose units are missing."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from analyzer.experiment.known import Known
+from analyzer.experiment.readings import Errors, Reading, reading
+from analyzer.experiment.split import segment_ratio
+from analyzer.experiment.totals import EVERYONE, Segment
+from analyzer.stats.multiplicity import benjamini_yekutieli
+from analyzer.stats.result import Estimate, Result
+
+
+@dataclass(frozen=True)
+class Named:
+    """One segment: the lift of the primary metric, its p adjusted for all segments, the ratio of
+    its units. `differs`: the adjusted p is at most the policy's segment_q.
+    """
+
+    column: str
+    value: str | None
+    units: float
+    lift: Result
+    p: float | None
+    ratio: Result
+    differs: bool
+
+
+def by_segment(known: Known, errors: Errors, q: float) -> tuple[Named, ...]:
+    """Every segment value, most certain first; false discoveries controlled over all of them."""
+    primary = known.design.primary
+    found: list[tuple[Segment, Reading]] = [
+        (segment, reading(known, primary, errors, segment))
+        for segment in known.segments()
+        if segment != EVERYONE
+    ]
+    sure = [(s, r) for s, r in found if isinstance(r.p, Estimate)]
+    p = benjamini_yekutieli([r.p.value for _, r in sure if isinstance(r.p, Estimate)], q)
+    adjusted = {s: float(x) for (s, _), x in zip(sure, p.p, strict=True)}
+    rejected = {s for (s, _), x in zip(sure, p.rejected, strict=True) if x}
+    named = [
+        Named(
+            *segment,
+            one.units,
+            one.lift,
+            adjusted.get(segment),
+            segment_ratio(known, segment, known.design.weight),
+            segment in rejected,
+        )
+        for segment, one in found
+    ]
+    return tuple(
+        sorted(
+            named,
+            key=lambda n: (2.0 if n.p is None else n.p, n.column, n.value is None, n.value or ""),
+        )
+    )
