@@ -6,68 +6,29 @@ window it may belong to is never judged as if it were whole.
 
 from __future__ import annotations
 
-import glob
-import os
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
-from urllib.parse import unquote
 
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.fs as pafs
 import pyarrow.parquet as pq
 
+from analyzer import kinds
 from analyzer.config import CANONICAL, Rollout
-from analyzer.errors import LogError
+from analyzer.footers import RowGroup, row_groups
+from analyzer.paths import expand, partitions_of, readable
 
 Side = Literal["champion", "challenger"]
 SIDES: tuple[Side, Side] = ("champion", "challenger")
 Source = Literal["champion", "challenger", "labels", "outcomes", "exposures"]
 """Every log there is. Of labels, `ts` is when the label became available."""
 
-_KINDS = {
-    "request_id": ("text", "number"),
-    "ts": ("time",),
-    "score": ("number",),
-    "latency_ms": ("number",),
-    "error": ("flag", "number", "text"),
-    "feature_ts": ("time",),
-}
-_LABEL_KINDS = {
-    "request_id": ("text", "number"),
-    "ts": ("time",),
-    "label": ("flag", "number", "text"),
-    "prediction_ts": ("time",),
-}
-_UNIT_KINDS = {
-    "unit_id": ("text", "number"),
-    "ts": ("time",),
-    "variant": ("text", "number", "flag"),
-    "cluster_id": ("text", "number"),
-    "event_id": ("text", "number"),
-}
-_SCALARS = ("text", "number", "flag", "time", "date")
-NOTHING = "null"
-"""Kind of a column that holds nothing but NULL: it goes with every other kind."""
-
 EARLIEST = 0
 LATEST = 7_258_118_400_000_000
 """1970 and 2200: a `ts` outside is no clock skew but a number read in the wrong unit."""
-
-_UNITS = {"ms": "milliseconds", "us": "microseconds", "ns": "nanoseconds"}
-_TEXT = (pa.types.is_string, pa.types.is_large_string, pa.types.is_string_view)
-
-
-@dataclass(frozen=True)
-class RowGroup:
-    """Rows of a Parquet row group and the range of `ts` in it, microseconds UTC, inclusive."""
-
-    rows: int
-    first: int | None
-    last: int | None
 
 
 @dataclass(frozen=True)
@@ -108,74 +69,6 @@ class LogFile:
         )
 
 
-def expand(rollout: Rollout, side: Source) -> list[tuple[str, str, pafs.FileSystem]]:
-    """All files of a log as (name, path, file system), sorted by name, each once.
-
-    Raises LogError when a path or glob matches nothing.
-    """
-    found: dict[str, tuple[str, str, pafs.FileSystem]] = {}
-    for pattern in rollout.log(side).paths:
-        matches = _matches(pattern, Path(rollout.root))
-        if not matches:
-            raise LogError(
-                f"[{side}] {pattern}: matches no file; check `paths` in rollout.toml "
-                f"(relative paths start at {rollout.root})"
-            )
-        for name, path, system in matches:
-            found.setdefault(path, (name, path, system))
-    return sorted(found.values(), key=lambda item: item[0])
-
-
-def _matches(pattern: str, root: Path) -> list[tuple[str, str, pafs.FileSystem]]:
-    if "://" in pattern:
-        return _remote_matches(pattern)
-    local = pafs.LocalFileSystem()
-    full = str(root / pattern)  # an absolute pattern stays what it is
-    if os.path.isdir(full):
-        full = os.path.join(glob.escape(full), "**", "*.parquet")
-    elif os.path.exists(full):
-        full = glob.escape(full)
-    elif not os.path.isabs(pattern):  # the root's own name may hold brackets
-        full = os.path.join(glob.escape(str(root)), pattern)
-    paths = sorted(p for p in glob.glob(full, recursive=True) if not os.path.isdir(p))
-    return [(_readable(os.path.relpath(p, root)), os.path.realpath(p), local) for p in paths]
-
-
-def _readable(path: str) -> str:
-    """A file name as text, also when its bytes are not UTF-8."""
-    return os.fsencode(path).decode("utf-8", "backslashreplace")
-
-
-def _remote_matches(pattern: str) -> list[tuple[str, str, pafs.FileSystem]]:
-    from fnmatch import fnmatchcase
-
-    head = pattern.split("*", 1)[0].rsplit("/", 1)[0] if "*" in pattern else pattern
-    try:
-        system, base = pafs.FileSystem.from_uri(head)
-        infos = (
-            system.get_file_info(pafs.FileSelector(base, recursive=True))
-            if (system.get_file_info(base).type == pafs.FileType.Directory)
-            else [system.get_file_info(base)]
-        )
-    except (OSError, pa.ArrowInvalid) as error:
-        raise LogError(f"{pattern}: cannot be listed ({error})") from None
-    scheme = pattern.split("://", 1)[0]
-    wanted = pattern.split("://", 1)[1] if "*" in pattern else None
-    return sorted(
-        (f"{scheme}://{info.path}", info.path, system)
-        for info in infos
-        if info.type == pafs.FileType.File
-        and (wanted is None or fnmatchcase(info.path, wanted))
-        and (wanted is not None or info.path.endswith(".parquet"))
-    )
-
-
-def partitions_of(name: str) -> dict[str, str]:
-    """Hive partition columns in a path: `date=2025-03-03/part-0.parquet`."""
-    folders = [part for part in name.split("/")[:-1] if "=" in part]
-    return {unquote(p.split("=", 1)[0]): unquote(p.split("=", 1)[1]) for p in folders}
-
-
 def survey(
     rollout: Rollout, side: Source, known: Mapping[tuple[str, int, int], LogFile] | None = None
 ) -> list[LogFile]:
@@ -185,10 +78,10 @@ def survey(
     """
     known = known or {}
     found = []
-    for name, path, system in expand(rollout, side):
-        if _readable(path) != path:  # Arrow could not open it
+    for name, path, system in expand(rollout.log(side).paths, Path(rollout.root), side):
+        if readable(path) != path:  # Arrow could not open it
             problem = "has a name that is not UTF-8; rename it"
-            found.append(LogFile(name, _readable(path), 0, 0, {}, (), problem=problem))
+            found.append(LogFile(name, readable(path), 0, 0, {}, (), problem=problem))
             continue
         info = system.get_file_info(path)
         key = (name, info.size or 0, info.mtime_ns or 0)
@@ -234,7 +127,7 @@ def _inspect(
 
 def _footer(rollout: Rollout, side: Source, file: LogFile, parquet: pq.ParquetFile) -> LogFile:
     names = parquet.schema_arrow.names
-    schema = {field.name: kind_of(field.type) for field in parquet.schema_arrow}
+    schema = {field.name: kinds.kind_of(field.type) for field in parquet.schema_arrow}
     schema.update({k: "text" for k in file.partitions or {} if k not in schema})
     file = replace(file, schema=schema)
     problem = _missing(rollout, side, schema) or _twice(rollout, side, names)
@@ -244,7 +137,7 @@ def _footer(rollout: Rollout, side: Source, file: LogFile, parquet: pq.ParquetFi
     if field.type.tz is None and rollout.time.zone is None:
         problem = f"column {field.name!r} has no time zone; declare one as `zone` under [time]"
         return replace(file, problem=problem)
-    groups, nulls = _row_groups(parquet, field, rollout.time.zone)
+    groups, nulls = row_groups(parquet, field, rollout.time.zone)
     file = replace(file, groups=groups, null_ts=nulls)
     return replace(file, problem=_odd_times(file, field.name))
 
@@ -277,20 +170,20 @@ def _missing(rollout: Rollout, side: Source, schema: Mapping[str, str]) -> str:
         if source not in schema:
             name = title(side, canonical)
             return f"has no column {source!r} ({name}); map it under [{side}.columns]"
-    for canonical, kinds in _kinds(rollout, side).items():
-        kind = schema.get(log.source(canonical), NOTHING)
-        if kind not in kinds and (kind != NOTHING or canonical == "ts"):
+    for canonical, wanted in _kinds(rollout, side).items():
+        kind = schema.get(log.source(canonical), kinds.NOTHING)
+        if kind not in wanted and (kind != kinds.NOTHING or canonical == "ts"):
             return (
                 f"column {log.source(canonical)!r} ({title(side, canonical)}) holds {kind}, "
-                f"not {' or '.join(kinds)}"
+                f"not {' or '.join(wanted)}"
             )
     for feature in rollout.features.numeric if side in SIDES else ():
-        kind = schema.get(log.source(feature), NOTHING)
-        if kind not in ("number", "flag", NOTHING):
+        kind = schema.get(log.source(feature), kinds.NOTHING)
+        if kind not in ("number", "flag", kinds.NOTHING):
             return f"column {log.source(feature)!r}: numeric feature {feature!r} holds {kind}"
     for canonical in used_columns(rollout, side):
-        kind = schema.get(log.source(canonical), NOTHING)
-        if kind not in (*_SCALARS, NOTHING):
+        kind = schema.get(log.source(canonical), kinds.NOTHING)
+        if kind not in (*kinds.SCALARS, kinds.NOTHING):
             return f"column {log.source(canonical)!r} ({canonical}) holds {kind}, no plain value"
     return ""
 
@@ -302,86 +195,19 @@ def _needed(rollout: Rollout, side: Source) -> list[str]:
     return ["request_id", "ts", "label"] if side == "labels" else rollout.unit_columns(side)
 
 
-def _kinds(rollout: Rollout, side: Source) -> Mapping[str, tuple[str, ...]]:
+def _kinds(rollout: Rollout, side: Source) -> kinds.Kinds:
     """What the columns of a log may hold, where that is not all the same."""
     if side in SIDES:
-        return _KINDS
+        return kinds.OF_MODELS
     if side == "labels":
-        return _LABEL_KINDS
+        return kinds.OF_LABELS
     numeric = set(rollout.unit_columns(side)) & set(rollout.unit_numbers)
-    return {**_UNIT_KINDS, **dict.fromkeys(sorted(numeric), ("number", "flag"))}
+    return {**kinds.OF_UNITS, **dict.fromkeys(sorted(numeric), ("number", "flag"))}
 
 
 def title(side: Source, canonical: str) -> str:
     """What people call a column of a log: the `ts` of a label is its `label_ts`."""
     return "label_ts" if side == "labels" and canonical == "ts" else canonical
-
-
-def kind_of(kind: pa.DataType) -> str:
-    """What a column holds, in one word: text, number, flag, time or something else."""
-    if pa.types.is_dictionary(kind):
-        return kind_of(kind.value_type)
-    if pa.types.is_boolean(kind):
-        return "flag"
-    if pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind):
-        return "number"
-    if pa.types.is_timestamp(kind):
-        return "time"
-    if pa.types.is_date(kind):
-        return "date"
-    if any(is_text(kind) for is_text in _TEXT):
-        return "text"
-    return str(kind)
-
-
-def _row_groups(
-    parquet: pq.ParquetFile, field: pa.Field, zone: str | None
-) -> tuple[tuple[RowGroup, ...], int]:
-    meta = parquet.metadata
-    leaf = [meta.schema.column(i).path for i in range(meta.num_columns)].index(field.name)
-    groups, nulls = [], 0
-    for index in range(meta.num_row_groups):
-        group = meta.row_group(index)
-        ends = _stated_ends(group.column(leaf).statistics, field, zone)
-        first, last, missing = ends or _measure_ts(parquet, index, field.name, zone)
-        groups.append(RowGroup(group.num_rows, first, last))
-        nulls += missing
-    return tuple(groups), nulls
-
-
-def _stated_ends(
-    stats: pq.Statistics | None, field: pa.Field, zone: str | None
-) -> tuple[int, int, int] | None:
-    """Earliest and latest `ts` and NULLs that a footer states; None where it does not."""
-    if stats is None or not (stats.has_min_max and stats.has_null_count):
-        return None
-    unit = next((u for u in _UNITS if f"timeUnit={_UNITS[u]}" in str(stats.logical_type)), None)
-    if unit is None:
-        return None
-    # the stored integers, since Python's datetime neither holds nanoseconds nor the year 10,000
-    raw = pa.chunked_array([[stats.min_raw, stats.max_raw]], pa.int64())
-    first, last = to_utc(raw.cast(pa.timestamp(unit, field.type.tz)), zone).cast(pa.int64())
-    return first.as_py(), last.as_py(), stats.null_count
-
-
-def _measure_ts(
-    parquet: pq.ParquetFile, group: int, column: str, zone: str | None
-) -> tuple[int | None, int | None, int]:
-    values = to_utc(parquet.read_row_group(group, columns=[column])[column], zone)
-    if values.null_count == len(values):
-        return None, None, values.null_count
-    ends = pc.min_max(values.cast(pa.int64())).as_py()
-    return ends["min"], ends["max"], values.null_count
-
-
-def to_utc(values: pa.ChunkedArray, zone: str | None) -> pa.ChunkedArray:
-    """Timestamps of any unit, naive ones read in `zone`, as microseconds UTC.
-
-    Of an hour that occurs twice the earlier is taken; of one that does not exist, the later edge.
-    """
-    if values.type.tz is None and zone not in (None, "UTC"):
-        values = pc.assume_timezone(values, zone, ambiguous="earliest", nonexistent="latest")
-    return values.cast(pa.timestamp("us", tz="UTC"), safe=False)
 
 
 def _with_kind_changes(files: list[LogFile], side: Source, rollout: Rollout) -> list[LogFile]:
@@ -392,14 +218,14 @@ def _with_kind_changes(files: list[LogFile], side: Source, rollout: Rollout) -> 
     for column in used:
         weights: Counter[str] = Counter()
         for file in checked:
-            if not file.problem and file.schema.get(column, NOTHING) != NOTHING:
+            if not file.problem and file.schema.get(column, kinds.NOTHING) != kinds.NOTHING:
                 weights[file.schema[column]] += max(file.rows, 1)
         if len(weights) < 2:
             continue
         usual = min(weights, key=lambda kind: (-weights[kind], kind))
         checked = [
             _odd(file, column, usual)
-            if not file.problem and file.schema.get(column, usual) not in (usual, NOTHING)
+            if not file.problem and file.schema.get(column, usual) not in (usual, kinds.NOTHING)
             else file
             for file in checked
         ]
@@ -417,9 +243,9 @@ def _odd(file: LogFile, column: str, usual: str) -> LogFile:
 def used_columns(rollout: Rollout, side: Source = "champion") -> list[str]:
     """Canonical names of every column of a log that the product may read."""
     if side == "labels":
-        return list(_LABEL_KINDS)
+        return list(kinds.OF_LABELS)
     if side not in SIDES:
-        return list(dict.fromkeys([*_UNIT_KINDS, *rollout.unit_columns(side)]))
+        return list(dict.fromkeys([*kinds.OF_UNITS, *rollout.unit_columns(side)]))
     features = [*rollout.features.numeric, *rollout.features.categorical]
     return list(dict.fromkeys([*CANONICAL, *rollout.segments.columns, *features]))
 

@@ -21,7 +21,8 @@ from numpy.typing import NDArray
 
 from analyzer.config import Log, Rollout
 from analyzer.errors import LogError
-from analyzer.logs import EARLIEST, LATEST, LogFile, Source, to_utc
+from analyzer.footers import to_utc
+from analyzer.logs import EARLIEST, LATEST, LogFile, Source
 
 if TYPE_CHECKING:
     from analyzer.selection import Select

@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from analyzer.logs import kind_of
+from analyzer.kinds import kind_of
 from analyzer.reader import null_positions, numbers, text
 
 ERROR, HAS_LATENCY, BAD_LATENCY, STRAYED, UNKNOWN_ERROR = 1, 2, 4, 128, 256

@@ -24,7 +24,8 @@ from analyzer.config import Log, Rollout
 from analyzer.engine import literal, quote
 from analyzer.errors import LogError, StoreError
 from analyzer.frozen import Frozen
-from analyzer.logs import NOTHING, SIDES, LogFile, Side, has_column, kind_of, survey
+from analyzer.kinds import NOTHING, kind_of
+from analyzer.logs import SIDES, LogFile, Side, has_column, survey
 from analyzer.policy import PHASES, Policy
 from analyzer.reader import PARTITION_DAYS
 from analyzer.scan.agreement import LARGEST, PARITY_TOLERANCE

@@ -15,8 +15,9 @@ from analyzer.check.arrival import contradictions
 from analyzer.check.files import file_findings, same_content, surveyed
 from analyzer.check.finding import Finding, Severity
 from analyzer.config import Rollout
+from analyzer.kinds import NOTHING, kind_of
 from analyzer.labels.events import MISSING, answers
-from analyzer.logs import NOTHING, SIDES, LogFile, Side, kind_of
+from analyzer.logs import SIDES, LogFile, Side
 from analyzer.reader import null_positions, read
 from analyzer.window import HOUR
 

@@ -15,8 +15,9 @@ from numpy.typing import NDArray
 
 from analyzer import ids
 from analyzer.config import Rollout
+from analyzer.kinds import kind_of
 from analyzer.labels.events import MISSING, answers
-from analyzer.logs import LogFile, kind_of
+from analyzer.logs import LogFile
 from analyzer.reader import Batch, null_positions, read
 from analyzer.window import DAY
 

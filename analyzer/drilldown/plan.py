@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from analyzer.config import Rollout, Segments
 from analyzer.frozen import Frozen
 from analyzer.histogram import Kind
-from analyzer.logs import NOTHING, SIDES, LogFile, Side, has_column
+from analyzer.kinds import NOTHING
+from analyzer.logs import SIDES, LogFile, Side, has_column
 from analyzer.scan.narrow import Shape
 from analyzer.scan.run import decided_by
 from analyzer.scan.slot import Slot

@@ -5,7 +5,8 @@ from __future__ import annotations
 from analyzer.check.arrival import contradictions
 from analyzer.config import Rollout
 from analyzer.errors import AnalyzerError
-from analyzer.logs import NOTHING, LogFile, survey
+from analyzer.kinds import NOTHING
+from analyzer.logs import LogFile, survey
 
 MOST_ROWS = 5_000_000
 """Rows of the champion and the labels up to which a first guess looks requests up."""

@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 from analyzer.errors import LogError
 from analyzer.init.datasets import Dataset
 from analyzer.init.names import CALENDAR, KINDS, LABELS, NAMES, PREDICTIONS, PROXIES, words_in
-from analyzer.logs import partitions_of
+from analyzer.paths import partitions_of
 
 SEGMENT_VALUES = 50
 MOST_SEGMENTS = 6

@@ -14,7 +14,8 @@ import pyarrow.parquet as pq
 
 from analyzer.errors import LogError
 from analyzer.init.names import CHALLENGER, CHAMPION, LABELS, PROXIES, words_in
-from analyzer.logs import kind_of, partitions_of
+from analyzer.kinds import kind_of
+from analyzer.paths import partitions_of
 
 SAMPLE_FILES = 8
 SAMPLE_ROWS = 5_000

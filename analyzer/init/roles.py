@@ -20,7 +20,7 @@ from analyzer.init.names import (
     WIDE_CHAMPION,
     words_in,
 )
-from analyzer.logs import partitions_of
+from analyzer.paths import partitions_of
 
 
 def two_views(logs: Sequence[Dataset], notes: list[str]) -> tuple[View, View]:

@@ -14,9 +14,11 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from analyzer import ids
+from analyzer.footers import to_utc
+from analyzer.kinds import NOTHING, kind_of
 from analyzer.labels.order import by_key
 from analyzer.labels.tables import DAY
-from analyzer.logs import NOTHING, LogFile, kind_of, to_utc
+from analyzer.logs import LogFile
 from analyzer.reader import Batch, numbers, read, text
 from analyzer.scan.narrow import SCORE_REACH, Shape, coded
 

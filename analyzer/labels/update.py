@@ -24,6 +24,7 @@ from analyzer import __version__, ids
 from analyzer.config import Rollout
 from analyzer.errors import ConfigError, StoreError
 from analyzer.frozen import Frozen
+from analyzer.kinds import NOTHING
 from analyzer.labels.calls import shape_with_calls
 from analyzer.labels.counting import Counting
 from analyzer.labels.events import Events, events_of
@@ -32,7 +33,7 @@ from analyzer.labels.kept import FOLDER, Kept, Recipe, arrays_of
 from analyzer.labels.proxies.signals import Signals, Truths, proxy_rollout, proxy_store, surveyed
 from analyzer.labels.requests import reaches_in, requests_of
 from analyzer.labels.tables import COUNTED, DAY, FORMAT, fragments
-from analyzer.logs import NOTHING, SIDES, LogFile, Side, Source, survey
+from analyzer.logs import SIDES, LogFile, Side, Source, survey
 from analyzer.profile import SCHEMA, Tables, encode
 from analyzer.reader import read
 from analyzer.roles import refuse_swapped

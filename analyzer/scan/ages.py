@@ -6,8 +6,9 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from analyzer.footers import to_utc
 from analyzer.histogram import codes_of
-from analyzer.logs import Side, to_utc
+from analyzer.logs import Side
 from analyzer.profile import UNDATED, empty, fresh, repeat, table
 from analyzer.reader import Batch, null_positions
 from analyzer.scan.slot import Slot

@@ -19,7 +19,8 @@ from numpy.typing import NDArray
 from analyzer import ids
 from analyzer.config import Rollout
 from analyzer.frozen import Frozen
-from analyzer.logs import NOTHING, Side, kind_of
+from analyzer.kinds import NOTHING, kind_of
+from analyzer.logs import Side
 from analyzer.reader import STRAY, Batch, numbers, text
 from analyzer.serving import STRAYED, served
 

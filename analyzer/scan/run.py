@@ -16,7 +16,8 @@ from analyzer import __version__, sql
 from analyzer.config import Rollout
 from analyzer.errors import LogError, StoreError
 from analyzer.frozen import TRACKED, Frozen, freeze, rows_by_hour
-from analyzer.logs import NOTHING, SIDES, LogFile, Side, has_column, survey
+from analyzer.kinds import NOTHING
+from analyzer.logs import SIDES, LogFile, Side, has_column, survey
 from analyzer.policy import Policy
 from analyzer.profile import SCHEMA
 from analyzer.reader import read

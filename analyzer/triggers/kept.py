@@ -20,7 +20,8 @@ from msgspec import Struct
 
 from analyzer import __version__
 from analyzer.config import Rollout
-from analyzer.logs import SIDES, LogFile, RowGroup, Side
+from analyzer.footers import RowGroup
+from analyzer.logs import SIDES, LogFile, Side
 from analyzer.store import Store
 from analyzer.triggers.minutes import Counts
 
