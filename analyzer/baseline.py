@@ -91,6 +91,23 @@ def usual(course: Course, window: Window, zone: ZoneInfo, weeks: int = 4, least:
     return Usual(values, stands_on)
 
 
+def week_by_week(course: Course, zone: ZoneInfo, weeks: int) -> Floats:
+    """Per hour of a course the median of the same hour of the week in up to `weeks` earlier weeks;
+    NaN where there is none. Hours that are not usable count for no other hour.
+    """
+    keys, _ = local_hours(course.start, len(course.levels), zone)
+    earlier: list[list[float]] = [[] for _ in range(168)]
+    found = np.full(len(course.levels), np.nan)
+    hours = zip(keys.tolist(), course.levels.tolist(), course.usable.tolist(), strict=True)
+    for at, (key, level, usable) in enumerate(hours):
+        known = earlier[key][-weeks:]
+        if known:
+            found[at] = float(np.median(known))
+        if usable and level == level:
+            earlier[key].append(level)
+    return found
+
+
 def _from_the_day(
     values: Floats, stands_on: Ints, wanted: Ints, keys: Ints, levels: Floats, usable: Bools
 ) -> None:

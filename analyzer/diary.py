@@ -153,6 +153,12 @@ def phase_start(events: Sequence[Event], phase: str) -> int | None:
     return max(starts, default=None)
 
 
+def running_phase(events: Sequence[Event]) -> str:
+    """The phase that the diary says is running; shadow where it says nothing."""
+    phases = [event.phase for event in events if event.kind == "phase" and event.phase]
+    return phases[-1] if phases else "shadow"
+
+
 def incidents(events: Sequence[Event]) -> list[tuple[int, int | None]]:
     """Incidents as (start, end), microseconds UTC, by start; end None while one lasts."""
     return sorted(

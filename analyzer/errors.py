@@ -14,4 +14,8 @@ class LogError(AnalyzerError):
 
 
 class StoreError(AnalyzerError):
-    """The profile store is locked, foreign, damaged or lacks the slots that were asked for."""
+    """The profile store is locked, foreign or damaged."""
+
+
+class NothingThere(StoreError):
+    """The store, or the logs it was made of, hold nothing of the time that was asked for."""

@@ -13,7 +13,7 @@ from analyzer.chain.kept import Chain, read
 from analyzer.chain.standing import Standing, stand
 from analyzer.config import Rollout
 from analyzer.diary import Event, phase_start
-from analyzer.errors import ConfigError, StoreError
+from analyzer.errors import ConfigError, NothingThere
 from analyzer.labels.gate_checks import label_checks
 from analyzer.logs import LogFile, Side
 from analyzer.phases.ab import AB
@@ -66,7 +66,7 @@ def gate(
     chain: verdicts kept so far, by default those in the store; what is to count later is kept
     with `chain.kept.keep`. With `as_of` given, the diary counts up to it.
 
-    Raises ConfigError (unknown phase), StoreError (no profiles of that window, or champion and
+    Raises ConfigError (unknown phase), NothingThere (no profiles of that window, or champion and
     challenger have changed places since the store was made).
     """
     asked = phase_named(phase)
@@ -126,7 +126,7 @@ def default_window(
         last = settled if settled >= last + 24 * HOUR else min(last, settled)
     first = last - 24 * HOUR if started is None else -(-started // HOUR) * HOUR
     if first >= last:
-        raise StoreError(
+        raise NothingThere(
             f"no settled hour to judge: the phase began {show(first)} and the profiles reach "
             f"{show(last)}; scan newer logs, or give --from and --to"
         )
@@ -136,7 +136,7 @@ def default_window(
 def last_hour(store: Store, serves: Side = "champion") -> int:
     """End of the last hour in which the model that serves logged anything, microseconds UTC.
 
-    Raises StoreError when it never did.
+    Raises NothingThere when it never did.
     """
     everything = open_profiles(store)
     for manifest in reversed(everything.manifests):
@@ -144,7 +144,7 @@ def last_hour(store: Store, serves: Side = "champion") -> int:
         hours = coverage.filter(pc.greater(coverage[f"{serves}_rows"], 0))["hour"]
         if len(hours):
             return int(pc.max(hours.cast(pa.int64())).as_py()) + HOUR
-    raise StoreError(f"{store.path}: no slot holds a {serves} row; check the {serves}'s `paths`")
+    raise NothingThere(f"{store.path}: no slot holds a {serves} row; check the {serves}'s `paths`")
 
 
 def _verdict(material: Material, phase: Phase, stands: Standing) -> Verdict:
@@ -208,7 +208,8 @@ def _headline(
         return (
             f"Hold: the phase has lasted as long as it may and {first.id}{rest} is still undecided."
         )
-    return f"{outcome.capitalize()}: {first.id} ({first.outcome}){rest}."
+    doubled = first.outcome == outcome
+    return f"{outcome.capitalize()}: {first.id}{'' if doubled else f' ({first.outcome})'}{rest}."
 
 
 def _notes(material: Material, busy: int) -> list[str]:

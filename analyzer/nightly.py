@@ -16,7 +16,7 @@ from analyzer import verdict as verdicts
 from analyzer.chain.kept import keep
 from analyzer.config import Rollout
 from analyzer.diagnose.findings import Refusal
-from analyzer.diary import Event, incidents, path_of, read
+from analyzer.diary import Event, incidents, path_of, phase_start, read, running_phase
 from analyzer.divergence import divergence
 from analyzer.drift import Drift, default_reference, drift, past_windows
 from analyzer.errors import AnalyzerError, StoreError
@@ -103,16 +103,15 @@ def nightly(
     UTC, default the window's end. Raises what `scan` and `gate` raise; what comes after the
     verdict is skipped and named.
     """
-    events = read(path_of(rollout))
+    events = [e for e in read(path_of(rollout)) if as_of is None or e.at <= as_of]
     needed = (window.start - HISTORY_DAYS * 24 * HOUR, window.end) if window else None
     done = scan(rollout, policy, jobs=jobs, progress=progress, window=needed)
     joined, without = _joined(rollout)
     without += _outcomes(rollout)
     phase = running_phase(events)
     store = Store(rollout.store_path)
-    started = next((e.at for e in reversed(events) if e.kind == "phase" and e.phase == phase), None)
     window = window or default_window(
-        rollout, policy, store, started, as_of, phase_named(phase).serves
+        rollout, policy, store, phase_start(events, phase), as_of, phase_named(phase).serves
     )
     profiles = open_profiles(store, window)
     result = gate(
@@ -237,12 +236,6 @@ def report(found: Overview) -> bytes:
     from analyzer.report.night import report as page
 
     return page(found)
-
-
-def running_phase(events: Sequence[Event]) -> str:
-    """The phase that the diary says is running; shadow where it says nothing."""
-    phases = [event.phase for event in events if event.kind == "phase" and event.phase]
-    return phases[-1] if phases else "shadow"
 
 
 def answers(policy: Policy, profiles: Profiles, events: Sequence[Event]) -> Answers:

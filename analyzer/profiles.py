@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 import pyarrow as pa
 
-from analyzer.errors import StoreError
+from analyzer.errors import NothingThere
 from analyzer.frozen import Frozen
 from analyzer.profile import complete, hours_between, table_kind
 from analyzer.store import Manifest, Store
@@ -57,7 +57,7 @@ class Profiles:
         if not slots:
             # a table of the right shape without rows
             if not self.manifests:
-                raise StoreError(f"the store holds no slot of {self.window}; run `analyzer scan`")
+                raise NothingThere(f"the store holds no slot of {self.window}; run `analyzer scan`")
             return self._join(name, self.manifests[:1]).slice(0, 0)
         whole = self._join(name, slots)
         if all(self.window.holds(m.start, m.end) for m in slots):
@@ -82,19 +82,19 @@ class Profiles:
 def open_profiles(store: Store, window: Window | None = None) -> Profiles:
     """Profiles of `window`, or of everything the store holds.
 
-    Raises StoreError when nothing was scanned yet, or nothing of that window.
+    Raises NothingThere when nothing was scanned yet, or nothing of that window.
     """
     frozen = store.frozen()
     if frozen is None:
-        raise StoreError(f"{store.path}: no store here yet; run `analyzer scan` first")
+        raise NothingThere(f"{store.path}: no store here yet; run `analyzer scan` first")
     store.roles()
     manifests = list(store.manifests().values())
     if not manifests:
-        raise StoreError(f"{store.path}: the store holds no slot; run `analyzer scan`")
+        raise NothingThere(f"{store.path}: the store holds no slot; run `analyzer scan`")
     span = Window(manifests[0].start, manifests[-1].end)
     profiles = Profiles(store, frozen, manifests, window or span)
     if not profiles.manifests:
-        raise StoreError(
+        raise NothingThere(
             f"{store.path}: holds {show(span.start)} to {show(span.end)}, nothing of "
             f"{profiles.window}; scan those logs or choose another window"
         )

@@ -137,6 +137,35 @@ def test_feasibility(logs: Logs) -> None:
     assert not half.in_time
 
 
+def test_a_running_phase_shows_its_own_needs(logs: Logs) -> None:
+    began = Event(ts="2025-03-04T00:00Z", kind="phase", phase="canary", challenger_weight=0.05)
+    logs.write("challenger/a.parquet", log("challenger"), slice(0, ROWS, 2))
+    found = logs.check(events=(began,))
+    assert found.phase == "canary"
+    assert found.requests_per_hour == pytest.approx(5.0, rel=0.03), "the challenger's"
+    needs = {need.what: need for need in found.needs}
+    assert needs["answered requests, at least"].requests == 26_000
+    assert needs["errors, at half the limit"].requests == 42_003, "read as it grows"
+    assert needs["the phase's least duration"].hours == 4
+    assert "missing pairs, at half the limit" not in needs
+    later = Event(ts="2025-03-09T00:00Z", kind="phase", phase="canary")
+    assert logs.check(events=(later,)).phase == "shadow", "it begins after these logs"
+
+
+def test_feature_times_without_a_zone_are_named(logs: Logs) -> None:
+    naive = [(START + timedelta(minutes=6 * i)).replace(tzinfo=None) for i in range(ROWS)]
+    logs.write("champion/a.parquet", log("champion", feature_ts=naive))
+    found = one(logs.check().findings, "how old features were is not known")
+    assert (found.log, found.column, found.rows) == ("champion", "feature_ts", ROWS)
+    assert "`zone` under [time]" in found.remedy
+    aware = [START + timedelta(minutes=6 * i) for i in range(ROWS)]
+    logs.write("champion/a.parquet", log("champion", feature_ts=aware))
+    assert logs.check().findings == ()
+    logs.write("champion/a.parquet", log("champion", feature_ts=naive))
+    logs.extra = '[time]\nzone = "Europe/Paris"\n'
+    assert not [f for f in logs.check().findings if "features" in f.problem]
+
+
 @pytest.mark.parametrize(
     ("spoil", "says"),
     [

@@ -1,4 +1,4 @@
-"""`analyzer check`: what is wrong with the logs, and what the shadow gate needs of them.
+"""`analyzer check`: what is wrong with the logs, and what the running phase needs of them.
 
 Everything is read batch by batch; request ids are held for a slot or few at a time.
 """
@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from analyzer.check.columns import columns, features_nowhere, versions
+from analyzer.check.columns import columns, features_nowhere, undated_features, versions
 from analyzer.check.files import file_findings, same_content, surveyed
 from analyzer.check.finding import Check, Finding, Need
 from analyzer.check.labels import labels
@@ -17,7 +17,7 @@ from analyzer.check.proxies import proxies
 from analyzer.check.rows import duplicates, row_counts, row_findings
 from analyzer.check.stream import Logs
 from analyzer.config import Rollout
-from analyzer.diary import Event
+from analyzer.diary import Event, phase_start, running_phase
 from analyzer.logs import SIDES
 from analyzer.policy import Policy
 from analyzer.window import Window, show
@@ -35,7 +35,7 @@ def check(
     window: Window | None = None,
     events: Sequence[Event] = (),
 ) -> Check:
-    """List what is wrong with the logs, and how long the shadow gate would need.
+    """List what is wrong with the logs, and how long the running phase's gate would need.
 
     window: look at its rows only; default all there are. events: the diary; where a phase ran
     that splits the traffic, requests are not looked for in both logs. Reads both logs once or
@@ -65,22 +65,27 @@ def check(
             findings += duplicates(logs, side)
             findings += columns(logs, side)
             findings += versions(logs, side)
+            findings += undated_features(logs, side)
     findings += days(rows)
     findings += swapped_names(rollout)
     split = any(e.kind == "phase" and e.phase in SPLIT and e.at < logs.end for e in events)
     if all(totals.values()) and not split:
         findings += pairs(logs, policy)
     findings += features_nowhere(logs)
-    per_hour = traffic(rows["champion"])
+    phase = running_phase([e for e in events if e.at < logs.end])
+    served = phase in SPLIT
+    began = phase_start(events, phase) if served else None
+    per_hour = traffic(rows["challenger" if served else "champion"], began)
     ends = [row[key] for side in SIDES for row in rows[side] for key in ("first", "last")]
     return Check(
         _sorted(findings),
-        needs(policy, per_hour),
+        needs(policy, phase, per_hour) if served or phase == "shadow" else (),
         counts,
         totals,
         show(min(ends)) if ends else None,
         show(max(ends)) if ends else None,
         per_hour,
+        phase,
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -155,6 +156,29 @@ def versions(logs: Logs, side: Side) -> Iterator[Finding]:
             sum(counts.values()) - counts[usual],
             f"{len(counts)} versions under one role (mostly {usual[:40]})",
             "a window that mixes versions is not judged; choose a window of one version",
+        )
+
+
+def undated_features(logs: Logs, side: Side) -> Iterator[Finding]:
+    """`feature_ts` that is no instant: neither its files nor `[time] zone` say in which zone."""
+    if logs.rollout.time.zone or not logs.carries(side, "feature_ts"):
+        return
+    undated = []
+    for file in logs.files[side]:
+        one = replace(logs, files={side: [file]})
+        _, batch = next(one.batches(side, ["feature_ts"]), (file, None))
+        values = batch.columns.get("feature_ts") if batch else None
+        if values is not None and pa.types.is_timestamp(values.type) and not values.type.tz:
+            undated.append(file)
+    if undated:
+        yield Finding(
+            "counted",
+            side,
+            undated[0].name if len(undated) == 1 else f"{len(undated)} files",
+            logs.rollout.log(side).source("feature_ts"),
+            sum(file.rows for file in undated),
+            "column (feature_ts) has no time zone: how old features were is not known",
+            "log UTC, or declare `zone` under [time]",
         )
 
 

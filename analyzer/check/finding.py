@@ -26,14 +26,15 @@ class Finding:
 
 @dataclass(frozen=True)
 class Need:
-    """How long the shadow phase must run to establish one limit at this traffic.
+    """How long a phase must run for one thing that its gate asks, at this traffic.
 
-    `rate` is assumed to be true, the limit being `limit` (shares of requests); None: never.
+    `rate` is assumed to be true, the limit being `limit` (shares of requests), None where a number
+    or a time is asked; requests None: never, or not asked; hours None: never, or not known.
     """
 
     what: str
-    limit: float
-    rate: float
+    limit: float | None
+    rate: float | None
     requests: int | None
     hours: float | None
     in_time: bool
@@ -41,7 +42,9 @@ class Need:
 
 @dataclass(frozen=True)
 class Check:
-    """What `check` found. Instants are ISO 8601, UTC; traffic is the champion's."""
+    """What `check` found. Instants are ISO 8601, UTC. phase: the one that runs by the diary, which
+    the needs are of; traffic is the champion's while requests are mirrored, else the challenger's.
+    """
 
     findings: tuple[Finding, ...]
     needs: tuple[Need, ...]
@@ -50,6 +53,7 @@ class Check:
     first: str | None
     last: str | None
     requests_per_hour: float | None
+    phase: str = "shadow"
 
     @property
     def can_run(self) -> bool:

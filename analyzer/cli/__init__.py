@@ -14,7 +14,7 @@ from collections.abc import Sequence
 import click
 
 from analyzer import __version__
-from analyzer.errors import AnalyzerError, ConfigError, LogError
+from analyzer.errors import AnalyzerError, ConfigError, LogError, NothingThere
 
 COMMANDS = {
     "init": "Write a first rollout.toml from the logs themselves.",
@@ -97,7 +97,7 @@ def run(arguments: Sequence[str] | None = None) -> int:
     except click.ClickException as error:
         error.show()
         return USAGE
-    except (ConfigError, LogError) as error:
+    except (ConfigError, LogError, NothingThere) as error:
         return _say(str(error), USAGE)
     except AnalyzerError as error:
         return _say(str(error), FAILED)

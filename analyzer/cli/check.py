@@ -20,15 +20,14 @@ if TYPE_CHECKING:
 )
 @common.job_options
 def command(job: Job) -> int:
-    """List what is wrong with the logs, and how long the shadow gate would need.
+    """List what is wrong with the logs, and how long the running phase's gate would need.
 
     Each finding names log, file, column, rows and what to do. Exit code 2 if the job could not
     run, else 0.
     """
-    from analyzer import diary
     from analyzer.check import check
 
-    events = diary.read(diary.path_of(job.rollout))
+    events = job.events()
     found = check(job.rollout, job.policy, job.asked, events)
     code = 0 if found.can_run else USAGE
     if job.json:
@@ -42,7 +41,7 @@ def command(job: Job) -> int:
     common.say()
     _show_findings(found.findings)
     if found.needs:
-        _show_needs(found, job.policy.shadow.max_hours)
+        _show_needs(found, job.policy.phase(found.phase).max_hours)
     common.say("" if found.can_run else "\nThe job cannot run: mend what stops it.")
     return code
 
@@ -60,20 +59,26 @@ def _show_findings(findings: Sequence[Finding]) -> None:
 
 
 def _show_needs(found: Check, max_hours: int) -> None:
-    traffic = found.requests_per_hour
+    traffic = found.requests_per_hour or 0
+    whose = "requests" if found.phase == "shadow" else "requests of the challenger"
     common.show_table(
         ["to establish", "limit", "if truly", "requests", "hours", "in time"],
         [
             (
                 need.what,
-                f"{need.limit:.2%}",
-                f"{need.rate:.3%}",
-                need.requests if need.requests is not None else "never",
-                "-" if need.hours is None else f"{need.hours:,.1f}",
+                None if need.limit is None else f"{need.limit:.2%}",
+                None if need.rate is None else f"{need.rate:.3%}",
+                "never" if need.requests is None and need.limit is not None else need.requests,
+                None if need.hours is None else f"{need.hours:,.1f}",
                 need.in_time,
             )
             for need in found.needs
         ],
-        title=f"Shadow gate at {traffic or 0:,.0f} requests an hour (at most {max_hours} h)",
+        title=f"{found.phase.capitalize()} gate at {traffic:,.0f} {whose} an hour "
+        f"(at most {max_hours} h)",
         right="limit requests hours",
     )
+    if found.phase == "ab":
+        common.say("\nUsers decide this phase: `analyzer experiment plan` says how many it needs.")
+    if found.phase == "full":
+        common.say("\nMatured labels decide this phase as well: `analyzer labels` shows how far.")

@@ -18,6 +18,7 @@ from analyzer.cli import printable
 
 if TYPE_CHECKING:
     from analyzer.config import Rollout
+    from analyzer.diary import Event
     from analyzer.policy import Policy
     from analyzer.profiles import Profiles
     from analyzer.store import Store
@@ -50,15 +51,22 @@ class Job:
         """The window that was asked for as (start, end), microseconds UTC."""
         return (self.asked.start, self.asked.end) if self.asked else None
 
+    def events(self) -> tuple[Event, ...]:
+        """The diary; with an as-of, what had happened by then. Raises ConfigError."""
+        from analyzer import diary
+
+        found = diary.read(diary.path_of(self.rollout))
+        return tuple(e for e in found if self.as_of is None or e.at <= self.as_of)
+
     def window(self) -> Window:
         """The window that was asked for, else the last complete day before the as-of.
 
-        Raises StoreError where nothing was scanned yet.
+        Raises NothingThere where nothing was scanned yet.
         """
         return self.asked or last_complete_day(self.store, self.as_of)
 
     def profiles(self) -> Profiles:
-        """The profiles of that window. Raises StoreError (nothing scanned), ConfigError (the
+        """The profiles of that window. Raises NothingThere (nothing scanned), ConfigError (the
         models changed places since).
         """
         from analyzer.profiles import open_profiles
@@ -196,19 +204,19 @@ def hours_in(span: str) -> int:
 def last_complete_day(store: Store, as_of: int | None = None) -> Window:
     """The last UTC day that the store's slots cover from end to end and that is over.
 
-    as_of: microseconds UTC, default now. Raises StoreError where there is no such day.
+    as_of: microseconds UTC, default now. Raises NothingThere where there is no such day.
     """
-    from analyzer.errors import StoreError
+    from analyzer.errors import NothingThere
     from analyzer.window import HOUR, Window, show
 
     day = 24 * HOUR
     manifests = store.manifests().values() if store.exists else ()
     if not manifests:
-        raise StoreError(f"{store.path}: nothing was scanned yet; run `analyzer scan`")
+        raise NothingThere(f"{store.path}: nothing was scanned yet; run `analyzer scan`")
     until = now() if as_of is None else as_of
     over = [m for m in manifests if (m.start // day + 1) * day <= until]
     if not over:
-        raise StoreError(
+        raise NothingThere(
             f"{store.path}: no day that was scanned is over by {show(until // HOUR * HOUR)}; "
             "name a window with --from and --to"
         )
@@ -232,9 +240,15 @@ def show_json(data: Any) -> None:
 
 
 def show_table(
-    columns: Sequence[str], rows: Sequence[Sequence[object]], *, title: str = "", right: str = ""
+    columns: Sequence[str],
+    rows: Sequence[Sequence[object]],
+    *,
+    title: str = "",
+    right: str = "",
+    whole: str = "",
 ) -> None:
-    """Print a table that stays readable at 80 columns; `right` names columns set to the right.
+    """Print a table that stays readable at 80 columns; `right` names columns set to the right,
+    `whole` those that are never folded.
 
     Long cells are folded, never cut; hostile names are shown as data.
     """
@@ -262,7 +276,12 @@ def show_table(
     )
     for name in columns:
         justify = "right" if name in right.split() else "left"
-        table.add_column(Text(name), justify=justify, overflow="fold")  # type: ignore[arg-type]
+        table.add_column(
+            Text(name),
+            justify=justify,  # type: ignore[arg-type]
+            overflow="fold",
+            no_wrap=name in whole.split(),
+        )
     for row in rows:
         table.add_row(*(Text(printable(_cell(value))) for value in row))
     with console.capture() as captured:

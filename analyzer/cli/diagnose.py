@@ -37,7 +37,6 @@ def command(job: Job, incident: str | None, auto: bool, out: Path | None, jobs: 
     diagnosis.json, report.html (the page to mail) and drilldown.parquet. Judges nothing: 0 done,
     1 the tool failed, 2 usage.
     """
-    from analyzer import diary
     from analyzer.cli import diagnoses
     from analyzer.diagnose.analysis import diagnose
     from analyzer.diagnose.diagnosis import encode
@@ -50,7 +49,7 @@ def command(job: Job, incident: str | None, auto: bool, out: Path | None, jobs: 
             job.policy,
             incident=None if auto else window,
             auto=(window or True) if auto else False,
-            events=diary.read(diary.path_of(job.rollout)),
+            events=job.events(),
             as_of=job.as_of,
             jobs=jobs,
             progress=progress,

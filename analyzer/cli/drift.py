@@ -34,7 +34,7 @@ def command(job: Job, reference: str | None, freeze: str | None, everything: boo
 
     PSI raw and debiased, and its rank among clean windows of the past (28 are needed).
     """
-    from analyzer import diary, references
+    from analyzer import references
     from analyzer.nightly import drift_of
     from analyzer.stats.result import Undefined
 
@@ -44,7 +44,7 @@ def command(job: Job, reference: str | None, freeze: str | None, everything: boo
         common.say(f"froze {window} as {freeze}: {path}")
         return
     profiles = job.profiles()
-    events = diary.read(diary.path_of(job.rollout))
+    events = job.events()
     found = drift_of(profiles, events, _reference(job, reference))
     if job.json:
         common.show_json(found)

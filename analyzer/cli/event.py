@@ -80,6 +80,7 @@ def add(
 def show_events(config: str, store: str | None, as_json: bool) -> None:
     """Show the diary, earliest event first."""
     from analyzer import diary
+    from analyzer.window import show as time
 
     path = diary.path_of(common.load_rollout(config, store))
     events = diary.read(path)
@@ -89,18 +90,14 @@ def show_events(config: str, store: str | None, as_json: bool) -> None:
     if not events:
         common.say(f"{path}: nothing recorded yet; `analyzer event add` writes the first line")
         return
-    common.show_table(
-        ["time", "kind", "phase", "weight", "until", "source", "note"],
-        [
-            (
-                e.ts,
-                f"{e.kind} ({e.what})" if e.what else e.kind,
-                e.phase,
-                e.challenger_weight,
-                e.end or None,
-                e.source,
-                e.note,
-            )
-            for e in events
-        ],
-    )
+    table: dict[str, list[object]] = {
+        "time": [time(e.at) for e in events],
+        "kind": [f"{e.kind} ({e.what})" if e.what else e.kind for e in events],
+        "phase": [e.phase for e in events],
+        "weight": [e.challenger_weight for e in events],
+        "until": ["" if e.until is None else time(e.until) for e in events],
+        "source": [e.source for e in events],
+        "note": [e.note for e in events],
+    }
+    kept = {name: cells for name, cells in table.items() if any(c not in ("", None) for c in cells)}
+    common.show_table(list(kept), list(zip(*kept.values(), strict=True)), whole="time until")

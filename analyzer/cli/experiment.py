@@ -91,12 +91,11 @@ def analyze_it(job: Job, html: Path | None) -> None:
     The interval of a fixed horizon is shown once the planned end has come, not before. Judges
     nothing: 0 done, 1 the tool failed, 2 usage.
     """
-    from analyzer import diary
     from analyzer.experiment.analysis import analyze
     from analyzer.experiment.registration import load
 
     registration = load(_registration(job))
-    events = diary.read(diary.path_of(job.rollout))
+    events = job.events()
     found = analyze(_known(job, whole=True), registration, job.policy.experiment, events)
     if job.json:
         common.show_json(found)

@@ -31,7 +31,7 @@ def command(job: Job, phase: str, out: Path | None, dry_run: bool, exit_zero: bo
     verdict is kept in the store as evidence for later phases (`analyzer history` lists it).
     The exit code is the verdict: 0 promote, 3 hold, 4 undecided, 5 roll back.
     """
-    from analyzer import diary, verdict
+    from analyzer import verdict
     from analyzer.chain.kept import keep
     from analyzer.errors import StoreError
     from analyzer.gate import gate
@@ -43,7 +43,7 @@ def command(job: Job, phase: str, out: Path | None, dry_run: bool, exit_zero: bo
         phase,
         window=job.asked,
         as_of=job.as_of,
-        events=diary.read(diary.path_of(job.rollout)),
+        events=job.events(),
         problems=known_problems(job.store),
     )
     if out is not None:
@@ -60,4 +60,5 @@ def command(job: Job, phase: str, out: Path | None, dry_run: bool, exit_zero: bo
         click.echo(verdict.encode(found).decode(), nl=False)
     else:
         verdicts.show(found)
+    verdicts.note_expired(found, job.as_of is not None)
     return 0 if exit_zero else found.exit_code

@@ -73,4 +73,5 @@ def command(job: Job, jobs: int, out: Path | None, exit_zero: bool) -> int:
             common.say(f"triggers: {found.watched.triggers.outcome}")
         for path in found.files:
             common.say(f"wrote {path}")
+    verdicts.note_expired(found.verdict, job.as_of is not None)
     return 0 if exit_zero else found.exit_code

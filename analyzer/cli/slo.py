@@ -27,7 +27,6 @@ def command(job: Job, exit_zero: bool) -> int:
     Judges the last complete day, or the window given. The exit code tells: 0 healthy, 3 hold,
     4 undecided, 5 roll back.
     """
-    from analyzer import diary
     from analyzer.slo.answer import slo
     from analyzer.store import known_problems
 
@@ -35,7 +34,7 @@ def command(job: Job, exit_zero: bool) -> int:
         job.rollout,
         job.policy,
         job.profiles(),
-        diary.read(diary.path_of(job.rollout)),
+        job.events(),
         as_of=job.as_of,
         problems=known_problems(job.store),
     )

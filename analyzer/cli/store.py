@@ -15,11 +15,11 @@ def command(job: Job) -> None:
 
     The tables are Parquet; open them with DuckDB or any other reader.
     """
-    from analyzer.errors import StoreError
+    from analyzer.errors import NothingThere
 
     store = job.store
     if not store.exists:
-        raise StoreError(f"{store.path}: no store here yet; run `analyzer scan`")
+        raise NothingThere(f"{store.path}: no store here yet; run `analyzer scan`")
     store.roles()
     slots = [
         m

@@ -73,11 +73,10 @@ def command(job: Job, live: bool, replay: bool, missing: str | None, exit_zero: 
 
 
 def _newest(job: Job, limits: Limits) -> Triggers:
-    from analyzer import diary
     from analyzer.triggers.newest import newest
 
     as_of = common.now() if job.as_of is None else job.as_of
-    answer = newest(job.rollout, limits, diary.read(diary.path_of(job.rollout)), as_of)
+    answer = newest(job.rollout, limits, job.events(), as_of)
     if answer.unsaved:
         common.note(answer.unsaved)
     read, known = common.counted(answer.read, "file"), f"{answer.known:,}"
@@ -86,23 +85,21 @@ def _newest(job: Job, limits: Limits) -> Triggers:
 
 
 def _profiled(job: Job, limits: Limits, replay: bool) -> Triggers:
-    from analyzer import diary
     from analyzer.profiles import open_profiles
     from analyzer.triggers.minutes import logged
     from analyzer.triggers.run import triggers
 
     profiles = logged(open_profiles(job.store)) if replay else job.profiles()
-    return triggers(job.rollout, profiles, limits, diary.read(diary.path_of(job.rollout)))
+    return triggers(job.rollout, profiles, limits, job.events())
 
 
 def _signals(job: Job, replay: bool) -> list[Signal]:
-    from analyzer import diary
     from analyzer.cli.common import last_complete_day
     from analyzer.profiles import open_profiles
     from analyzer.triggers.signals import signals
 
     window = last_complete_day(job.store, job.as_of) if replay else job.window()
-    events = diary.read(diary.path_of(job.rollout))
+    events = job.events()
     as_of = window.end if job.as_of is None else job.as_of
     return signals(job.rollout, open_profiles(job.store, window), job.policy, events, as_of)
 

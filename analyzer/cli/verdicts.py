@@ -2,8 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from analyzer.cli import common
-from analyzer.verdict import Verdict
+from analyzer.verdict import Check, Verdict
+
+FOLDED = 3
+"""So many checks of one kind that all pass are one line."""
+
+
+def note_expired(verdict: Verdict, asked: bool) -> None:
+    """Say on stderr that a verdict is over already. asked: whether `--as-of` was given."""
+    from analyzer.window import parse
+
+    if parse(verdict.valid_until) > common.now():
+        return
+    end = "" if asked else ", where the window ends (no --as-of was given)"
+    common.note(
+        f"This verdict is as of {verdict.as_of}{end} and expired at {verdict.valid_until}: it says "
+        "what was true then, and `analyzer route apply` refuses it."
+    )
 
 
 def show(verdict: Verdict) -> None:
@@ -16,11 +34,8 @@ def show(verdict: Verdict) -> None:
     common.say(f"VERDICT  {verdict.outcome.upper()}  (exit code {verdict.exit_code})")
     common.say(verdict.headline)
     common.say()
-    rows = [
-        (c.outcome if c.severity == "block" else f"{c.outcome} (shown)", c.id, c.sentence)
-        for c in sorted(verdict.checks, key=lambda c: _RANK.get(c.outcome, 3))
-    ]
-    common.show_table(("outcome", "check", "what was seen"), rows)
+    checks = sorted(verdict.checks, key=lambda c: _RANK.get(c.outcome, 3))
+    common.show_table(("outcome", "check", "what was seen"), _rows(checks))
     common.say()
     for title, lines in (
         ("When there is enough data", [w.sentence for w in verdict.enough_data]),
@@ -35,6 +50,26 @@ def show(verdict: Verdict) -> None:
             common.say(f"{title}:")
             for line in lines:
                 common.say(f"  {line}")
+
+
+def _rows(checks: Sequence[Check]) -> list[tuple[str, str, str]]:
+    """A row for each check; one for all that pass and differ in what they are about only."""
+    alike: dict[str, list[Check]] = {}
+    for check in checks:
+        if check.outcome == "pass" and check.id.count(".") > 1:
+            alike.setdefault(check.id.rpartition(".")[0], []).append(check)
+    rows = []
+    for check in checks:
+        kind = check.id.rpartition(".")[0]
+        same = alike.get(kind, [])
+        if check.outcome != "pass" or len(same) < FOLDED:
+            outcome = check.outcome if check.severity == "block" else f"{check.outcome} (shown)"
+            rows.append((outcome, check.id, check.sentence))
+        elif check is same[0]:
+            about = ", ".join(one.id.rpartition(".")[2] for one in same)
+            said = f"{len(same)} checks pass, for {about}; --json and the page show each."
+            rows.append(("pass", f"{kind}.*", said))
+    return rows
 
 
 _RANK = {"fail": 0, "invalid": 1, "undecided": 2}

@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 
 from analyzer.config import Rollout
 from analyzer.design import Experiment, Metric
-from analyzer.errors import ConfigError, StoreError
+from analyzer.errors import ConfigError, NothingThere
 from analyzer.experiment.days import SCALES
 from analyzer.experiment.sums import measures
 from analyzer.experiment.tables import (
@@ -161,7 +161,7 @@ def known(
     """What was known at `as_of` (microseconds UTC, floored to midnight; default: the end of the
     last day) of units first exposed on days [first, last) since 1970 (default: all).
 
-    Raises ConfigError (no experiment), StoreError (nothing was read yet, or not by then).
+    Raises ConfigError (no experiment), NothingThere (nothing was read yet, or not by then).
     """
     design = rollout.experiment
     if design is None:
@@ -171,7 +171,7 @@ def known(
     held = totals.manifests()
     scales = units.load(SCALES, Scales)
     if not held or scales is None:
-        raise StoreError(
+        raise NothingThere(
             f"{store.path}: holds no outcomes yet; run `analyzer experiment analyze`, which reads "
             "them"
         )
@@ -179,7 +179,7 @@ def known(
     chosen = [held[start] for start in sorted(held) if start // DAY < today]
     if not chosen:
         moment = datetime.fromtimestamp(today * 86_400, UTC)
-        raise StoreError(f"no outcome was known on {moment:%Y-%m-%d}; the first came later")
+        raise NothingThere(f"no outcome was known on {moment:%Y-%m-%d}; the first came later")
     sums = _joined(totals, chosen, "unit_sums")
     changes = changes_of(sums)
     read = [m for m in units.manifests().values() if m.start // DAY < today]

@@ -10,7 +10,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from analyzer.config import Rollout
-from analyzer.errors import StoreError
+from analyzer.errors import NothingThere
 from analyzer.frozen import Frozen
 from analyzer.labels.calls import CHANCES
 from analyzer.labels.cells import (
@@ -44,14 +44,14 @@ def known(rollout: Rollout, as_of: int | None = None, window: Window | None = No
     as_of is floored to midnight, by default the end of the last label day on which a label could
     still be joined: one that is dated far ahead is a fault, not today; window: its whole
     days, by default all that the store holds. Exact for any past date, as fragments never change.
-    Raises StoreError where nothing was scanned, or labels were never joined.
+    Raises NothingThere where nothing was scanned, or labels were never joined.
     """
     store = Store(rollout.store_path)
     frozen = store.frozen()
     made = fragments(store)
     held = made.manifests()
     if frozen is None or not held:
-        raise StoreError(
+        raise NothingThere(
             f"{store.path}: holds no labels yet; run `analyzer scan`, then `analyzer labels`"
         )
     end = max(held) // DAY + 1
@@ -219,7 +219,7 @@ def _predicted(store: Store, coder: _Coder, first: int, last: int) -> Predicted:
     """Rows per day, model and one-way segment from the scan's cells, duplicates taken off."""
     try:
         profiles = open_profiles(store, Window(first * DAY, max(last, first + 1) * DAY))
-    except StoreError:  # nothing was scanned of these days
+    except NothingThere:  # nothing was scanned of these days
         none = np.zeros(0, dtype=np.int64)
         short = none.astype(np.int16)
         return Predicted(short, none.astype(np.int32), none.astype(np.int32), none)

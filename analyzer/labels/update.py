@@ -22,7 +22,7 @@ import pyarrow as pa
 
 from analyzer import __version__, ids
 from analyzer.config import Rollout
-from analyzer.errors import ConfigError, StoreError
+from analyzer.errors import ConfigError, NothingThere
 from analyzer.frozen import Frozen
 from analyzer.kinds import NOTHING
 from analyzer.labels.calls import shape_with_calls
@@ -84,7 +84,7 @@ def update(rollout: Rollout, *, progress: Progress | None = None) -> Update:
     refuse_swapped(rollout, store)
     frozen = store.frozen()
     if frozen is None:
-        raise StoreError(f"{store.path}: no store here yet; run `analyzer scan` first")
+        raise NothingThere(f"{store.path}: no store here yet; run `analyzer scan` first")
     made = fragments(store)
     with made.locked(), ExitStack() as stack:
         files = _survey(rollout, store, made)

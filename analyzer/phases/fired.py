@@ -38,12 +38,9 @@ def _check(material: Material, limits: ServedPhase, found: Trigger) -> Check:
         few = _few(material, found)
         told = (limits.low_traffic_triggers if few else limits.undecided_triggers) == "warn"
         key = "low_traffic_triggers" if few else "undecided_triggers"
-        what = (
-            "Minutes hold too few requests: raise the weight or `trigger.bucket_minutes`"
-            if few
-            else "Scan what is missing, or earlier weeks if none is known"
+        remedy = (
+            f". {_remedy(material, few)}; whether the gate waits for it is `{key}` in the policy"
         )
-        remedy = f". {what}; whether the gate waits for it is `{key}` in the policy"
     return check(
         material,
         f"infrastructure.trigger.{found.name.replace(' ', '_')}",
@@ -58,6 +55,20 @@ def _check(material: Material, limits: ServedPhase, found: Trigger) -> Check:
         outcome=outcome,
         severity="warn" if told else "block",
         harm=True,
+    )
+
+
+def _remedy(material: Material, few: bool) -> str:
+    if few:
+        return "Minutes hold too few requests: raise the weight or `trigger.bucket_minutes`"
+    window = material.window
+    spans = [(m.start, m.end) for m in material.profiles.manifests]
+    profiled = sum(min(end, window.end) - max(start, window.start) for start, end in spans)
+    if profiled < window.end - window.start:
+        return "Scan what is missing of the phase, and earlier weeks if none is known"
+    return (
+        "All of the phase is scanned: where some hours bring few requests, raise the weight or "
+        "`trigger.bucket_minutes`; where no earlier week is known, scan one"
     )
 
 

@@ -27,16 +27,18 @@ LEAST_P = 1e-6
 
 
 def segments_section(diagnosis: Diagnosis) -> Section:
-    """Each search that found something, largest first; then what the others say."""
+    """Each search: those for what changed, then those for what stands apart."""
     blocks: list[Block] = []
-    for search in diagnosis.searches:
+    # what is new comes first; what stands apart may have stood apart for long
+    for search in sorted(diagnosis.searches, key=lambda s: not s.mode.startswith("change")):
         blocks += _search(search)
     return Section(
         "segments",
         "Who was hit",
-        "Conditions are searched together, up to three at a time. An effect is the mean inside "
-        "the segment minus the mean of all other requests; p is corrected for every segment "
-        "tested.",
+        "What changed against the baseline comes first, then what stood apart in the incident and "
+        "may have done so before. Conditions are searched together, up to three at a time. An "
+        "effect is the mean inside the segment minus that of all other requests; p is corrected "
+        "for every segment tested.",
         blocks or [Lines(["No segments were searched."])],
     )
 

@@ -114,7 +114,8 @@ def _headline(outcome: Outcome, blocking: Sequence[Check]) -> str:
     order = {"fail": 0, "invalid": 1, "undecided": 2}
     first = min(blocking, key=lambda c: order.get(c.outcome, 3))
     rest = f" and {len(blocking) - 1} more" if len(blocking) > 1 else ""
-    return f"{outcome.capitalize()}: {first.id} ({first.outcome}){rest}."
+    doubled = first.outcome == outcome
+    return f"{outcome.capitalize()}: {first.id}{'' if doubled else f' ({first.outcome})'}{rest}."
 
 
 def _serves(past: History) -> str:

@@ -15,7 +15,7 @@ from zoneinfo import ZoneInfo
 import numpy as np
 from numpy.typing import NDArray
 
-from analyzer.baseline import UNUSUAL, marked
+from analyzer.baseline import UNUSUAL, Course, marked, week_by_week
 from analyzer.diary import Event
 from analyzer.weeks import hours_of_week
 from analyzer.window import HOUR, Window
@@ -41,22 +41,6 @@ class Past:
     hours: Floats
 
 
-def usual(past: Past, left_out: NDArray[np.bool_], zone: ZoneInfo, weeks: int) -> Floats:
-    """Per hour of `past` the median of the same hour of the week in up to `weeks` earlier weeks;
-    NaN where there is none. Hours left out count for no other hour.
-    """
-    key = hours_of_week(past.start, HOUR, len(past.hours), zone)
-    earlier: list[list[float]] = [[] for _ in range(168)]
-    found = np.full(len(past.hours), np.nan)
-    for at, (hour, value) in enumerate(zip(key.tolist(), past.hours.tolist(), strict=True)):
-        known = earlier[hour][-weeks:]
-        if known:
-            found[at] = float(np.median(known))
-        if value == value and not left_out[at]:
-            earlier[hour].append(value)
-    return found
-
-
 def expected(
     n: Floats,
     start: int,
@@ -73,7 +57,8 @@ def expected(
     its own: its first two hours, and the two after it, are not known.
     """
     hours = len(past.hours)
-    hourly = usual(past, marked(events, UNUSUAL, past.start, hours), zone, weeks)
+    usable = ~marked(events, UNUSUAL, past.start, hours)
+    hourly = week_by_week(Course(past.start, past.hours, usable), zone, weeks)
     middles = start + step * (np.arange(len(n), dtype=np.float64) + 0.5)
     key = hours_of_week(past.start, HOUR, hours, zone)
     base = _drawn(hourly, key, past.start, middles) * (step / HOUR)

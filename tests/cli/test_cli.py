@@ -7,13 +7,15 @@ import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import msgspec
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from report import nights
 
 from analyzer import cli
-from analyzer.cli import common
-from analyzer.errors import AnalyzerError, ConfigError, LogError, StoreError
+from analyzer.cli import common, verdicts
+from analyzer.errors import AnalyzerError, ConfigError, LogError, NothingThere, StoreError
 
 ROWS = 240
 START = datetime(2025, 3, 3, tzinfo=UTC)
@@ -107,6 +109,7 @@ def test_logs_that_cannot_be_used_are_2(folder: Path, capsys: pytest.CaptureFixt
         (ConfigError("key"), 2, "key"),
         (LogError("file\x1b[31m"), 2, "file\\x1b[31m"),
         (StoreError("locked"), 1, "locked"),
+        (NothingThere("no slot"), 2, "no slot"),
         (AnalyzerError("other"), 1, "other"),
         (OSError(28, "No space left on device", "store/x"), 1, "store/x: No space left"),
         (MemoryError(), 1, "out of memory"),
@@ -210,9 +213,87 @@ def test_the_last_complete_day_is_the_default(folder: Path) -> None:
     assert common.job("rollout.toml").window() == day
     assert common.job("rollout.toml", as_of="2025-03-04T00:00").window() == day
     # at the as-of that day was still running: nothing of it was known
-    with pytest.raises(StoreError, match="is over by 2025-03-03T23:00Z; name a window"):
+    with pytest.raises(NothingThere, match="is over by 2025-03-03T23:00Z; name a window"):
         common.job("rollout.toml", as_of="2025-03-03T23:59").window()
-    assert cli.run(["slo", "--as-of", "2025-03-03T12:00"]) == 1
+    assert cli.run(["slo", "--as-of", "2025-03-03T12:00"]) == 2
+
+
+def test_an_empty_window_is_a_matter_of_usage(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    cli.run(["init", "logs"])
+    assert cli.run(["gate", "shadow"]) == 2
+    assert "run `analyzer scan` first" in capsys.readouterr().err
+    cli.run(["scan"])
+    empty = ["--from", "2031-01-01", "--to", "2031-01-02"]
+    for command in (["gate", "shadow"], ["slo"], ["diff"], ["latency"], ["triggers"]):
+        assert cli.run([*command, *empty]) == 2, command
+        assert "nothing of 2031-01-01T00:00Z" in capsys.readouterr().err
+
+
+def test_a_verdict_that_is_over_says_so(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    cli.run(["init", "logs"])
+    cli.run(["scan"])
+    capsys.readouterr()
+    code = cli.run(["gate", "shadow", "--json"])
+    told = capsys.readouterr()
+    assert code == json.loads(told.out)["exit_code"]
+    assert "as of 2025-03-04T00:00Z, where the window ends (no --as-of was given)" in told.err
+    assert "expired at 2025-03-05T00:00Z" in told.err
+    assert "`analyzer route apply` refuses it" in told.err
+    cli.run(["gate", "shadow", "--as-of", "2025-03-04T00:00"])
+    told = capsys.readouterr()
+    assert "expired at" in told.err and "no --as-of" not in told.err
+    cli.run(["gate", "shadow", "--as-of", datetime.now(UTC).isoformat(timespec="minutes")])
+    assert "expired at" not in capsys.readouterr().err
+
+
+def test_events_after_the_as_of_do_not_count(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    cli.run(["init", "logs"])
+    cli.run(["event", "add", "phase", "shadow", "--at", "2025-03-03", "--weight", "0"])
+    cli.run(["event", "add", "phase", "canary", "--at", "2025-03-03T20:00", "--weight", "0.01"])
+    capsys.readouterr()
+    cli.run(["nightly", "--as-of", "2025-03-03T18:00", "--json"])
+    verdict = json.loads(capsys.readouterr().out)
+    assert (verdict["phase"], verdict["started"]) == ("shadow", "2025-03-03T00:00Z")
+    assert [e.phase for e in common.job("rollout.toml", as_of="2025-03-03T18:00").events()] == [
+        "shadow"
+    ]
+
+
+def test_checks_that_pass_alike_are_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    verdict = nights.verdict(["name"] * 4, ("2025-03-03", "2025-03-04"))
+    names = [*(f"model.parity.f{n}" for n in range(12)), "model.parity.odd", "data.files"]
+    checks = [
+        msgspec.structs.replace(
+            verdict.checks[0], id=name, outcome="fail" if "odd" in name else "pass"
+        )
+        for name in names
+    ]
+    verdicts.show(msgspec.structs.replace(verdict, checks=checks))
+    shown = capsys.readouterr().out
+    assert "model.parity.*" in shown and "12 checks pass" in shown
+    assert "model.parity.odd" in shown and "data.files" in shown
+    assert "model.parity.f3" not in shown
+
+
+def test_the_diary_keeps_times_whole_at_80_columns(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    cli.run(["init", "logs"])
+    note = "a long remark " * 8
+    cli.run(["event", "add", "phase", "shadow", "--at", "2025-03-03", "--source", "somebody else"])
+    span = ["--at", "2025-03-04", "--end", "2025-03-05T06:30", "--source", "somebody"]
+    cli.run(["event", "add", "incident", note, *span])
+    cli.run(["event", "add", "override", note, "--phase", "shadow", "--what", "shorten"])
+    capsys.readouterr()
+    assert cli.run(["event", "list"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert any("2025-03-04T00:00Z" in line and "2025-03-05T06:30Z" in line for line in lines)
+    assert max(map(len, lines)) <= 80
+    assert "weight" not in lines[0]
 
 
 def test_help_shows_what_an_option_needs_in_rollout_toml(

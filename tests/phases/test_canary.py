@@ -208,7 +208,11 @@ def test_triggers_that_cannot_be_judged_wait_or_warn(healthy: Book) -> None:
         verdict = judged(healthy, policy=limits(**{key: "wait"}))
         assert verdict.outcome == "undecided"
         assert blocks in verdict.blocking and {few, other} - {blocks} - set(verdict.blocking)
+        assert verdict.headline.startswith(f"Undecided: {verdict.blocking[0]}")
+        assert "(undecided)" not in verdict.headline
         assert f"`{key}`" in named(verdict, blocks).sentence
+        said = named(verdict, other).sentence
+        assert "raise the weight or `trigger.bucket_minutes`" in said and "scan one" in said
 
 
 def test_a_fired_trigger_rolls_back(book: Book) -> None:

@@ -140,3 +140,9 @@ def test_the_way_of_a_rollback_is_on_the_page(page: Callable[[], bytes]) -> None
     text = page().decode()
     assert "The rollback, part by part" in text
     assert "first breach to fired" in text or "decided to written" in text
+
+
+def test_what_changed_comes_before_what_stood_apart() -> None:
+    page = incidents.large().decode()
+    changed = page.rindex("changed against the baseline</")
+    assert changed < page.index("in the incident, as it stood</")
