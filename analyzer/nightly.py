@@ -29,6 +29,7 @@ from analyzer.labels.update import Update, update
 from analyzer.latency import latency
 from analyzer.logs import LogFile
 from analyzer.overview import Answers, Late, Overview, overview
+from analyzer.phases.trial import trial_in
 from analyzer.policy import Policy
 from analyzer.profiles import Profiles, open_profiles
 from analyzer.scan.run import Progress, Scan, scan
@@ -47,6 +48,9 @@ TRIGGERS = "triggers.json"
 
 LABELS = "labels.json"
 """What labels say by the end of the window: quality, comparison, business checks."""
+
+TRIAL = "experiment.json"
+"""What the A/B test says, while it runs."""
 
 LEVELS = "slo.json"
 """Service levels of the window's last day, and the error budgets."""
@@ -98,10 +102,10 @@ def nightly(
     reference and history it may need; without one, everything new is scanned.
 
     Writes verdict.json, diff.json, latency.json, drift.json, labels.json (where labels are
-    described), slo.json, triggers.json and report.html into `out` (default: a folder `nightly/END`
-    in the store), and keeps the verdict in the chain of evidence. as_of: instant in microseconds
-    UTC, default the window's end. Raises what `scan` and `gate` raise; what comes after the
-    verdict is skipped and named.
+    described), slo.json, triggers.json, experiment.json (in the A/B test) and report.html into
+    `out` (default: a folder `nightly/END` in the store), and keeps the verdict in the chain of
+    evidence. as_of: instant in microseconds UTC, default the window's end. Raises what `scan` and
+    `gate` raise; what comes after the verdict is skipped and named.
     """
     events = [e for e in read(path_of(rollout)) if as_of is None or e.at <= as_of]
     needed = (window.start - HISTORY_DAYS * 24 * HOUR, window.end) if window else None
@@ -146,6 +150,11 @@ def nightly(
         files.append(_write(folder, TRIGGERS, _encode(seen_minutes)))
     else:
         without += (f"{TRIGGERS}: {seen_minutes.missing}",)
+    trial = trial_in(rollout, policy, result, profiles, events)
+    if isinstance(trial, str):
+        without += (f"{TRIAL}: {trial}",)
+    elif trial is not None:
+        files.append(_write(folder, TRIAL, _encode(trial)))
     seen = overview(
         rollout,
         result,
@@ -156,6 +165,7 @@ def nightly(
         late=told,
         levels=levels,
         watched=seen_minutes,
+        trial=trial,
     )
     files.append(_write(folder, REPORT, report(seen)))
     skipped = tuple(f"{FILES[part.part]}: {part.reason}" for part in found.missing)

@@ -15,6 +15,7 @@ from analyzer.diagnose.findings import Cell, Density, Hours, Latency, Moment, Re
 from analyzer.diary import Event
 from analyzer.divergence import Divergence
 from analyzer.drift import ColumnDrift, Counts, Drift, Key, counts_of
+from analyzer.experiment.analysis import Analysis
 from analyzer.labels.answer import Labels
 from analyzer.latency import Latency as Percentiles
 from analyzer.logs import SIDES, LogFile
@@ -66,7 +67,8 @@ class Overview:
     """A verdict and what stands beside it on its page.
 
     changed: slots whose profile is not the one that the verdict rests on. levels: of the window's
-    last day, None where they could not be had.
+    last day, None where they could not be had. trial: what the A/B test says, or why it says
+    nothing; None in other phases.
     """
 
     verdict: Verdict
@@ -83,6 +85,7 @@ class Overview:
     late: Late = Late()
     levels: Slo | None = None
     watched: Watched = NOT_ASKED
+    trial: Analysis | str | None = None
 
 
 def overview(
@@ -96,6 +99,7 @@ def overview(
     late: Late = Late(),
     levels: Slo | None = None,
     watched: Watched = NOT_ASKED,
+    trial: Analysis | str | None = None,
 ) -> Overview:
     """Gather the page of `verdict` from the profiles of its window and the answers given beside."""
     moved = answers.drift
@@ -114,6 +118,7 @@ def overview(
         late=late,
         levels=levels,
         watched=watched,
+        trial=trial,
     )
 
 

@@ -17,6 +17,14 @@ if TYPE_CHECKING:
     from analyzer.stats.result import Result
 
 
+html_option = click.option(
+    "--html",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Write the page about it as well.",
+)
+
+
 @click.group(
     epilog="Example: analyzer experiment analyze\n\n\b\n"
     "[experiment]                     # in rollout.toml\n"
@@ -41,7 +49,8 @@ def command() -> None:
     "--min-effect", type=click.FloatRange(0, min_open=True), help="Smallest lift worth finding."
 )
 @click.option("--start", "begin", metavar="DAY", help="Register the plan, to start on this day.")
-def plan_it(job: Job, min_effect: float | None, begin: str | None) -> None:
+@html_option
+def plan_it(job: Job, min_effect: float | None, begin: str | None, html: Path | None) -> None:
     """How many units and days an experiment needs, from outcomes of the past.
 
     With --start the plan is registered: written once to registration.json beside rollout.toml,
@@ -59,6 +68,10 @@ def plan_it(job: Job, min_effect: float | None, begin: str | None) -> None:
         common.show_json(found)
     else:
         _show_plan(found)
+    if html is not None:
+        from analyzer.report.planned import report
+
+        pages.written(html, report(found, job.rollout.name))
     if begin is None:
         return
     effect = limits.min_effect if min_effect is None else min_effect
@@ -79,12 +92,7 @@ def plan_it(job: Job, min_effect: float | None, begin: str | None) -> None:
     "In Python: analyzer.experiment.analysis.analyze(known, registration, limits, events)",
 )
 @common.job_options
-@click.option(
-    "--html",
-    type=click.Path(path_type=Path),
-    metavar="FILE",
-    help="Write the page about it as well.",
-)
+@html_option
 def analyze_it(job: Job, html: Path | None) -> None:
     """What the experiment says so far, each metric with an interval that may be read at any time.
 

@@ -32,10 +32,11 @@ from analyzer.cli.common import Job
 def command(job: Job, jobs: int, out: Path | None, exit_zero: bool) -> int:
     """All of it, once, for cron: scan what is new, judge the running phase, keep the results.
 
-    Writes verdict.json, diff.json, latency.json, drift.json, slo.json, triggers.json and
-    report.html. The exit code is the verdict: 0 promote, 3 hold, 4 undecided, 5 roll back; service
-    levels that certainly fail hold or roll back as well, and so does a rollback trigger that fired
-    (a hold while the challenger has no traffic). 1 and 2 mean that the tool could not judge.
+    Writes verdict.json, diff.json, latency.json, drift.json, slo.json, triggers.json, in the A/B
+    test experiment.json, and report.html. The exit code is the verdict: 0 promote, 3 hold, 4
+    undecided, 5 roll back; service levels that certainly fail hold or roll back as well, and so
+    does a rollback trigger that fired (a hold while the challenger has no traffic). 1 and 2 mean
+    that the tool could not judge.
     """
     from analyzer import verdict
     from analyzer.nightly import nightly

@@ -59,6 +59,7 @@ def _night(job: Job, content: bytes, file: Path) -> bytes:
     from analyzer import diary
     from analyzer.nightly import answers, late, levels_of, report
     from analyzer.overview import overview
+    from analyzer.phases.trial import trial_in
     from analyzer.profiles import open_profiles
     from analyzer.store import known_problems
     from analyzer.triggers.watched import watched
@@ -84,6 +85,7 @@ def _night(job: Job, content: bytes, file: Path) -> bytes:
         late=told,
         levels=levels,
         watched=beside,
+        trial=trial_in(job.rollout, job.policy, verdict, profiles, events),
     )
     for slot in seen.changed:
         common.note(f"slot {slot} was scanned again since the verdict")

@@ -6,12 +6,19 @@ undecided. Units that are not split as planned void what the experiment says, fo
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+from analyzer.config import Rollout
+from analyzer.diary import Event
 from analyzer.errors import AnalyzerError
 from analyzer.experiment.analysis import Analysis, current
 from analyzer.experiment.guard_rails import Guard
 from analyzer.phases.gate import Material, check, percent
+from analyzer.policy import Policy
+from analyzer.profiles import Profiles
 from analyzer.stats.result import Estimate, Result, Undefined, point
-from analyzer.verdict import Check, Operator, Outcome, Waiting, judge
+from analyzer.verdict import Check, Operator, Outcome, Verdict, Waiting, judge
+from analyzer.window import parse
 
 PRIMARY, GUARD, NOVELTY = "experiment.primary", "experiment.guard_rail", "experiment.novelty"
 
@@ -36,17 +43,37 @@ def trial_checks(material: Material) -> list[Check]:
 
 
 def _analysis(material: Material) -> Analysis | str:
-    """The analysis, or why there is none; made once for the checks and what they wait for."""
-    key = ("experiment", material.as_of, material.policy.digest, tuple(material.events))
-    return material.profiles.remember(key, lambda: _analysed(material))
+    return trial_of(
+        material.rollout, material.policy, material.profiles, material.events, material.as_of
+    )
 
 
-def _analysed(material: Material) -> Analysis | str:
-    limits = material.policy.experiment
-    try:
-        return current(material.rollout, limits, material.events, material.as_of)
-    except AnalyzerError as error:
-        return str(error)
+def trial_of(
+    rollout: Rollout, policy: Policy, profiles: Profiles, events: Sequence[Event], as_of: int
+) -> Analysis | str:
+    """What the experiment says as of an instant (microseconds UTC), or why it says nothing; made
+    once for the checks, what they wait for, and the night's page.
+    """
+
+    def made() -> Analysis | str:
+        try:
+            return current(rollout, policy.experiment, events, as_of)
+        except AnalyzerError as error:
+            return str(error)
+
+    key = ("experiment", as_of, policy.digest, tuple(events))
+    return profiles.remember(key, made)
+
+
+def trial_in(
+    rollout: Rollout, policy: Policy, verdict: Verdict, profiles: Profiles, events: Sequence[Event]
+) -> Analysis | str | None:
+    """What the A/B test says by a verdict's as-of, or why nothing; None in another phase."""
+    if verdict.phase != "ab":
+        return None
+    as_of = parse(verdict.as_of)
+    by_then = [event for event in events if event.at <= as_of]
+    return trial_of(rollout, policy, profiles, by_then, as_of)
 
 
 def _unread(material: Material, why: str) -> Check:

@@ -49,8 +49,17 @@ def page(found: Analysis) -> Page:
     )
 
 
+def trial_sections(found: Analysis | str | None) -> Iterator[Section]:
+    """What a night of the A/B test shows of it: its sections, or why there are none."""
+    if isinstance(found, str):
+        said = f"Nothing can be said of the experiment: {shown(found, 400)}."
+        yield Section("metrics", "Metrics", said, [])
+    elif found is not None:
+        yield from experiment_sections(found)
+
+
 def experiment_sections(found: Analysis) -> Iterator[Section]:
-    """The sections that a night of the A/B test shows as well."""
+    """All that stands on the page but what was registered."""
     yield metrics_section(found)
     yield over_time_section(found)
     yield guard_rails_section(found)

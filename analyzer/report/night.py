@@ -11,6 +11,7 @@ from analyzer.report.again import how
 from analyzer.report.blocks import Answer, Block, Facts, Head, Lines, Page, Section, Table, Text
 from analyzer.report.chain import chain_section
 from analyzer.report.columns import drift_section
+from analyzer.report.experiment import trial_sections
 from analyzer.report.levels import levels_answer, levels_section
 from analyzer.report.marks import bullet, chip, tone
 from analyzer.report.page import render
@@ -52,6 +53,7 @@ def page(found: Overview) -> Page:
         answers=list(_answers(found)),
         sections=[
             _checks_section(verdict),
+            *trial_sections(found.trial),
             chain_section(verdict),
             *levels_section(found),
             watched_section(found),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 
 import msgspec
@@ -220,4 +221,8 @@ def test_a_night_in_the_ab_test(better: Book) -> None:
     found = nightly(better.rollout, ab_limits(), window=window, out=better.root / "night")
     assert found.verdict.phase == "ab"
     assert found.verdict.outcome == "promote"
-    assert (better.root / "night" / "report.html").exists()
+    told = json.loads((better.root / "night" / "experiment.json").read_bytes())
+    primary = named(found.verdict, "experiment.primary").observed
+    assert told["readings"][0]["final"]["value"] == primary.value
+    page = (better.root / "night" / "report.html").read_text()
+    assert "Lift of each metric" in page and "Effect over time" in page

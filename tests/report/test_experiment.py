@@ -77,3 +77,23 @@ def test_a_single_day_is_seen() -> None:
     assert bands(["1"], [one], width=WIDE).count("<line") > bands(["1"], [], width=WIDE).count(
         "<line"
     )
+
+
+def test_a_plan_says_when_the_lift_worth_finding_is_reached() -> None:
+    from analyzer.experiment.plan import Need, Plan
+    from analyzer.report import planned
+    from analyzer.stats.result import Result, Undefined, point
+
+    def page(days: Result) -> str:
+        units = point(20_000.0, 4_000, "made up")
+        need = Need("<b>revenue", "primary", units, 0.2, 0.05, units, units, days)
+        curve = tuple((day, 0.2 / day**0.5) for day in range(1, 31))
+        n_star = units if not isinstance(days, Undefined) else days
+        found = Plan("<b>revenue", units, 0.5, (need,), curve, days, n_star)
+        return html.unescape(re.sub(r"<[^>]+>", " ", planned.report(found, "shop").decode()))
+
+    text = page(point(16.0, 4_000, "made up"))
+    assert "The lift worth finding is reached on day 16." in text
+    assert "<b>revenue" in text
+    none = page(Undefined("no solution within 365 days at 3 units a day"))
+    assert "No solution" in none and "within 365 days at 3 units a day" in none
