@@ -8,8 +8,9 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from analyzer.column_counts import Counts, Key, counts_of
 from analyzer.diagnose.findings import Hours, Latency
-from analyzer.drift import Counts, Key, counts_of, psi_of
+from analyzer.drift import psi_of
 from analyzer.logs import SIDES
 from analyzer.measure import fine_bins, hourly, quantile_of_bins
 from analyzer.profiles import Profiles

@@ -9,12 +9,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from analyzer import courses, shapes
+from analyzer.column_counts import Counts, Key, counts_of
 from analyzer.config import Rollout
 from analyzer.diagnose.facts import moment_of
 from analyzer.diagnose.findings import Cell, Density, Hours, Latency, Moment, Refusal, Rejected
 from analyzer.diary import Event
 from analyzer.divergence import Divergence
-from analyzer.drift import ColumnDrift, Counts, Drift, Key, counts_of
+from analyzer.drift import ColumnDrift, Drift
 from analyzer.experiment.analysis import Analysis
 from analyzer.labels.answer import Labels
 from analyzer.latency import Latency as Percentiles

@@ -86,6 +86,7 @@ LAYERS = [
     ("triggers",),
     ("phases", "slo"),
     ("chain",),
+    ("column_counts",),
     ("rehearsal", "divergence", "drift", "latency"),
     ("onset", "segments", "mix"),
     ("drilldown",),

@@ -10,8 +10,8 @@ import pytest
 from logbook import Book, times
 
 from analyzer import cli, courses, diary, policy, shapes, verdict
+from analyzer.column_counts import counts_of
 from analyzer.diary import Event
-from analyzer.drift import counts_of
 from analyzer.gate import gate
 from analyzer.nightly import answers, drift_of, nightly
 from analyzer.overview import Overview, overview
