@@ -183,6 +183,7 @@ def _verdict(material: Material, phase: Phase, stands: Standing) -> Verdict:
         notes=[*stands.notes, *_notes(material, busy)],
         started=show(material.started) if material.started is not None else None,
         overrides=stands.overrides,
+        registration=phase.registered(material) if phase.registered else "",
     )
 
 

@@ -90,7 +90,8 @@ class Override(Struct, frozen=True, kw_only=True):
     """A rule that somebody set aside, with a reason: every later verdict names it.
 
     what: skip (a phase), shorten (one), policy (changed in mid-phase: `policy` is the digest of
-    the new one), restart (a phase's start moved), split (not 50/50). by: who, as the diary says.
+    the new one), restart (a phase's start moved, or its A/B test was planned anew), split (not
+    50/50). by: who, as the diary says.
     """
 
     phase: str
@@ -105,7 +106,8 @@ class Verdict(Struct, frozen=True, kw_only=True):
     """May the challenger take the next step, and on what evidence.
 
     evidence: digests of the kept verdicts of earlier phases that this one stands on. started:
-    when the phase began by the diary, null where it does not say.
+    when the phase began by the diary, null where it does not say. registration: digest of the plan
+    of the A/B test, empty where there is none.
     """
 
     schema: int
@@ -133,6 +135,7 @@ class Verdict(Struct, frozen=True, kw_only=True):
     notes: list[str]
     started: str | None = None
     overrides: list[Override] = []
+    registration: str = ""
 
 
 def judge(observed: Result, operator: Operator, limit: float) -> Outcome:

@@ -9,6 +9,7 @@ from analyzer.chain.overrides import moved_keys
 from analyzer.diary import Event
 from analyzer.logs import SIDES
 from analyzer.phases.gate import Material, check
+from analyzer.phases.trial import registered
 from analyzer.roles import roles_of
 from analyzer.stats.result import point
 from analyzer.store import Store
@@ -19,11 +20,12 @@ MOST_NAMED = 3
 
 
 def change_checks(material: Material, chain: Chain, events: Sequence[Event]) -> Iterator[Check]:
-    """The policy and the start of this phase against its kept verdicts, who is who, and, where
-    there are any, records that cannot be believed and rollouts that share the store.
+    """The policy, the start and the plan of this phase against its kept verdicts, who is who, and,
+    where there are any, records that cannot be believed and rollouts that share the store.
     """
     yield _policy(material, chain)
     yield _start(material, chain, events)
+    yield from _plan(material, chain)
     yield from _roles(material, chain, events)
     yield from _records(material, chain)
     yield from _shared(material, chain)
@@ -124,6 +126,32 @@ def _moved_starts(material: Material, chain: Chain, events: Sequence[Event]) -> 
         for then in sorted(used)
         if now is None or not any(then < e.at <= now and _ends(e, material.phase) for e in events)
     ]
+
+
+def _plan(material: Material, chain: Chain) -> Iterator[Check]:
+    """The A/B test is read against the plan by which it was first judged."""
+    if material.phase != "ab":
+        return
+    now, metric = registered(material), "the plan in mid-phase"
+    started = show(material.started) if material.started is not None else None
+    mine = [k for k in _mine(material, chain) if k.verdict.started == started]
+    first = next((k for k in mine if k.verdict.registration), None)
+    if first is None or first.verdict.registration == now:
+        yield _fact(
+            material,
+            "process.plan",
+            metric,
+            "pass",
+            "The experiment is read against the plan by which it was first judged.",
+        )
+        return
+    sentence = (
+        f"The experiment was first judged ({first.verdict.as_of}, verdict {first.digest}) against "
+        f"the plan {first.verdict.registration}, now against {now or 'none'}: a plan that is made "
+        "when results are known promises nothing. Put it back, or record why: `analyzer event add "
+        f"override REASON --what restart --phase {material.phase}`."
+    )
+    yield _fact(material, "process.plan", metric, "fail", sentence)
 
 
 def _ends(event: Event, phase: str) -> bool:

@@ -76,9 +76,14 @@ def _covered(override: Override, phase: str) -> set[str]:
     where = override.phase
     here = {
         "skip": set(),
-        "shorten": {"process.duration", "process.decommission"},
+        "shorten": {
+            "process.duration",
+            "process.decommission",
+            "process.planned_days",
+            "process.split_days",
+        },
         "policy": {"process.policy"},
-        "restart": {"process.start"},
+        "restart": {"process.start", "process.plan"},
         "split": {"process.split"},
     }
     before = {"skip": {f"process.chain.{where}"}, "shorten": {f"process.length.{where}"}}

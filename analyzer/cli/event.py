@@ -46,7 +46,7 @@ def add(
 
     An override sets a rule of the process aside for this challenger; TEXT is why, and every later
     verdict names it. --what is skip or shorten (a phase), policy (changed in mid-phase to what it
-    is now), restart (a phase began anew) or split (not 50/50).
+    is now), restart (a phase began anew, or its A/B test was planned anew) or split (not 50/50).
     """
     import msgspec
 

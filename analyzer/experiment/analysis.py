@@ -34,7 +34,8 @@ from analyzer.verdict import Outcome, judge, worst
 
 @dataclass(frozen=True)
 class Analysis:
-    """The whole answer. first, last: days whose newly exposed units count [first, last), ISO.
+    """The whole answer. first, last: days whose newly exposed units count [first, last), ISO;
+    `days` of them have begun.
 
     ended: whether the planned end has come, with outcomes up to it. registration: digest of what
     was `promised`. ratio: p of the planned split over all weights `held`; mixed: share of units
@@ -47,6 +48,7 @@ class Analysis:
     as_of: str
     first: str
     last: str
+    days: int
     ended: bool
     registration: str
     promised: Registration
@@ -119,6 +121,7 @@ def analyze(
         iso(known.as_of),
         iso(run[0]),
         iso(run[1]),
+        min(run[1], known.as_of) - run[0],
         errors.ended,
         registration.digest,
         registration,

@@ -13,13 +13,13 @@ from analyzer.experiment.registration import Registration, design_digest
 from analyzer.experiment.split import Days
 from analyzer.policy import Experiments
 
-Rule = Literal["registration", "primary", "guard_rails", "length", "split"]
+Rule = Literal["registration", "primary", "guard_rails", "planned_days", "split"]
 
 RULES: dict[Rule, str] = {
     "registration": "arms, metrics and start are those that were registered",
     "primary": "the primary metric is one of the business",
     "guard_rails": "guard rails are declared",
-    "length": "a week or more is planned",
+    "planned_days": "a week or more is planned",
     "split": "the split is even, or a reason is given",
 }
 
@@ -63,7 +63,7 @@ def mistakes(
         )
     if last - first < limits.min_days:
         yield Mistake(
-            "length",
+            "planned_days",
             f"Planned for {last - first} days: fewer than {limits.min_days} do not hold a week.",
         )
     if design.weight != 0.5 and not design.weight_reason.strip():

@@ -205,6 +205,7 @@ def register(
     if isinstance(found.n_star, Undefined):
         return found.n_star
     design = known.design
+    once = next(need.units for need in found.needs if need.metric == found.primary)
     end = start + math.ceil(found.days.value)
     days = [datetime.fromtimestamp(day * 86_400, UTC).strftime("%Y-%m-%d") for day in (start, end)]
     return Registration(
@@ -221,4 +222,5 @@ def register(
         n_star=int(found.n_star.value),
         start=days[0],
         end=days[1],
+        n_final=int(once.value) if isinstance(once, Estimate) else None,
     )

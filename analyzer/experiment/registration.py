@@ -17,9 +17,10 @@ FILE = "registration.json"
 class Registration(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Written by `analyzer experiment plan`; `analyze` demands it.
 
-    design: digest of arms, metrics, roles, margins. n_star: planned units of both arms; start,
-    end: first day and the day after the last, ISO dates UTC. sequence_alpha, final_alpha: how the
-    allowed error is split between reading at any time and the one final test.
+    design: digest of arms, metrics, roles, margins. n_star: planned units of both arms; n_final:
+    those that the one test at the planned end needs, None: n_star. start, end: first day and the
+    day after the last, ISO dates UTC. sequence_alpha, final_alpha: how the allowed error is split
+    between reading at any time and the one final test.
     """
 
     rollout: str
@@ -35,6 +36,12 @@ class Registration(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
     n_star: int
     start: str
     end: str
+    n_final: int | None = None
+
+    @property
+    def needed(self) -> int:
+        """Units of both arms below which nothing is promoted."""
+        return self.n_star if self.n_final is None else self.n_final
 
     @property
     def days(self) -> tuple[int, int]:

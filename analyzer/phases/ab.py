@@ -11,7 +11,8 @@ from analyzer.phases.gate import Material, Phase
 from analyzer.phases.harmful import segment_checks
 from analyzer.phases.infrastructure import errors, latency
 from analyzer.phases.process import duration, sample
-from analyzer.phases.trial import trial_checks, trial_waiting
+from analyzer.phases.trial import registered, trial_checks, trial_waiting
+from analyzer.phases.trial_process import SPLIT_DAYS
 from analyzer.phases.waiting import waiting
 from analyzer.verdict import Check, Waiting
 
@@ -35,7 +36,7 @@ def ab_checks(material: Material) -> list[Check]:
 
 
 def _waiting(material: Material, check: Check) -> list[Waiting]:
-    if check.layer == "experiment":
+    if check.layer == "experiment" or check.id == SPLIT_DAYS:
         return trial_waiting(material, check)
     return waiting(material, check)
 
@@ -52,5 +53,6 @@ AB = Phase(
     detectable=detectable,
     cost=_cost,
     unwatched=silent_minutes,
+    registered=registered,
 )
 """Each model answers users of its own, and the business metric decides."""

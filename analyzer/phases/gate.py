@@ -56,7 +56,8 @@ class Phase:
 
     waiting: when an undecided check will have enough data; detectable: the smallest harm that
     would have been found; cost: what the phase costs; unwatched: minutes with traffic, and those
-    of them that only one log saw; then: what may be done when all checks pass, in words.
+    of them that only one log saw; then: what may be done when all checks pass, in words;
+    registered: digest of the plan that the phase is judged against, where there is one.
     """
 
     name: str
@@ -67,6 +68,7 @@ class Phase:
     cost: Callable[[Material], str]
     unwatched: Callable[[Material], tuple[int, int]]
     then: str = ""
+    registered: Callable[[Material], str] | None = None
 
     def step(self, policy: Policy) -> Step:
         """The next phase and the challenger's share of traffic in it."""

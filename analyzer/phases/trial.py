@@ -14,6 +14,7 @@ from analyzer.errors import AnalyzerError
 from analyzer.experiment.analysis import Analysis, current
 from analyzer.experiment.guard_rails import Guard
 from analyzer.phases.gate import Material, check, percent
+from analyzer.phases.trial_process import SAMPLE, SPLIT_DAYS, run_checks, run_waiting
 from analyzer.policy import Policy
 from analyzer.profiles import Profiles
 from analyzer.stats.result import Estimate, Result, Undefined, point
@@ -24,7 +25,7 @@ PRIMARY, GUARD, NOVELTY = "experiment.primary", "experiment.guard_rail", "experi
 
 
 def trial_checks(material: Material) -> list[Check]:
-    """The split, the primary metric, guard rails, novelty and mistakes of the experiment.
+    """The split, the primary metric, guard rails and novelty, and how the experiment is run.
 
     From the outcomes read so far and known at the verdict's as-of, against the registration.
     Where either is missing the one check is undecided and says what to do.
@@ -38,7 +39,7 @@ def trial_checks(material: Material) -> list[Check]:
         *_primary(material, found),
         *(_guard_rail(material, one) for one in found.guard_rails),
         _novelty(material, found),
-        *_mistakes(material, found),
+        *run_checks(material, found),
     ]
 
 
@@ -242,37 +243,29 @@ def _number(result: Result) -> str:
     return f"{result.value:.3g} ({result.low:.3g} to {result.high:.3g})"
 
 
-def _mistakes(material: Material, found: Analysis) -> list[Check]:
-    n = len(found.mistakes)
-    told = " ".join(mistake.sentence for mistake in found.mistakes)
-    return [
-        check(
-            material,
-            "process.experiment",
-            "process",
-            "mistakes in how the experiment is run",
-            point(float(n), n, "counted"),
-            "<=",
-            0.0,
-            told or "The experiment is run as it was registered.",
-        )
-    ]
-
-
 def trial_waiting(material: Material, failed: Check) -> list[Waiting]:
     """When the planned end comes: before it no read can promote."""
     found = _analysis(material)
-    if failed.id != PRIMARY or isinstance(found, str) or found.ended:
+    if isinstance(found, str) or found.ended:
         return []
-    registration = found.promised
-    units = sum(found.units.values())
+    if failed.id in (SAMPLE, SPLIT_DAYS):
+        return run_waiting(failed, found)
+    if failed.id != PRIMARY:
+        return []
+    promised, units = found.promised, sum(found.units.values())
     return [
         Waiting(
             check=failed.id,
             has=units,
-            needs=float(registration.n_star),
-            at=f"{registration.end}T00:00Z",
-            sentence=f"{failed.id}: has {units:,.0f} of {registration.n_star:,} planned units; the "
-            f"planned end is {registration.end}.",
+            needs=float(promised.n_star),
+            at=f"{promised.end}T00:00Z",
+            sentence=f"{failed.id}: has {units:,.0f} of {promised.n_star:,} planned units; the "
+            f"planned end is {promised.end}.",
         )
     ]
+
+
+def registered(material: Material) -> str:
+    """Digest of the registration that the experiment is read against; empty without one."""
+    found = _analysis(material)
+    return "" if isinstance(found, str) else found.registration

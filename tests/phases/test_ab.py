@@ -12,6 +12,7 @@ import pytest
 from logbook import START, Book, times
 from served import answers, limits, requests, write
 
+from analyzer.chain.kept import keep
 from analyzer.diary import Event
 from analyzer.experiment.registration import Registration, design_digest, save
 from analyzer.experiment.update import update
@@ -90,7 +91,7 @@ def register(book: Book, days: int = DAYS) -> None:
     registration = Registration(
         rollout="test", primary="revenue", design=design_digest(design), weight=0.5,
         weight_reason="", min_effect=0.1, alpha=0.05, power=0.8, sequence_alpha=0.01,
-        final_alpha=0.045, n_star=UNITS, start=show(START)[:10],
+        final_alpha=0.045, n_star=3900, start=show(START)[:10],
         end=show(START + days * 24 * HOUR)[:10],
     )  # fmt: skip
     save(book.root / "registration.json", registration)
@@ -209,7 +210,7 @@ def test_what_was_not_registered_is_not_judged(book: Book) -> None:
 def test_a_split_without_a_reason_is_a_mistake(book: Book) -> None:
     experiment(book, days=3, more="weight = 0.4")
     register(book)
-    assert named(judged(book, days=3), "process.experiment").outcome == "fail"
+    assert named(judged(book, days=3), "process.split").outcome == "fail"
 
 
 def test_a_night_in_the_ab_test(better: Book) -> None:
@@ -226,3 +227,105 @@ def test_a_night_in_the_ab_test(better: Book) -> None:
     assert told["readings"][0]["final"]["value"] == primary.value
     page = (better.root / "night" / "report.html").read_text()
     assert "Lift of each metric" in page and "Effect over time" in page
+
+
+def test_fewer_units_than_the_plan_asked_for_promote_nothing(better: Book) -> None:
+    path = better.root / "registration.json"
+    kept = path.read_bytes()
+    promised = msgspec.json.decode(kept, type=Registration)
+    for n_final, outcome in ((None, "pass"), (50_000, "undecided"), (1_000, "pass")):
+        changed = msgspec.structs.replace(promised, n_star=3_000, n_final=n_final)
+        path.write_bytes(msgspec.json.encode(changed))
+        verdict = judged(better)
+        assert named(verdict, "experiment.sample").outcome == outcome
+        assert ("experiment.sample" in verdict.blocking) == (outcome != "pass")
+    path.write_bytes(kept)
+    waiting = {w.check: w for w in judged(better, days=5).enough_data}
+    assert waiting["experiment.sample"].at == show(START + DAYS * 24 * HOUR)
+
+
+@pytest.mark.parametrize(("ramped", "outcome"), [(12, "fail"), (7, "pass")])
+def test_the_planned_split_must_be_in_force_for_a_week(
+    better: Book, ramped: int, outcome: str
+) -> None:
+    """A test planned for two weeks of halves that ran on a tenth for most of them."""
+    late = show(START + ramped * 24 * HOUR)
+    events = [
+        msgspec.structs.replace(diary()[0], challenger_weight=0.1),
+        Event(ts=late, kind="weight", challenger_weight=0.5),
+        *diary()[1:],
+    ]
+    window = Window(START, START + DAYS * 24 * HOUR)
+    verdict = gate(better.rollout, ab_limits(), "ab", window=window, events=events)
+    check = named(verdict, "process.split_days")
+    assert check.outcome == outcome, check.sentence
+    assert f"in force on {DAYS - ramped} of 14 planned days" in check.sentence
+    early = Window(START, START + 8 * 24 * HOUR)
+    running = gate(better.rollout, ab_limits(), "ab", window=early, events=events)
+    assert named(running, "process.split_days").outcome == "undecided"
+
+
+@pytest.mark.parametrize(
+    ("more", "metrics", "rule"),
+    [
+        ("weight = 0.4", {}, "split"),
+        ("", {"revenue": {"business": False}}, "primary"),
+        ("", {"refunds": {"role": "secondary", "margin": None}}, "guard_rails"),
+    ],
+)
+def test_every_mistake_of_the_process_is_a_check(
+    book: Book, more: str, metrics: dict[str, dict[str, object]], rule: str
+) -> None:
+    experiment(book, days=2, more=more)
+    design = book.rollout.experiment
+    assert design is not None
+    changed = {
+        name: msgspec.structs.replace(metric, **metrics.get(name, {}))
+        for name, metric in design.metrics.items()
+    }
+    asked = msgspec.structs.replace(design, metrics=changed)
+    rollout = msgspec.structs.replace(book.rollout, experiment=asked)
+    register(book, days=14)
+    window = Window(START, START + 2 * 24 * HOUR)
+    found = gate(rollout, ab_limits(), "ab", window=window, events=diary())
+    assert named(found, f"process.{rule}").outcome == "fail"
+    # what was registered were other metrics, but the split is part of both
+    assert named(found, "process.registration").outcome == ("fail" if metrics else "pass")
+    why = Event(
+        ts=show(START), kind="override", phase="ab", what="split", note="a small shop", source="t"
+    )
+    told = gate(rollout, ab_limits(), "ab", window=window, events=[*diary(), why])
+    assert named(told, f"process.{rule}").severity == ("warn" if rule == "split" else "block")
+
+
+def test_fewer_than_seven_planned_days_are_a_mistake(book: Book) -> None:
+    experiment(book, days=2)
+    register(book, days=5)
+    assert named(judged(book, days=2), "process.planned_days").outcome == "fail"
+
+
+def test_a_plan_made_after_the_start_is_a_mistake(book: Book) -> None:
+    experiment(book, days=4)
+    register(book)
+    path = book.root / "registration.json"
+    promised = msgspec.json.decode(path.read_bytes(), type=Registration)
+    later = msgspec.structs.replace(promised, start=show(START + 2 * 24 * HOUR)[:10])
+    path.write_bytes(msgspec.json.encode(later))
+    check = named(judged(book, days=4), "process.registration")
+    assert check.outcome == "fail" and "before the registered start" in check.sentence
+
+
+def test_a_plan_that_changes_in_mid_phase_is_no_plan(book: Book) -> None:
+    experiment(book, days=3)
+    register(book)
+    first = judged(book, days=2)
+    assert first.registration
+    keep(book.rollout.store_path, first, ab_limits())
+    assert named(judged(book, days=3), "process.plan").outcome == "pass"
+    path = book.root / "registration.json"
+    promised = msgspec.json.decode(path.read_bytes(), type=Registration)
+    path.write_bytes(msgspec.json.encode(msgspec.structs.replace(promised, n_star=500)))
+    check = named(judged(book, days=3), "process.plan")
+    assert check.outcome == "fail" and first.registration in check.sentence
+    path.unlink()
+    assert named(judged(book, days=3), "process.plan").outcome == "fail"

@@ -59,6 +59,7 @@ def made(
         as_of=iso(DAY + days),
         first=iso(DAY),
         last=iso(DAY + days),
+        days=days,
         ended=ended,
         registration=promised.digest,
         promised=promised,
