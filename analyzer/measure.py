@@ -24,7 +24,7 @@ from analyzer.stats.result import Estimate, Result, Undefined, point
 from analyzer.window import HOUR
 
 BLOCK_HOURS = 2
-MIN_QUANTILE_BLOCKS = 4
+MIN_QUANTILE_BLOCKS = 2
 """Blocks below which a percentile's own design effect is not estimated."""
 
 Ints = NDArray[np.int64]

@@ -190,9 +190,13 @@ KINDS = TABLES | LABEL_TABLES | UNIT_TABLES
 Tables = dict[str, pa.Table]
 
 
+OVER = "over_"
+"""How columns of requests beyond a latency begin."""
+
+
 def over(threshold: float) -> str:
     """Column that counts requests which took at least `threshold` milliseconds."""
-    return f"over_{threshold:g}ms"
+    return f"{OVER}{threshold:g}ms"
 
 
 def fresh(limit: int) -> str:
