@@ -26,6 +26,7 @@ from analyzer.labels.weighting import Asked, Part, Whose, weighted
 from analyzer.stats.influence import Functional
 from analyzer.stats.maturity import READY, REFUSED, Ladder
 from analyzer.stats.result import Estimate, Result, Undefined
+from analyzer.stats.sequential import any_time_confidence
 from analyzer.verdict import judge
 
 Ints = NDArray[np.int64]
@@ -47,6 +48,8 @@ class Question:
     positives only (no news is "not yet"), selective (only what the champion accepted can have a
     label: compared where both accept), sampled (a survey: which rows have labels is chance).
     `decision` is the confidence at which a better model is named: it is read again every night.
+    `planned`: mature days after which one expects to know. Where given, the interval at
+    `confidence` is a confidence sequence over the days: it may be read every night.
     """
 
     arrival: Arrival
@@ -56,6 +59,15 @@ class Question:
     confidence: float = 0.9
     decision: float = 0.99
     floor: float = REFUSED
+    planned: float = 0.0
+
+    def after(self, days: int) -> Question:
+        """The question with the confidence of a fixed interval that answers it after so many."""
+        if not self.planned or not days:
+            return self
+        return replace(
+            self, confidence=any_time_confidence(days, self.planned, 1 - self.confidence), planned=0
+        )
 
 
 @dataclass(frozen=True)
@@ -135,6 +147,7 @@ def compare(
     rows = _Rows(pairs, made, ladders, known.as_of)
     asked = _asked(known, question)
     days = _mature(asked, ladders, question.floor)
+    question = question.after(len(days))
     alarms = tuple(x.alarm for x in ladders.values() if x.alarm)
     refused = _refusal(question, rows, asked, days)
     parts = [] if refused else rows.parts(days)

@@ -16,7 +16,7 @@ from analyzer.profiles import Profiles
 from analyzer.stats.dependence import combined_design_effect
 from analyzer.stats.psi import psi_design_effect, psi_interval
 from analyzer.stats.result import Result, Undefined
-from analyzer.stats.sequential import spend
+from analyzer.stats.sequential import hourly_look, spend
 from analyzer.verdict import Check
 from analyzer.window import HOUR, Window
 
@@ -51,8 +51,8 @@ def scores_as_before(material: Material, limit: float) -> Check:
 def since_shadow(material: Material, more: float = 1.0) -> Result:
     """The PSI. more: how many times as much of the same traffic to suppose.
 
-    The interval spends its error over hourly readings from the shortest allowed duration on, and
-    as much again over those before it. Undefined with n = 0 where the shadow phase is not known.
+    The interval spends its error over hourly readings, most at the shortest allowed duration, and
+    some over those before it. Undefined with n = 0 where the shadow phase is not known.
     """
     before = shadow_profiles(material)
     if isinstance(before, Undefined):
@@ -72,7 +72,7 @@ def since_shadow(material: Material, more: float = 1.0) -> Result:
         return Undefined(
             f"{effect.n:g} blocks of hours with scores, {MIN_BLOCKS} needed", max(seen, 1.0)
         )
-    look = abs(int(material.window.hours) - material.limits.min_hours) + 1
+    look = hourly_look(int(material.window.hours), material.limits.min_hours)
     return psi_interval(
         first.sum(axis=0),
         second.sum(axis=0) * more,

@@ -18,7 +18,7 @@ from analyzer.phases.gate import Material
 from analyzer.stats.dependence import combined_design_effect
 from analyzer.stats.psi import psi_design_effect, psi_interval
 from analyzer.stats.result import Result, Undefined, estimate
-from analyzer.stats.sequential import spend
+from analyzer.stats.sequential import hourly_look, spend
 from analyzer.window import HOUR
 
 DAY_HOURS, WEEK_HOURS = 24, 168
@@ -36,11 +36,11 @@ def half_psi(material: Material, more: float = 1.0) -> Result:
 
     Halves of a day or more: the same hours of each (of the week when both hold a week). Shorter:
     all hours, the first half re-weighted by how the champion's scores moved. The interval spends
-    its error over hourly readings from the shortest allowed duration on, and as much again over
-    those before it, which can only stop a phase.
+    its error over hourly readings, most at the shortest allowed duration, and some over those
+    before it, which can only stop a phase.
     """
     limits = material.policy.shadow
-    look = abs(int(material.window.hours) - limits.min_hours) + 1
+    look = hourly_look(int(material.window.hours), limits.min_hours)
     alpha = spend(1 - limits.confidence, look)
     cells = class_cells if material.rollout.score.type == "class" else score_cells
     counts = cells(material.profiles, "challenger")

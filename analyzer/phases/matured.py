@@ -24,7 +24,8 @@ def matured_checks(material: Material, limits: MaturedLabels) -> list[Check]:
     """The primary loss of both models on the phase's mature pairs: non-inferior by a margin.
 
     Only prediction days count whose labels are as complete as the policy asks. Undecided, with the
-    date, while there are too few; without labels the policy says whether the gate waits.
+    date, while there are too few; without labels the policy says whether the gate waits. The
+    interval may be read every night (a confidence sequence over the mature days).
     """
     told = False
     note = ""
@@ -104,6 +105,7 @@ def _compare(material: Material, limits: MaturedLabels) -> Comparison | Undefine
         (metrics_for(seen)[0],),
         limits.confidence,
         floor=limits.min_completeness,
+        planned=material.limits.min_hours / 24,
     )
     return compare(evidence(seen), question)
 

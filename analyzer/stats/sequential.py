@@ -8,6 +8,7 @@ from collections.abc import Callable
 from scipy.optimize import brentq
 from scipy.special import gammainc, gammaincc, log_ndtr
 
+from .laws import norm_sf
 from .paired import Sums, variance
 from .result import Result, Undefined, estimate, point
 
@@ -34,6 +35,19 @@ def two_sided_radius(error: float, n: float, alpha: float, n_star: float) -> flo
     """
     scale = n * mixture_precision(alpha, n_star)
     return error * math.sqrt((scale + 1) / scale * (math.log1p(scale) - 2 * math.log(alpha)))
+
+
+def any_time_confidence(n: float, n_star: float, alpha: float = 0.05) -> float:
+    """The confidence of a fixed-horizon interval as wide as `two_sided_radius` is after n of n*.
+
+    For intervals that come from elsewhere (a jackknife, a t interval): 1 - 2 (1 - Phi(radius of
+    standard error 1)). Read at this confidence at every n, they miss at any time with chance alpha
+    at most where their estimates are normal.
+
+    >>> [round(any_time_confidence(days, 14), 5) for days in (7, 14, 28)]
+    [0.99795, 0.9976, 0.9978]
+    """
+    return 1 - 2 * norm_sf(two_sided_radius(1.0, n, alpha, n_star))
 
 
 def one_sided_radius(error: float, n: float, alpha: float, n_star: float) -> float:
@@ -139,6 +153,17 @@ def spend(alpha: float, look: int) -> float:
     if look < 1:
         raise ValueError(f"looks are numbered from 1, not {look}")
     return alpha * 6 / (math.pi * look) ** 2
+
+
+def hourly_look(hours: int, shortest: int) -> int:
+    """The number of an hourly look for `spend`: each hour has its own, so that alpha holds for all.
+
+    1 is the shortest allowed duration, later hours are 3, 5, ..., earlier ones 2, 4, ...
+
+    >>> [hourly_look(hours, 4) for hours in (2, 3, 4, 5, 6)]
+    [4, 2, 1, 3, 5]
+    """
+    return 2 * (hours - shortest) + 1 if hours >= shortest else 2 * (shortest - hours)
 
 
 def two_sided_rho(v_opt: float, alpha: float = 0.05) -> float:

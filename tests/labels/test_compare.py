@@ -15,6 +15,7 @@ from analyzer.labels.pair_metrics import PROBABILITY, VALUE, of_classes
 from analyzer.stats.influence import over_buckets, ratio
 from analyzer.stats.ranking import compare_over_buckets, roc_auc_hidden
 from analyzer.stats.result import Estimate, Undefined
+from analyzer.stats.sequential import any_time_confidence, two_sided_radius
 from benchmarks.planted.late import (
     ARRIVALS,
     DAYS,
@@ -191,3 +192,17 @@ def test_weekly_uploads_have_a_ladder_per_weekday_and_order_does_not_matter() ->
 def test_examples(name: str) -> None:
     module = importlib.import_module(f"analyzer.labels.{name}")
     assert doctest.testmod(module).failed == 0
+
+
+def test_an_interval_read_every_night_is_a_confidence_sequence() -> None:
+    found = complete()
+    fixed = compare(found, Question("both", **WINDOW, confidence=0.95)).metrics[0].difference
+    said = compare(found, Question("both", **WINDOW, confidence=0.95, planned=14.0))
+    sequence = said.metrics[0].difference
+    assert isinstance(fixed, Estimate) and isinstance(sequence, Estimate)
+    assert sequence.value == fixed.value
+    days = len(said.days)
+    wider = (sequence.high - sequence.low) / (fixed.high - fixed.low)
+    assert wider > two_sided_radius(1.0, days, 0.05, 14) / 1.96  # and more: Student's t
+    again = compare(found, Question("both", **WINDOW, confidence=any_time_confidence(days, 14)))
+    assert again.metrics[0].difference == sequence

@@ -1,17 +1,21 @@
 import math
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from analyzer.stats.laws import norm_isf
 from analyzer.stats.paired import Sums
 from analyzer.stats.result import Estimate, Undefined
 from analyzer.stats.sequential import (
     always_valid_lift,
     always_valid_p,
+    any_time_confidence,
     gamma_exponential_log_mixture,
     gamma_exponential_mixture_bound,
     gamma_poisson_mixture_bound,
+    hourly_look,
     lift,
     normal_log_mixture,
     normal_mixture_bound,
@@ -85,3 +89,21 @@ def test_cannot_say() -> None:
         always_valid_lift(CONTROL, TREATMENT, 100, side="up")
     with pytest.raises(ValueError, match="plan"):
         always_valid_lift(CONTROL, TREATMENT, 0)
+
+
+def test_a_fixed_interval_at_the_any_time_confidence_may_be_read_every_night() -> None:
+    random = np.random.default_rng(3)
+    nights = np.arange(7, 29)
+    sums = random.normal(0, 1, (20_000, 28)).cumsum(axis=1)[:, 6:]
+    far = np.abs(sums) / np.sqrt(nights)
+    widths = [norm_isf((1 - any_time_confidence(n, 14)) / 2) for n in nights]
+    assert widths == pytest.approx([two_sided_radius(1.0, n, 0.05, 14) for n in nights])
+    assert (far > widths).any(axis=1).mean() < 0.05
+    assert (far > norm_isf(0.025)).any(axis=1).mean() > 0.1  # a fixed interval does not bear it
+
+
+def test_hourly_looks_before_and_after_the_shortest_duration_share_one_alpha() -> None:
+    for shortest in (4, 24):
+        looks = [hourly_look(hours, shortest) for hours in range(1, 2000)]
+        assert len(set(looks)) == len(looks) and looks[shortest - 1] == 1
+        assert sum(spend(0.05, look) for look in looks) < 0.05
