@@ -1,50 +1,38 @@
 """Is any segment harmed? Challenger against champion in every segment, each arm on its requests.
 
 Every value of the segment columns, and of their pairs, is tested for more errors and for more slow
-requests than the champion's by more than a margin. The p-values may be read at any time and are
-corrected (Benjamini-Yekutieli) for all that was tested, of both kinds. Only what is certain then
-counts: fifty healthy segments would otherwise never all pass.
+requests than the champion's by more than a margin. The evidence may be read at any time, and every
+hourly reading of the window is made again: what was certain once stays said. It is corrected
+(e-values) for all that was tested, of both kinds. Only what is certain then counts: fifty healthy
+segments would otherwise never all pass.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from analyzer.ids import BUCKETS
 from analyzer.measure import BLOCK_HOURS
+from analyzer.phases.arm_segments import SMALL, Segments, segment_name, segments_of
 from analyzer.phases.gate import Material, check, percent
 from analyzer.policy import SegmentHarm
 from analyzer.profile import over
 from analyzer.profiles import Profiles
-from analyzer.stats.dependence import combined_design_effect, design_effect
-from analyzer.stats.excess import Excess, excess, excess_p, excess_rate
-from analyzer.stats.multiplicity import benjamini_yekutieli
+from analyzer.stats.dependence import combined_design_effect, design_effect, running_effects
+from analyzer.stats.excess import Excess, excess, excess_evidence, excess_rate
+from analyzer.stats.multiplicity import Certain, e_benjamini_hochberg
 from analyzer.stats.result import Estimate, Result, Undefined
 from analyzer.verdict import Check, Outcome, judge
-from analyzer.window import HOUR
+from analyzer.window import HOUR, show
 
-SMALL = "(small ones together)"
 NAMED = 3
 """Harmed segments that a sentence names."""
 
-KEYS = ("a", "a_value", "b", "b_value")
-Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
-Key = tuple[str | None, ...]
-
-
-@dataclass(frozen=True, eq=False)
-class Segments:
-    """Counts by segment, arm (champion, challenger) and hour: shape (segments, 2, hours)."""
-
-    keys: list[Key]
-    sums: dict[str, Ints]
 
 
 @dataclass(frozen=True)
@@ -56,6 +44,15 @@ class _Kind:
     events: str
     rows: str
     margin: float
+
+
+@dataclass(frozen=True, eq=False)
+class _Readings:
+    """What every hourly reading saw of a kind of harm: shape (segments, hours)."""
+
+    sums: Excess
+    deff: Floats
+    log_e: Floats
 
 
 def segment_checks(material: Material, limits: SegmentHarm) -> list[Check]:
@@ -73,110 +70,55 @@ def segment_checks(material: Material, limits: SegmentHarm) -> list[Check]:
             else "no segment columns are described"
         )
         return [_untested(material, kind, why) for kind in kinds]
-    sums = [_excess(found, kind) for kind in kinds]
-    deffs = [
-        _effects(material.profiles, found, kind, excess_p(part, kind.margin) <= limits.q)
-        for kind, part in zip(kinds, sums, strict=True)
-    ]
-    p = [
-        excess_p(part, kind.margin, deff)
-        for kind, part, deff in zip(kinds, sums, deffs, strict=True)
-    ]
-    corrected = benjamini_yekutieli(np.concatenate(p), limits.q).p.reshape(len(kinds), -1)
+    readings = [_readings(material.profiles, found, kind, limits.q) for kind in kinds]
+    certain = e_benjamini_hochberg(np.concatenate([r.log_e for r in readings]), limits.q)
+    parts = np.split(certain.rejected, len(kinds))
     return [
-        _check(material, limits, found, kind, part, deff, raw, adjusted)
-        for kind, part, deff, raw, adjusted in zip(kinds, sums, deffs, p, corrected, strict=True)
+        _check(material, found, kind, seen, part, certain)
+        for kind, seen, part in zip(kinds, readings, parts, strict=True)
     ]
 
 
-def segments_of(profiles: Profiles, extra: Sequence[str], least: int) -> Segments:
-    """The segments of a window; of each column or pair of them, those with fewer than `least`
-    requests of either model are one.
-    """
-    columns = ["n", "errors", "latency_n", *extra]
-    rows = profiles.table("cells")
-    arms = pc.is_in(rows["model"], value_set=pa.array(["champion", "challenger"]))
-    rows = rows.filter(pc.and_(arms, pc.is_valid(rows["a"])))
-    keys, place = _coded(rows)
-    hours = int(profiles.window.hours)
-    arm = np.asarray(pc.equal(rows["model"], "challenger").to_numpy()).astype(np.int64)
-    hour = (rows["hour"].cast(pa.int64()).to_numpy() - profiles.window.start) // HOUR
-    flat = (place * 2 + arm) * hours + hour
-    sums = {}
-    for name in columns:
-        total = np.zeros(len(keys) * 2 * hours, dtype=np.int64)
-        np.add.at(total, flat, rows[name].fill_null(0).to_numpy())
-        sums[name] = total.reshape(len(keys), 2, hours)
-    return _pooled(Segments(keys, sums), least)
-
-
-def _coded(rows: pa.Table) -> tuple[list[Key], Ints]:
-    """Distinct keys, and which one each row has."""
-    code = np.zeros(rows.num_rows, dtype=np.int64)
-    words: list[list[str | None]] = []
-    for name in KEYS:
-        column = rows[name].combine_chunks().dictionary_encode()
-        listed = [*column.dictionary.to_pylist(), None]
-        code = code * len(listed) + column.indices.fill_null(len(listed) - 1).to_numpy()
-        words.append(listed)
-    distinct, place = np.unique(code, return_inverse=True)
-    keys = []
-    for number in distinct.tolist():
-        key: list[str | None] = []
-        for listed in reversed(words):
-            number, at = divmod(number, len(listed))
-            key.append(listed[at])
-        keys.append(tuple(reversed(key)))
-    return keys, place.astype(np.int64)
-
-
-def _pooled(found: Segments, least: int) -> Segments:
-    rows = found.sums["n"].sum(axis=2)
-    large = (rows >= least).all(axis=1)
-    keys: list[Key] = [key for key, kept in zip(found.keys, large, strict=True) if kept]
-    target = np.cumsum(large) - 1
-    pools: dict[tuple[str | None, str | None], int] = {}
-    for at in np.flatnonzero(~large).tolist():
-        a, _, b, _ = found.keys[at]
-        target[at] = pools.setdefault((a, b), len(keys) + len(pools))
-    keys += [(a, SMALL, b, SMALL if b is not None else None) for a, b in pools]
-    sums = {}
-    for name, values in found.sums.items():
-        total = np.zeros((len(keys), *values.shape[1:]), dtype=np.int64)
-        np.add.at(total, target, values)
-        sums[name] = total
-    enough = (sums["n"].sum(axis=2) >= least).all(axis=1)
-    return Segments(
-        [key for key, kept in zip(keys, enough, strict=True) if kept],
-        {name: values[enough] for name, values in sums.items()},
-    )
-
-
-def _excess(found: Segments, kind: _Kind) -> Excess:
+def _readings(profiles: Profiles, found: Segments, kind: _Kind, q: float) -> _Readings:
+    """Evidence by segment and hour; design effects of those that would be certain without."""
     k, n = found.sums[kind.events], found.sums[kind.rows]
-    return excess(k[:, 1], n[:, 1], k[:, 0], n[:, 0])
+    sums = excess(k[:, 1], n[:, 1], k[:, 0], n[:, 0], running=True)
+    plain = excess_evidence(sums, kind.margin)
+    deff = np.ones(plain.shape)
+    for place in np.flatnonzero(plain.max(axis=1) >= -np.log(q)).tolist():
+        deff[place] = _effects(profiles, found, kind, place)
+    return _Readings(sums, deff, excess_evidence(sums, kind.margin, deff))
 
 
-def _effects(
-    profiles: Profiles, found: Segments, kind: _Kind, suspected: NDArray[np.bool_]
-) -> Floats:
-    """Design effect of the challenger's share in each suspected segment: 2-hour blocks, and unit
-    buckets of its one-way segments; 1 for all others, which are not suspected even so.
+def _effects(profiles: Profiles, found: Segments, kind: _Kind, place: int) -> Floats:
+    """Design effects of the challenger's events in a segment, by hour: of 2-hour blocks up to
+    then, as a share of both arms' events (what an hour does to both is no noise; the champion's
+    rows count the margin more, as in the test), and of unit buckets of its one-way segments, whose
+    excess over 1 grows with the events.
     """
-    effects = np.ones(len(found.keys))
-    at = np.arange(0, found.sums["n"].shape[2], BLOCK_HOURS)
-    for place in np.flatnonzero(suspected).tolist():
-        k, n = (
-            np.add.reduceat(found.sums[name][place, 1], at) for name in (kind.events, kind.rows)
-        )
-        share = k.sum() / max(n.sum(), 1)
-        a, a_value, b, b_value = found.keys[place]
-        known = [design_effect(k, n, share * (1 - share))]
-        for column, value in ((a, a_value), (b, b_value)):
-            if column is not None and value != SMALL:
-                known.append(_unit_effect(profiles, kind, column, value))
-        effects[place] = combined_design_effect(*known, minimum_blocks=2)
-    return effects
+    events, rows = found.sums[kind.events][place], found.sums[kind.rows][place]
+    size = len(events[1]) // BLOCK_HOURS * BLOCK_HOURS
+    ours, both = (
+        x[:size].reshape(-1, BLOCK_HOURS).sum(axis=1)
+        for x in (events[1], events.sum(axis=0) + kind.margin * rows[0])
+    )
+    theta = np.cumsum(ours) / np.maximum(np.cumsum(both), 1e-9)
+    blocks = running_effects(ours, both, theta * (1 - theta))
+    by_hour = np.ones(len(events[1]))
+    by_hour[BLOCK_HOURS - 1 :] = np.repeat(blocks, BLOCK_HOURS)[: len(by_hour) - BLOCK_HOURS + 1]
+    if len(blocks):
+        by_hour[size:] = blocks[-1]
+    a, a_value, b, b_value = found.keys[place]
+    units = combined_design_effect(
+        *(
+            _unit_effect(profiles, kind, column, value)
+            for column, value in ((a, a_value), (b, b_value))
+            if column is not None and value != SMALL
+        ),
+        minimum_blocks=2,
+    )
+    so_far = np.cumsum(events[1]) / max(int(events[1].sum()), 1)
+    return np.maximum(np.maximum(by_hour, 1 + (units - 1) * so_far), 1.0)
 
 
 def _unit_effect(profiles: Profiles, kind: _Kind, column: str, value: str | None) -> Result:
@@ -195,36 +137,35 @@ def _unit_effect(profiles: Profiles, kind: _Kind, column: str, value: str | None
 
 def _check(
     material: Material,
-    limits: SegmentHarm,
     found: Segments,
     kind: _Kind,
-    sums: Excess,
-    deff: Floats,
-    p: Floats,
-    adjusted: Floats,
+    seen: _Readings,
+    rejected: NDArray[np.bool_],
+    certain: Certain,
 ) -> Check:
-    worst = int(np.lexsort((-np.nan_to_num(sums.value, nan=-np.inf), p))[0])
-    # the level at which the worst one is judged alone so that it agrees with the correction
-    level = float(limits.q * p[worst] / adjusted[worst]) if adjusted[worst] > 0 else limits.q
-    result = excess_rate(sums.at(worst), max(level, 1e-300), float(deff[worst]))
+    """Judged at the strongest reading of a harmed segment, else of the most suspect one now."""
+    ever = np.flatnonzero(rejected.any(axis=1)).tolist()
+    worst, hour = _strongest(seen, rejected)
+    result = excess_rate(
+        seen.sums.at((worst, hour)), float(certain.level[hour]), float(seen.deff[worst, hour])
+    )
     outcome: Outcome = "undecided" if isinstance(result, Undefined) else "pass"
     if judge(result, "<=", kind.margin) == "fail":
         outcome = "fail"
-    harmed = np.flatnonzero(adjusted <= limits.q)
-    harmed = harmed[np.argsort(p[harmed], kind="stable")]
-    k, n = (found.sums[name][worst].sum(axis=1) for name in (kind.events, kind.rows))
-    tested = f"{len(found.keys):,} segments tested, corrected for {2 * len(found.keys):,} tests"
     beyond = f"the champion's by more than {percent(kind.margin)}"
     if outcome == "fail":
-        named = ", ".join(segment_name(found.keys[at]) for at in harmed[:NAMED].tolist())
+        order = np.argsort(-seen.log_e.max(axis=1), kind="stable")
+        harmed = [segment_name(found.keys[at]) for at in order.tolist() if at in ever]
         more = f" and {len(harmed) - NAMED} more" if len(harmed) > NAMED else ""
-        first = f"In {named}{more} the challenger's {kind.words} certainly exceeds {beyond}"
+        first = (
+            f"In {', '.join(harmed[:NAMED])}{more} the challenger's {kind.words} certainly exceeds "
+            f"{beyond}{_since(material, rejected)}"
+        )
     else:
         first = f"In no segment does the challenger's {kind.words} certainly exceed {beyond}"
-    sentence = (
-        f"{first}; most suspect is {segment_name(found.keys[worst])}: challenger {k[1]:,} of "
-        f"{n[1]:,}, champion {k[0]:,} of {n[0]:,}, excess {_signed(result)}. {tested}."
-    )
+    k, n = (found.sums[name][worst, :, : hour + 1].sum(axis=1) for name in (kind.events, kind.rows))
+    by = f" by {_instant(material, hour)}" if hour + 1 < rejected.shape[1] else ""
+    name = segment_name(found.keys[worst])
     return check(
         material,
         f"infrastructure.segments.{kind.id}",
@@ -233,11 +174,34 @@ def _check(
         result,
         "<=",
         kind.margin,
-        sentence,
+        f"{first}; most suspect is {name}{by}: challenger {k[1]:,} of {n[1]:,}, champion {k[0]:,} "
+        f"of {n[0]:,}, excess {_signed(result)}. {len(found.keys):,} segments tested, corrected "
+        f"for {certain.comparisons:,} tests.",
         outcome=outcome,
         harm=True,
-        segment=segment_name(found.keys[worst]) if outcome == "fail" else None,
+        segment=name if outcome == "fail" else None,
     )
+
+
+def _strongest(seen: _Readings, rejected: NDArray[np.bool_]) -> tuple[int, int]:
+    """Place and hour of the strongest evidence: of what was certain, else of what is known now."""
+    if rejected.any():
+        at = int(np.argmax(np.where(rejected, seen.log_e, -1.0)))
+        return at // rejected.shape[1], at % rejected.shape[1]
+    value = np.nan_to_num(seen.sums.value[:, -1], nan=-np.inf)
+    return int(np.lexsort((-value, -seen.log_e[:, -1]))[0]), rejected.shape[1] - 1
+
+
+def _since(material: Material, rejected: NDArray[np.bool_]) -> str:
+    """Since which reading; and that later ones do not unsay it."""
+    hours = np.flatnonzero(rejected.any(axis=0))
+    first = f" since {_instant(material, int(hours[0]))}"
+    later = rejected.shape[1] - 1 - int(hours[-1])
+    return f"{first} (no longer at the last {later} hourly readings)" if later else first
+
+
+def _instant(material: Material, hour: int) -> str:
+    return show(material.window.start + (hour + 1) * HOUR)
 
 
 def _signed(result: Result) -> str:
@@ -259,16 +223,3 @@ def _untested(material: Material, kind: _Kind, why: str) -> Check:
         f"No segment was tested for its {kind.words}: {why}.",
         severity="warn",
     )
-
-
-def segment_name(key: Key) -> str:
-    """A segment as people read it.
-
-    >>> segment_name(("country", "de", "plan", None))
-    'country = de and plan = (none)'
-    """
-    a, a_value, b, b_value = key
-    parts = [f"{a} = {'(none)' if a_value is None else a_value}"]
-    if b is not None:
-        parts.append(f"{b} = {'(none)' if b_value is None else b_value}")
-    return " and ".join(parts)

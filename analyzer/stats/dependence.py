@@ -61,6 +61,28 @@ def design_effect(
     )
 
 
+def running_effects(
+    numerators: ArrayLike, denominators: ArrayLike, variance_of_one: ArrayLike
+) -> Floats:
+    """`design_effect` of the first block, the first two, and so on; 1 where it is Undefined.
+
+    variance_of_one: of a row, by number of blocks.
+
+    >>> running_effects([10, 0, 10, 0], [100, 100, 100, 100], [0.05 * 0.95] * 4).round(3).tolist()
+    [1.0, 10.526, 7.018, 7.018]
+    """
+    num, den, one = (
+        np.asarray(x, dtype=np.float64).ravel() for x in (numerators, denominators, variance_of_one)
+    )
+    blocks, total = np.cumsum((num != 0) | (den != 0)), np.cumsum(den)
+    share = np.divide(np.cumsum(num), total, out=np.zeros_like(total), where=total > 0)
+    squares = np.cumsum(num**2) - 2 * share * np.cumsum(num * den) + share**2 * np.cumsum(den**2)
+    known = (blocks >= 2) & (total > 0) & (one > 0)
+    found = np.ones(len(num))
+    scale = blocks / np.maximum(blocks - 1, 1) / np.where(known, total * one, 1.0)
+    return np.where(known, np.maximum(squares, 0.0) * scale, found)
+
+
 def carried_effect(deff: float, share: float, to: float, rows: float) -> float:
     """The design effect of another share of the same rows: those beyond a value further out or in.
 

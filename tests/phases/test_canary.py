@@ -17,7 +17,7 @@ from analyzer.diary import Event, append, path_of
 from analyzer.errors import ConfigError
 from analyzer.gate import gate
 from analyzer.nightly import nightly
-from analyzer.phases.harmful import SMALL, segments_of
+from analyzer.phases.arm_segments import SMALL, segments_of
 from analyzer.policy import Policy
 from analyzer.verdict import Check, Verdict, encode, json_schema
 from analyzer.verify import verify
