@@ -2,9 +2,9 @@
 
 Every value of the segment columns, and of their pairs, is tested for more errors and for more slow
 requests than the champion's by more than a margin. The evidence may be read at any time, and every
-hourly reading of the window is made again: what was certain once stays said. It is corrected
-(e-values) for all that was tested, of both kinds. Only what is certain then counts: fifty healthy
-segments would otherwise never all pass.
+hourly reading of the window is made again: what was certain once stays said, unless later requests
+tell that it was a few users. It is corrected (e-values) for all that was tested, of both kinds.
+Only what is certain then counts: fifty healthy segments would otherwise never all pass.
 """
 
 from __future__ import annotations

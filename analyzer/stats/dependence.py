@@ -12,6 +12,8 @@ from .laws import chi2_isf, norm_isf, student_isf
 from .result import Estimate, Result, Undefined, estimate
 
 Floats = NDArray[np.float64]
+_NODES, _WEIGHTS = np.polynomial.legendre.leggauss(32)
+"""Gauss and Legendre's rule on [-1, 1]."""
 
 
 def _pairs(numerators: ArrayLike, denominators: ArrayLike) -> tuple[Floats, Floats]:
@@ -113,10 +115,9 @@ def carried_effect(deff: float, share: float, to: float, rows: float) -> float:
 
 def _both_beyond(correlation: float, z: float) -> float:
     """P(both of two normals > z) less what it is without correlation; s = sin(angle) within."""
-    nodes, weights = np.polynomial.legendre.leggauss(32)
     end = math.asin(correlation)
-    sines = np.sin((nodes + 1) / 2 * end)
-    return float(weights @ np.exp(-(z**2) / (1 + sines))) * end / 2 / (2 * math.pi)
+    sines = np.sin((_NODES + 1) / 2 * end)
+    return float(_WEIGHTS @ np.exp(-(z**2) / (1 + sines))) * end / 2 / (2 * math.pi)
 
 
 def jackknife(values_without_each: ArrayLike, value: float, confidence: float = 0.95) -> Result:

@@ -204,7 +204,7 @@ def sequence_detectable(
     standard error. Waudby-Smith et al. (2024), Annals of Statistics 52.
 
     >>> round(sequence_detectable(1.0, 1000, 1000, 0.05, 0.8).value, 4)
-    3.8769
+    3.8768
     """
     if not (math.isfinite(error) and error > 0 and n > 0):
         return Undefined("no standard error", n)
@@ -219,7 +219,7 @@ def sequence_power(
 
     Phi(|d| / SE - r(n) / SE). Undefined without a standard error. Waudby-Smith et al. (2024).
 
-    >>> round(sequence_power(3.8769, 1.0, 1000, 1000, 0.05).value, 4)
+    >>> round(sequence_power(3.8768, 1.0, 1000, 1000, 0.05).value, 4)
     0.8
     """
     if not (math.isfinite(error) and error > 0 and n > 0):
