@@ -35,6 +35,9 @@ CANONICAL = (
 LABEL_COLUMNS = ("request_id", "label", "label_ts", "prediction_ts")
 """Names that `[labels.columns]` maps."""
 
+HOUR_OF_DAY = "hour"
+"""What `[labels] stratum` may be beside a segment column."""
+
 PROXY_COLUMNS = (*LABEL_COLUMNS[:3], "name")
 """Names that `[proxies.NAME.columns]` maps."""
 
@@ -116,7 +119,9 @@ class Labels(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     that means yes, where it is not 1 or true. arrival: both classes come late; only positives
     come (no news means not yet); only where the champion's action let them (selective); or a
     sample by design. open_days: labels of older predictions are not waited for any more. where:
-    optional SQL that says which rows of the log are labels.
+    optional SQL that says which rows of the log are labels. stratum: a segment column, or `hour`
+    (of the prediction, UTC), in whose values labels arrive at different speeds. quantiles: of
+    which orders quantile losses are told, where labels are values.
     positive_decision: the logged decision that calls a request positive, where it is not 1 or
     true. explore: column of the champion's log that marks rows let through at random although
     the model would have stopped them, with the chance explore_share, or that of the row in the
@@ -134,6 +139,8 @@ class Labels(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     explore: str = ""
     explore_share: Share | None = None
     explore_probability: str = ""
+    stratum: str = ""
+    quantiles: tuple[Annotated[float, Meta(gt=0, lt=1)], ...] = (0.1, 0.5, 0.9)
 
 
 class Proxy(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -342,6 +349,14 @@ def _check_labels(rollout: Rollout, refuse: Callable[[str], None]) -> None:
     if rollout.labels.positive_decision is not None and kind != "binary":
         refuse(f"[labels] positive_decision means nothing where labels are {kind}")
     _check_exploration(rollout.labels, refuse)
+    if len(set(rollout.labels.quantiles)) < len(rollout.labels.quantiles):
+        refuse("[labels] quantiles names one twice")
+    stratum, segments = rollout.labels.stratum, rollout.segments.columns
+    if stratum and stratum not in (*segments, HOUR_OF_DAY):
+        refuse(
+            f"[labels] stratum = {stratum!r} is no segment; it is one of [segments] columns, "
+            f'or "{HOUR_OF_DAY}" of the prediction (UTC)'
+        )
     if rollout.labels.arrival == "positives" and kind != "binary":
         refuse(f'[labels] arrival = "positives" means nothing where labels are {kind}')
 

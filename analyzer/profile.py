@@ -132,6 +132,7 @@ _LABELLED_PAIRS = {
     "challenger_called": pa.string(),
     "label": pa.string(),
 }
+_STRATUM = {"column": pa.string(), "value": pa.string()}
 LABEL_TABLES: dict[str, TableKind] = {
     "labelled": TableKind(
         {
@@ -144,12 +145,12 @@ LABEL_TABLES: dict[str, TableKind] = {
             "label": pa.string(),
         }
     ),
-    "labelled_pairs": TableKind(_LABELLED_PAIRS),
-    "predicted_pairs": TableKind(_LABELLED_PAIRS),
+    "labelled_pairs": TableKind({**_LABELLED_PAIRS, **_STRATUM}),
+    "predicted_pairs": TableKind({**_LABELLED_PAIRS, **_STRATUM}),
     "signalled_pairs": TableKind({**_LABELLED_PAIRS, "signal": pa.int16()}),
     "signalled_labels": TableKind({**_LABELLED_PAIRS, "signal": pa.int16()}),
     "signalled_sides": TableKind({**_LABELLED, **_MODEL, "signal": pa.int16()}, since=2),
-    "explored_pairs": TableKind({**_LABELLED_PAIRS, "chance": pa.int16()}),
+    "explored_pairs": TableKind({**_LABELLED_PAIRS, **_STRATUM, "chance": pa.int16()}),
     "label_faults": TableKind({"label_day": pa.int32(), "reason": pa.string()}),
     "label_basis": TableKind({"label_day": pa.int32(), "reason": pa.string()}),
 }

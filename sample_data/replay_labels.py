@@ -4,9 +4,10 @@
 
 Scans the sample into a temporary store, joins its labels, then asks on each night what
 `analyzer labels --as-of NIGHT --from ... --to NIGHT` answers of the 7 days before it and of the
-newest day alone. The truth is what the labels of the very same flights say in the end. Writes
-labels-flights.csv (a row a night and window) and labels-flights.html. The logs themselves give
-the simple estimators and the bounds for flights that never get a label.
+newest day alone, with completeness by the hour of the prediction (`[labels] stratum`) and without.
+The truth is what the labels of the very days that were compared say in the end. Writes
+labels-flights.csv (a row a night, window and stratum) and labels-flights.html. The logs themselves
+give the simple estimators and the bounds for flights that never get a label.
 """
 
 from __future__ import annotations
@@ -27,7 +28,8 @@ from analyzer import config, policy
 from analyzer.config import Features, Rollout, Segments
 from analyzer.diagnose.findings import Hours
 from analyzer.labels.answer import date
-from analyzer.labels.compare import Compared, Question, better_model, compare, settled
+from analyzer.labels.compare import compare, settled
+from analyzer.labels.comparison import Compared, Question, better_model
 from analyzer.labels.evidence import Evidence, evidence
 from analyzer.labels.known import known
 from analyzer.labels.pair_metrics import PROBABILITY
@@ -49,14 +51,16 @@ FIRST, LAST = "2013-05-22", "2014-01-01"
 
 CONFIDENCE = 0.95
 WINDOWS = (7, 1)
+STRATA = ("hour", "")
 
 Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
 class Night:
-    """One night and window. Differences are challenger minus champion, Brier score.
+    """One night, window and stratum. Differences are challenger minus champion, Brier score.
 
+    compared: days that could be; all else is of these, of all days asked where none could.
     champion .. high: what was said, for these flights once all labels are in; `labels` of `flights`
     had come. truth_*: by all labels that ever came. labelled_only, silent_on_time: simple
     estimators (labels so far alone; a flight without a label was on time). worst_low, worst_high:
@@ -65,6 +69,8 @@ class Night:
 
     night: str
     days: int
+    stratum: str
+    compared: int
     flights: int
     labels: int
     never: int
@@ -143,26 +149,29 @@ class Log:
 SIDES = ("champion", "challenger")
 
 
-def night(found: Evidence, log: Log, as_of: int, days: int) -> Night:
-    """What was said on a night of the days before it, and what was true."""
+def night(found: Evidence, then: Evidence, log: Log, days: int, stratum: str) -> Night:
+    """What was said on a night of the days before it, by what was known then, and what was true."""
+    as_of = then.as_of
     asked = Question("both", as_of - days, as_of, PROBABILITY[:1], CONFIDENCE)
-    then = found.at(as_of)
-    answer = compare(then, asked)
+    answer = compare(then if stratum else replace(then, strata={}), asked)
+    compared = np.array(answer.days or range(as_of - days, as_of))
     one = answer.metrics[0] if answer.metrics else None
     said = one.final if one else None
-    mine = (log.day >= as_of - days) & (log.day < as_of)
+    mine = np.isin(log.day, compared)
     ever, here = mine & (log.label >= 0), mine & (log.label >= 0) & (log.label_day < as_of)
     loss = log.losses(log.label)
     ends = np.sort([log.losses(0), log.losses(1)], axis=0)
     never = mine & (log.label < 0)
     worst = [(loss[ever].sum() + end[never].sum()) / mine.sum() for end in ends]
     truths = [float(((s - log.label) ** 2)[ever].mean()) for s in (log.champion, log.challenger)]
-    truth = settled(found, asked, np.arange(as_of - days, as_of))
+    truth = settled(found, asked, compared)
     assert isinstance(truth, Estimate)
     interval = said if isinstance(said, Estimate) else None
     return Night(
         date(as_of),
         days,
+        stratum,
+        len(answer.days),
         int(mine.sum()),
         int(here.sum()),
         int(never.sum()),
@@ -189,20 +198,25 @@ def _value(one: Compared | None, side: str) -> float | None:
 
 
 def replay(rollout: Rollout, first: str, last: str) -> list[Night]:
-    """Every night from `first` to `last` (inclusive), each window."""
+    """Every night from `first` to `last` (inclusive), each window, with strata and without."""
     found, log = evidence(known(rollout, parse(last) + 2 * DAY)), Log.read()
     found = replace(found, sides=None)  # fine bins are for AUC alone
     nights = range(parse(first) // DAY, parse(last) // DAY + 1)
-    return [night(found, log, as_of, days) for as_of in nights for days in WINDOWS]
+    told = []
+    for as_of in nights:
+        then = found.at(as_of)
+        told += [night(found, then, log, days, by) for days in WINDOWS for by in STRATA]
+    return told
 
 
-def figures(nights: Sequence[Night], days: int) -> Iterator[tuple[str, str]]:
-    """What the text quotes of one window, by name."""
-    mine = [n for n in nights if n.days == days]
+def figures(nights: Sequence[Night], days: int, stratum: str) -> Iterator[tuple[str, str]]:
+    """What the text quotes of one window and stratum, by name."""
+    mine = [n for n in nights if (n.days, n.stratum) == (days, stratum)]
     said = [n for n in mine if n.difference is not None]
     named = [n for n in said if n.better != "undecided"]
     yield "nights", f"{len(mine)}"
     yield "answered", f"{len(said)}"
+    yield "days compared", f"{sum(n.compared for n in mine) / len(mine):.1f}"
     yield "held", f"{sum(bool(n.held) for n in said)}"
     yield "named", f"{len(named)}"
     yield "named wrongly", f"{sum(n.better != n.right for n in named)}"
@@ -216,10 +230,11 @@ def figures(nights: Sequence[Night], days: int) -> Iterator[tuple[str, str]]:
     }
     for name, values in rivals.items():
         misses = [v - n.truth for v, n in zip(values, said, strict=True) if v is not None]
-        yield f"{name}: error", f"{np.sqrt(np.mean(np.square(misses))):.5f}"
-        yield f"{name}: bias", f"{np.mean(misses):+.5f}"
+        error, bias = np.sqrt(np.mean(np.square(misses or np.nan))), np.mean(misses or np.nan)
+        yield f"{name}: error", f"{error:.5f}" if misses else "-"
+        yield f"{name}: bias", f"{round(bias, 5) + 0.0:+.5f}" if misses else "-"
         wrong = sum(v * n.truth <= 0 for v, n in zip(values, said, strict=True) if v is not None)
-        yield f"{name}: wrong sign", f"{wrong}"
+        yield f"{name}: wrong sign", f"{wrong}" if misses else "-"
     yield "bounds that hold 0", f"{sum(n.worst_low <= 0 <= n.worst_high for n in mine)}"
     widths = [n.worst_high - n.worst_low for n in mine]
     yield "width of the bounds, median", f"{np.median(widths):.4f}"
@@ -237,9 +252,10 @@ def worst_days(log: Log, most: int = 10) -> list[tuple[str, int, int]]:
 def page(nights: Sequence[Night]) -> Page:
     """Charts of every night, drawn by the product's own code."""
     blocks = []
-    for days in WINDOWS:
-        mine = [n for n in nights if n.days == days]
+    for days, stratum in ((7, "hour"), (7, ""), (1, "")):
+        mine = [n for n in nights if (n.days, n.stratum) == (days, stratum)]
         which = f"the {days} days before each night" if days > 1 else "the newest day alone"
+        which += f", completeness by {stratum}" if stratum else ""
         start = show(parse(mine[0].night))
         blocks.append(_differences(f"Challenger minus champion, {which}", mine, start))
         blocks.append(_losses(f"Brier score of each model, {which}", mine, start))
@@ -363,10 +379,10 @@ def main() -> None:
         nights = replay(joined(Path(folder), given.last), given.first, given.last)
     given.out.mkdir(parents=True, exist_ok=True)
     save(nights, given.out)
-    for days in WINDOWS:
-        print(f"window of {days} days")
-        for name, value in figures(nights, days):
-            print(f"  {name}: {value}")
+    columns = {(days, by): dict(figures(nights, days, by)) for days in WINDOWS for by in STRATA}
+    print("| figure |", " | ".join(f"{days} d, {by or 'no stratum'}" for days, by in columns), "|")
+    for name in columns[7, ""]:
+        print(f"| {name} |", " | ".join(found[name] for found in columns.values()), "|")
     print("days with most flights that never get a label:", worst_days(Log.read()))
 
 

@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import asdict
+from itertools import product
 from pathlib import Path
 
 import pytest
 
 from analyzer.window import DAY, parse
-from sample_data.replay_labels import WINDOWS, Log, figures, joined, load, replay, worst_days
+from sample_data.replay_labels import (
+    STRATA,
+    WINDOWS,
+    Log,
+    figures,
+    joined,
+    load,
+    replay,
+    worst_days,
+)
 
 ROOT = Path(__file__).parents[1]
 TEXT = (ROOT / "docs" / "labels-flights.md").read_text(encoding="utf-8")
@@ -26,7 +35,7 @@ def test_a_night_comes_out_again(tmp_path: Path) -> None:
     span = ("2013-05-22", "2013-05-22")
     again = replay(joined(tmp_path, span[1], "2013-05"), *span)
     kept = [n for n in NIGHTS if n.night == span[0]]
-    assert len(again) == len(kept) == len(WINDOWS)
+    assert len(again) == len(kept) == len(WINDOWS) * len(STRATA)
     for one, other in zip(again, kept, strict=True):
         for name, value in asdict(one).items():
             if isinstance(value, float):
@@ -38,7 +47,9 @@ def test_a_night_comes_out_again(tmp_path: Path) -> None:
 def test_the_kept_truth_is_that_of_the_logs(log: Log) -> None:
     for one in NIGHTS[:: len(NIGHTS) // 40]:
         as_of = parse(one.night) // DAY
-        mine = (log.day >= as_of - one.days) & (log.day < as_of)
+        days = one.compared or one.days  # the newest are left out, if any
+        end = as_of - one.days + days
+        mine = (log.day >= as_of - one.days) & (log.day < end)
         ever = mine & (log.label >= 0)
         loss = log.losses(log.label)
         assert one.truth == pytest.approx(loss[ever].mean(), abs=2e-6)
@@ -48,11 +59,11 @@ def test_the_kept_truth_is_that_of_the_logs(log: Log) -> None:
 
 
 def test_the_text_quotes_the_replay(log: Log) -> None:
-    tables = re.findall(r"^\| ([^|]+) \| ([^|]+) \| ([^|]+) \|$", TEXT, re.MULTILINE)
-    said = {name.strip(): (a.strip(), b.strip()) for name, a, b in tables}
-    for place, days in enumerate(WINDOWS):
-        for name, value in figures(NIGHTS, days):
-            assert said[name][place] == value, (name, days)
+    tables = [line.strip("| ").split(" | ") for line in TEXT.splitlines() if line[:2] == "| "]
+    said = {name: tuple(values) for name, *values in tables}
+    for place, (days, by) in enumerate(product(WINDOWS, STRATA)):
+        for name, value in figures(NIGHTS, days, by):
+            assert said[name][place] == value, (name, days, by)
     for day, never, flights in worst_days(log, 5):
         assert said[day] == (f"{never}", f"{flights}")
     assert int((log.label < 0).sum()) == 5783 and "5,783" in TEXT

@@ -239,6 +239,11 @@ def show_json(data: Any) -> None:
     click.echo(msgspec.json.format(msgspec.json.encode(data, order="sorted"), indent=2).decode())
 
 
+def utf8() -> bool:
+    """Whether output can hold more than ASCII."""
+    return (sys.stdout.encoding or "").lower().replace("-", "") == "utf8"
+
+
 def show_table(
     columns: Sequence[str],
     rows: Sequence[Sequence[object]],
@@ -266,9 +271,8 @@ def show_table(
     )
     if console.width > MAX_WIDTH:
         console.width = MAX_WIDTH
-    utf8 = (sys.stdout.encoding or "").lower().replace("-", "") == "utf8"
     table = Table(
-        box=box.SIMPLE_HEAD if utf8 else box.ASCII2,
+        box=box.SIMPLE_HEAD if utf8() else box.ASCII2,
         title=Text(printable(title)) if title else None,
         title_justify="left",
         padding=(0, 1, 0, 0),

@@ -8,23 +8,10 @@ import click
 
 from analyzer.cli import common
 from analyzer.cli.common import Job
-from analyzer.cli.proxies import show as show_proxies
+from analyzer.cli.label_tables import show
 
 if TYPE_CHECKING:
-    from analyzer.labels.answer import Labels
     from analyzer.labels.cells import Known
-    from analyzer.labels.compare import Comparison
-    from analyzer.labels.exploration import Exploration
-    from analyzer.labels.quality import Quality
-    from analyzer.labels.selective import Acceptance
-    from analyzer.stats.result import Result
-
-HEADLINE = {
-    "binary": ("accuracy", "recall", "ROC AUC", "Brier"),
-    "classes": ("accuracy", "macro F1"),
-    "values": ("MAE", "RMSE", "bias"),
-}
-"""Metrics shown by group; `--json` has all."""
 
 
 @click.command(
@@ -34,6 +21,8 @@ HEADLINE = {
     "[labels]                        # in rollout.toml\n"
     'paths = ["labels/**/*.parquet"] # request_id, label, label_ts\n'
     'arrival = "both"                # or positives, selective, sampled\n'
+    'stratum = "country"             # a segment column, or hour: in which speeds differ\n'
+    "quantiles = [0.1, 0.5, 0.9]     # of values: orders of the quantile losses\n"
     "[proxies.complaint]             # a fast signal, same columns; any name\n"
     'paths = ["complaints/*.parquet"]\n'
     "open_hours = 72                 # no signal by then: there is none"
@@ -74,7 +63,7 @@ def command(job: Job, by: str | None, history: bool, expected: bool) -> None:
     if job.json:
         common.show_json(found)
         return
-    _show(found, by)
+    show(found, by)
 
 
 def _known(job: Job) -> Known:
@@ -95,159 +84,6 @@ def _days(job: Job) -> tuple[int | None, int | None]:
         return None, None
     start, end = job.bounds
     return start // (24 * HOUR), -(-end // (24 * HOUR))
-
-
-def _show(found: Labels, by: str | None) -> None:
-    common.say(
-        f"Labels known by {found.as_of} 00:00 UTC, predictions from {found.first} to {found.last}"
-    )
-    for reason, n in found.faults.items():
-        common.say(f"left out: {common.counted(n, 'label')}, {reason}")
-    for what, n in found.basis.items():
-        common.say(f"called by the {what} ({common.counted(n, 'labelled row')})")
-    _maturity(found)
-    _quality([q for q in found.quality if q.by == "all"])
-    _comparison(found.comparison)
-    if found.acceptance is not None:
-        _acceptance(found.acceptance)
-    if found.exploration is not None:
-        _exploration(found.exploration)
-    show_proxies(found.proxies)
-    if by is not None:
-        _groups([q for q in found.quality if q.by == by], found.kind)
-
-
-def _maturity(found: Labels) -> None:
-    ages = (1, 7, 14, 30)
-    rows = []
-    for m in found.maturity:
-        by_age = {one.age: one.complete for one in m.curve}
-        rows.append(
-            (
-                m.label or "all",
-                f"{m.labels:,.0f}",
-                m.days,
-                *(_share(by_age.get(age)) for age in ages),
-                _day(m.ready_age),
-            )
-        )
-    names = ("label", "labels", "days", *(f"{age} d" for age in ages), "0.9 at")
-    common.show_table(names, rows, title="Share of labels here by age", right=" ".join(names[1:]))
-    for m in found.maturity:
-        if m.alarm:
-            common.say(f"ALARM: {m.alarm}")
-        if m.note:
-            common.say(f"note: {m.note}")
-        if m.uploads:
-            days = common.counted(len(m.uploads), "day")
-            common.say(f"{m.label or 'labels'}: {days} came in one upload and are left out")
-        if m.by_weekday:
-            common.say(f"{m.label or 'labels'}: uploads follow the week, shown for Mondays")
-
-
-def _share(result: Result | None) -> str:
-    from analyzer.stats.result import Estimate
-
-    return f"{result.value:.0%}" if isinstance(result, Estimate) else "-"
-
-
-def _day(result: Result) -> str:
-    from analyzer.stats.result import Estimate
-
-    return f"{result.value:.0f} d" if isinstance(result, Estimate) else "unknown"
-
-
-def _quality(both: list[Quality]) -> None:
-    if not both:
-        common.say("no prediction in this window")
-        return
-    from analyzer.measure import scored
-
-    champion, challenger = both
-    rows = [
-        ["labelled", *(f"{q.n:,.0f} of {q.predicted:,.0f}" for q in both)],
-        ["coverage", *(f"{q.coverage:.1%}" for q in both)],
-    ]
-    for name in {**champion.metrics, **challenger.metrics}:
-        rows.append([name, *(scored(q.metrics[name]) if name in q.metrics else "-" for q in both)])
-    common.show_table(("metric", "champion", "challenger"), rows, title="Quality by labels so far")
-
-
-def _comparison(found: Comparison) -> None:
-    from analyzer.labels.answer import date
-    from analyzer.measure import scored
-
-    if found.refused is not None:
-        common.say(f"Which model is better cannot be said yet: {found.refused.reason}")
-    else:
-        common.show_table(
-            ("metric", "challenger - champion", "these rows in the end", "better"),
-            [(m.metric, scored(m.difference), scored(m.final), m.better) for m in found.metrics],
-            title=f"The same {found.rows:,.0f} pairs of {len(found.days)} days (of {found.asked})",
-        )
-    for alarm in found.alarms:
-        common.say(f"ALARM: {alarm}; intervals also hold labels that take twice as long")
-    ready = "when is unknown" if found.waited.ready is None else f"on {date(found.waited.ready)}"
-    common.say(f"Simply waiting until 0.9 of the labels of every day are here: {ready}")
-
-
-def _exploration(found: Exploration) -> None:
-    from analyzer.measure import scored
-
-    common.say(
-        f"Let through at random: {found.explored:,.0f} labelled pairs, worth "
-        f"{found.effective:,.0f}; they stand for {found.stands_for:,.0f} of the "
-        f"{found.stopped:,.0f} that were stopped"
-    )
-    if found.comparison is None or found.refused is not None:
-        reason = found.refused.reason if found.refused else "nothing was compared"
-        common.say(f"Which model is better on all rows cannot be said: {reason}")
-        return
-    common.show_table(
-        ("metric", "champion", "challenger", "challenger - champion", "better"),
-        [
-            (m.metric, scored(m.champion), scored(m.challenger), scored(m.difference), m.better)
-            for m in found.comparison.metrics
-        ],
-        title="All rows, those that are stopped included",
-    )
-
-
-def _acceptance(found: Acceptance) -> None:
-    from analyzer.stats.result import Undefined
-
-    common.say(
-        f"Let through by both {found.both:,.0f}, by the champion alone {found.only_champion:,.0f}, "
-        f"by the challenger alone {found.only_challenger:,.0f} (these can have no label)"
-    )
-    if isinstance(found.bounds, Undefined):
-        common.say(f"Bounds of what the challenger's decisions are worth: {found.bounds.reason}")
-        return
-    b = found.bounds
-    common.say(
-        f"Good ones let through, challenger minus champion, per pair: between {b.low:+.4g} and "
-        f"{b.high:+.4g} ({b.outer_low:+.4g} to {b.outer_high:+.4g} with chance)"
-    )
-
-
-def _groups(groups: list[Quality], kind: str) -> None:
-    from analyzer.stats.result import Undefined
-
-    names = HEADLINE[kind]
-    rows = []
-    for q in groups:
-        values = [q.metrics.get(name, Undefined("not measured")) for name in names]
-        shown = ["-" if isinstance(v, Undefined) else f"{v.value:.4g}" for v in values]
-        rows.append((q.value, q.model, f"{q.n:,.0f}", f"{q.coverage:.0%}", *shown))
-    common.show_table(
-        (f"by {groups[0].by}" if groups else "group", "model", "n", "cover", *names),
-        rows,
-        title="Quality by group",
-        right=" ".join(("n", "cover", *names)),
-    )
-    young = {q.value for q in groups if q.complete < 0.3}
-    if young:
-        common.say(f"nothing is said of {len(young)} groups: fewer than 0.3 of the labels are here")
 
 
 def _expected(job: Job, known: Known) -> None:

@@ -14,7 +14,8 @@ from analyzer.diagnose.history import History
 from analyzer.diagnose.located import Located
 from analyzer.errors import StoreError
 from analyzer.labels.answer import date, metrics_for
-from analyzer.labels.compare import Compared, Comparison, Question, compare
+from analyzer.labels.compare import compare
+from analyzer.labels.comparison import Compared, Comparison, Question
 from analyzer.labels.evidence import Evidence, evidence
 from analyzer.labels.known import known
 from analyzer.policy import Policy

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
 from analyzer.labels.cells import NONE, Known
-from analyzer.labels.compare import Comparison, Question, compare
+from analyzer.labels.compare import compare
+from analyzer.labels.comparison import Comparison, Question
+from analyzer.labels.completeness import Age, Completeness, curve
 from analyzer.labels.evidence import Arrival, evidence, picked
 from analyzer.labels.exploration import Exploration, exploration
-from analyzer.labels.maturity import Age, Completeness, curve, of_labels, predicted_by_day
+from analyzer.labels.maturity import of_labels, predicted_by_day
+from analyzer.labels.pace import Pace, pace
 from analyzer.labels.pair_metrics import PROBABILITY, VALUE, PairMetric, of_classes
 from analyzer.labels.proxies.answer import ProxyAnswer
 from analyzer.labels.quality import AGES, By, Quality, matured_days, quality
@@ -30,7 +34,8 @@ class Maturity:
     `label`: the class in words, empty where labels are values. `labels` known so far, `days` the
     prediction days behind the ladder, `uploads` days left out because all came in one upload.
     `ready_age`: age at which 0.9 have arrived. `alarm`: completeness may be overstated. `note`:
-    what changed without that: fewer labels ever come, or the base rate moved.
+    what changed without that: fewer labels ever come, or the base rate moved. `pace`: the segment
+    whose labels arrive at another pace, in words, where no stratum is declared.
     """
 
     label: str
@@ -42,6 +47,7 @@ class Maturity:
     ready_age: Result
     alarm: str
     note: str = ""
+    pace: str = ""
 
 
 @dataclass(frozen=True)
@@ -89,6 +95,7 @@ def labels(
     rows = predicted_by_day(known, 0)
     days = np.array([day for day in sorted(rows) if start <= day < end], dtype=np.int64)
     question = Question(arrival, start, end, metrics_for(known), confidence)
+    paces = pace(known, ladders)
     said: list[Quality] = []
     if len(days):
         said = quality(known, ladders, days, "all", arrival, confidence)
@@ -100,7 +107,7 @@ def labels(
         known.kind,
         arrival,
         dict(known.faults),
-        tuple(_maturity(known, code, found) for code, found in ladders.items()),
+        tuple(_maturity(known, code, found, paces) for code, found in ladders.items()),
         compare(evidence(known), question),
         tuple(said),
         _acceptance(known, ladders, days) if arrival == "selective" else None,
@@ -138,7 +145,7 @@ def date(day: int) -> str:
     return str(np.datetime64(day, "D"))
 
 
-def _maturity(known: Known, code: int, found: Completeness) -> Maturity:
+def _maturity(known: Known, code: int, found: Completeness, paces: Mapping[int, Pace]) -> Maturity:
     lived = known.as_of - found.arrivals.first
     ages = [age for age in AGES if age < lived]
     return Maturity(
@@ -151,4 +158,5 @@ def _maturity(known: Known, code: int, found: Completeness) -> Maturity:
         found.ready_age,
         found.alarm,
         found.note,
+        str(paces.get(code, "")),
     )

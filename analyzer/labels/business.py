@@ -15,7 +15,8 @@ import msgspec
 
 from analyzer.labels.answer import metrics_for
 from analyzer.labels.cells import Kind, Known
-from analyzer.labels.compare import Compared, Question, compare
+from analyzer.labels.compare import compare
+from analyzer.labels.comparison import Compared, Question
 from analyzer.labels.evidence import Arrival, Evidence, evidence
 from analyzer.labels.tables import DAY
 from analyzer.logs import SIDES

@@ -73,7 +73,8 @@ class PairCells:
 
     bucket: 0 .. PAIR_BUCKETS - 1, of the unit (of the request where units are not logged).
     champion_bin, challenger_bin: 0 .. 31, cells of nearly equal weight of the champion's frozen
-    reference scores, the same edges for both (0 where labels are not binary). The rest as in
+    reference scores, the same edges for both (0 where labels are not binary). stratum: place in
+    `Known.segments` of the declared stratum, ALL_ROWS where there is none. The rest as in
     `SideCells`. sums: "champion_squares", "challenger_squares" (squared errors; for binary labels
     the Brier loss), "difference_squares" (of challenger's minus champion's squared error),
     "champion_absolute", "challenger_absolute"; values also "absolute_difference_squares"; none
@@ -88,6 +89,7 @@ class PairCells:
     champion_called: Codes
     challenger_called: Codes
     label: Codes
+    stratum: NDArray[np.int32]
     n: Ints
     sums: Mapping[str, Floats]
 
@@ -122,7 +124,9 @@ class Known:
     faults: what was left out by reason. label_days: days with a fragment, ascending. made: where
     only positives are reported, all pairs predicted by then as if their label were 0. explored:
     pairs let through at random, if the log has them. basis: labelled rows of each model by how it
-    was told what it called. units: whether buckets are of logged units, not of requests.
+    was told what it called. units: whether buckets are of logged units, not of requests. stratum:
+    column of `segments` in whose values labels arrive at different speeds, empty where none is
+    declared. quantiles: orders of the quantile losses of values.
     """
 
     kind: Kind
@@ -138,3 +142,12 @@ class Known:
     explored: Explored | None = None
     basis: Mapping[str, int] = field(default_factory=dict)
     units: bool = True
+    stratum: str = ""
+    quantiles: tuple[float, ...] = (0.1, 0.5, 0.9)
+
+    @property
+    def strata(self) -> dict[int, str]:
+        """Codes of the declared strata, and how each is called in words."""
+        by = self.stratum
+        named = {code: (c, v) for code, (c, v) in enumerate(self.segments) if by and c == by}
+        return {code: f"{c} = {'NULL' if v is None else v}" for code, (c, v) in named.items()}

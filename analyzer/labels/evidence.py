@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from typing import Literal, TypeAlias, TypeVar
 
 import numpy as np
@@ -16,7 +16,7 @@ Arrival: TypeAlias = Literal["both", "positives", "selective", "sampled"]
 champion's action lets them (selective); a sample by design."""
 
 Cells = TypeVar("Cells", PairCells, SideCells)
-Chosen: TypeAlias = NDArray[np.bool_] | NDArray[np.int64]
+Chosen: TypeAlias = "NDArray[np.bool_] | NDArray[np.int64] | slice"
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,6 +26,7 @@ class Evidence:
     `pairs` are labelled. `made` holds every predicted pair as if its label were 0 and had come
     at once, None where that was not counted. `rows`: predicted pairs by prediction day. `sides`:
     each model's labelled rows in fine bins, if known. `units`: whether buckets are of logged units.
+    `strata`: codes of the declared strata, and how each is called.
     """
 
     as_of: int
@@ -34,6 +35,7 @@ class Evidence:
     rows: Mapping[int, float]
     sides: SideCells | None = None
     units: bool = True
+    strata: Mapping[int, str] = field(default_factory=dict)
 
     def at(self, as_of: int) -> Evidence:
         """What was known on an earlier day. Raises ValueError for a later one."""
@@ -47,7 +49,7 @@ class Evidence:
         sides = self.sides and picked(
             self.sides, self.sides.prediction_day + self.sides.age < as_of
         )
-        return Evidence(as_of, known, made, rows, sides, self.units)
+        return Evidence(as_of, known, made, rows, sides, self.units, self.strata)
 
 
 def evidence(known: Known) -> Evidence:
@@ -56,7 +58,8 @@ def evidence(known: Known) -> Evidence:
     both = (predicted.model == BOTH) & (predicted.segment == ALL_ROWS)
     days, n = predicted.prediction_day[both].tolist(), predicted.n[both].tolist()
     rows = {day: float(count) for day, count in zip(days, n, strict=True)}
-    return Evidence(known.as_of, known.pairs, known.made, rows, known.sides, known.units)
+    at = (known.as_of, known.pairs, known.made, rows)
+    return Evidence(*at, known.sides, known.units, known.strata)
 
 
 def picked(cells: Cells, rows: Chosen) -> Cells:

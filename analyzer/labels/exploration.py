@@ -12,9 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from analyzer.labels.cells import Known, PairCells
-from analyzer.labels.compare import ACCEPTED, Comparison, Question, compare
+from analyzer.labels.compare import compare
+from analyzer.labels.comparison import Comparison, Question
 from analyzer.labels.evidence import evidence, picked, together
 from analyzer.labels.maturity import by_class
+from analyzer.labels.parts import ACCEPTED
 from analyzer.stats.result import Undefined
 
 Floats = NDArray[np.float64]

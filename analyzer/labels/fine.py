@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
 from analyzer.labels.cells import ALL_ROWS, ALONE, CHALLENGER, CHAMPION, MADE, SideCells
-from analyzer.labels.maturity import Completeness
+from analyzer.labels.evidence import picked
 from analyzer.labels.pair_metrics import PairMetric
+from analyzer.labels.shares import Shares
 from analyzer.labels.weighting import Part, Whose, weighted_cells
 from analyzer.stats.influence import Functional
 from analyzer.stats.ranking import compare_roc_auc
@@ -21,7 +22,8 @@ Ints = NDArray[np.int64]
 
 def fine_values(
     sides: SideCells | None,
-    ladders: Mapping[int, Completeness],
+    complete: Shares,
+    strata: Collection[int],
     days: Ints,
     paired: float,
     made: float | None,
@@ -29,28 +31,32 @@ def fine_values(
 ) -> tuple[float, float] | None:
     """A functional of negatives and positives by fine bin, of champion and challenger.
 
-    The labelled pairs of `days`, each weighted by 1 / completeness of its class and day: a model's
-    own labelled rows less those that are no pair. `made`: where only positives are reported, all
+    The labelled pairs of `days`, each weighted by 1 / completeness of its class, stratum and day:
+    a model's own labelled rows less those that are no pair. `strata`: segments that cut them.
+    `made`: where only positives are reported, all
     pairs made; those that are no positive are the negatives. None where these are not the
     `paired` and `made` rows, or the functional is Undefined.
     """
     if sides is None:
         return None
+    on = np.isin(sides.prediction_day, days)
+    here = on & (sides.segment == ALL_ROWS)
+    by_stratum = on & np.isin(sides.segment, list(strata))
     values = []
     for model in (CHAMPION, CHALLENGER):
-        here = (sides.segment == ALL_ROWS) & np.isin(sides.prediction_day, days)
         codes = (model, ALONE[model], MADE[model])
-        chosen = here & np.isin(sides.model, codes)
-        of, label, day = (x[chosen] for x in (sides.model, sides.label, sides.prediction_day))
-        n = np.where(of == ALONE[model], -1.0, 1.0) * sides.n[chosen]
+        rows = picked(sides, here & np.isin(sides.model, codes))
+        of, label = rows.model, rows.label
+        n = np.where(of == ALONE[model], -1.0, 1.0) * rows.n
         every = of == MADE[model]
         own = ~every & ((label == 1) | (made is None))
         if round(float(n[own].sum())) != round(paired):
             return None
         if made is not None and round(float(n[every].sum())) != round(made):
             return None
-        weight = n / weights(ladders, label, day)
-        _, place = np.unique(sides.bin[chosen], return_inverse=True)
+        cut = picked(sides, by_stratum & (sides.model == model))
+        weight = n * complete.weights(rows, cut)
+        _, place = np.unique(rows.bin, return_inverse=True)
         size = int(place.max(initial=0)) + 1
         cells = [np.bincount(place, weight * (own & (label == c)), size) for c in (0, 1)]
         if made is not None:
@@ -60,19 +66,6 @@ def fine_values(
             return None
         values.append(found.value)
     return values[0], values[1]
-
-
-def weights(
-    ladders: Mapping[int, Completeness], label: NDArray[np.integer], day: NDArray[np.integer]
-) -> Floats:
-    """Completeness of each row's label class on its day."""
-    complete = np.ones(len(label))
-    for code, found in ladders.items():
-        mine = label == code
-        days, place = np.unique(day[mine], return_inverse=True)
-        by_day = np.array([found.value(int(d)) for d in days])
-        complete[mine] = np.maximum(by_day, 1e-9)[place] if len(days) else 1.0
-    return complete
 
 
 def moved(found: dict[Whose, Result], fine: tuple[float, float]) -> dict[Whose, Result]:

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from analyzer.labels.compare import Better, Question, better_model, compare, settled
+from analyzer.labels.compare import compare, settled
+from analyzer.labels.comparison import Better, Question, better_model
 from analyzer.labels.evidence import Arrival, Evidence
 from analyzer.labels.pair_metrics import PairMetric
 from analyzer.stats.backtest import Backtest, backtest

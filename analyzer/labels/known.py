@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from analyzer.config import Rollout
+from analyzer.config import HOUR_OF_DAY, Rollout
 from analyzer.errors import NothingThere
 from analyzer.frozen import Frozen
 from analyzer.labels.calls import CHANCES
@@ -30,9 +30,10 @@ from analyzer.labels.cells import (
     Predicted,
     SideCells,
 )
+from analyzer.labels.strata import HOURS, hour_of_day
 from analyzer.labels.tables import COUNTED, DAY, QUANTA, fragments, words_of
 from analyzer.logs import SIDES, has_column
-from analyzer.profile import hours_between
+from analyzer.profile import hours_between, repeat
 from analyzer.profiles import Profiles, open_profiles
 from analyzer.store import Manifest, Store
 from analyzer.window import Window
@@ -62,7 +63,10 @@ def known(rollout: Rollout, as_of: int | None = None, window: Window | None = No
     coder = _Coder(rollout.label_kind, frozen)
     sides = _sides(_joined(made, chosen, "labelled", first, last), coder, frozen)
     pairs = _pairs(_joined(made, chosen, "labelled_pairs", first, last), coder, frozen)
-    predicted = _predicted(store, coder, first, last)
+    by_hour = rollout.labels.stratum not in ("", *rollout.segments.columns)
+    predicted = _predicted(store, coder, first, last, by_hour)
+    every = _made(rollout, _joined(made, chosen, "predicted_pairs", first, last), coder, frozen)
+    let = _explored(rollout, _joined(made, chosen, "explored_pairs", first, last), coder, frozen)
     left = chosen if as_of is not None else [held[s] for s in sorted(held) if s // DAY >= first]
     return Known(
         rollout.label_kind,
@@ -74,10 +78,12 @@ def known(rollout: Rollout, as_of: int | None = None, window: Window | None = No
         predicted,
         _reasons(_joined(made, left, "label_faults")),
         tuple(m.start // DAY for m in chosen),
-        _made(rollout, _joined(made, chosen, "predicted_pairs", first, last), coder, frozen),
-        _explored(rollout, _joined(made, chosen, "explored_pairs", first, last), coder, frozen),
+        every,
+        let,
         _reasons(_joined(made, chosen, "label_basis")),
         _units(rollout, store),
+        rollout.labels.stratum,
+        rollout.labels.quantiles,
     )
 
 
@@ -210,13 +216,26 @@ def _pairs(table: pa.Table, coder: _Coder, frozen: Frozen) -> PairCells:
         coder.words(table["champion_called"]),
         coder.words(table["challenger_called"]),
         coder.words(table["label"]),
+        _strata(table, coder),
         _numbers(table, "n"),
         _sums(table, frozen),
     )
 
 
-def _predicted(store: Store, coder: _Coder, first: int, last: int) -> Predicted:
-    """Rows per day, model and one-way segment from the scan's cells, duplicates taken off."""
+def _strata(table: pa.Table, coder: _Coder) -> NDArray[np.int32]:
+    """Places of the strata in `segments`; older fragments have none."""
+    if "column" not in table.schema.names:
+        return np.full(table.num_rows, ALL_ROWS, dtype=np.int32)
+    column = table["column"]
+    value = pc.if_else(pc.is_valid(column), table["value"], "")
+    return coder.segment(pc.fill_null(column, ""), value)
+
+
+def _predicted(store: Store, coder: _Coder, first: int, last: int, by_hour: bool) -> Predicted:
+    """Rows per day, model and one-way segment from the scan's cells, duplicates taken off.
+
+    by_hour: also by UTC hour of the day, as if it were a segment column.
+    """
     try:
         profiles = open_profiles(store, Window(first * DAY, max(last, first + 1) * DAY))
     except NothingThere:  # nothing was scanned of these days
@@ -224,6 +243,8 @@ def _predicted(store: Store, coder: _Coder, first: int, last: int) -> Predicted:
         short = none.astype(np.int16)
         return Predicted(short, none.astype(np.int32), none.astype(np.int32), none)
     cells = _one_way(profiles)
+    if by_hour:
+        cells = pa.concat_tables([cells, _by_hour(cells)])
     day = cells["hour"].cast(pa.int64()).to_numpy() // DAY
     overall = cells["a"].is_null()
     segment = coder.segment(pc.fill_null(cells["a"], ""), pc.if_else(overall, "", cells["a_value"]))
@@ -253,6 +274,16 @@ def _one_way(profiles: Profiles) -> pa.Table:
         parts.append(part.filter(pc.is_null(part["b"])))
     cells = pa.concat_tables(parts)
     return hours_between(cells, "hour", profiles.window.start, profiles.window.end)
+
+
+def _by_hour(cells: pa.Table) -> pa.Table:
+    """Rows of all segments together, as if the UTC hour of the day were their segment."""
+    every = cells.filter(pc.is_null(cells["a"]))
+    hour = hour_of_day(every["hour"].cast(pa.int64()).to_numpy())
+    names = {"a": repeat(HOUR_OF_DAY, len(hour)), "a_value": pa.array(HOURS).take(pa.array(hour))}
+    for name, values in names.items():
+        every = every.set_column(every.schema.get_field_index(name), name, values)
+    return every
 
 
 def _duplicates(profiles: Profiles) -> tuple[Ints, Ints, Ints, Ints]:

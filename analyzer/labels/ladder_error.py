@@ -9,7 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from analyzer.labels.maturity import Completeness
+from analyzer.labels.cells import ALL_ROWS
+from analyzer.labels.completeness import Completeness
 from analyzer.stats.laws import norm_isf
 from analyzer.stats.maturity import Ladder
 from analyzer.stats.result import Estimate, Result, estimate
@@ -21,10 +22,11 @@ _NEGLIGIBLE = 1e-8
 
 @dataclass(frozen=True, eq=False)
 class Shift:
-    """One independent error: ln F of a class of labels moves on some days, by `size` (one
-    standard error), together."""
+    """One independent error: ln F of a class and stratum of labels moves on some days, by `size`
+    (one standard error), together. Stratum ALL_ROWS is that of all together."""
 
     label: int
+    stratum: int
     days: Ints
     size: float
 
@@ -41,25 +43,26 @@ def shifts(
     """
     found = []
     for label, fitted in ladders.items():
-        for ladder, of in fitted.groups(days):
-            if isinstance(ladder, Ladder) and len(of):
-                found += list(_of_ladder(label, ladder, of, age_of(of)))
+        for stratum, own in [*fitted.strata.items(), (ALL_ROWS, fitted.together)]:
+            for ladder, of in own.groups(days):
+                if isinstance(ladder, Ladder) and len(of):
+                    found += list(_of_ladder((label, stratum), ladder, of, age_of(of)))
     return found
 
 
-def _of_ladder(label: int, ladder: Ladder, days: Ints, ages: Ints) -> Iterator[Shift]:
+def _of_ladder(whose: tuple[int, int], ladder: Ladder, days: Ints, ages: Ints) -> Iterator[Shift]:
     by_step = ladder.log_variances
     reached = np.unique(np.clip(ages, 0, ladder.horizon))
     for first, last in zip(reached, [*reached[1:], ladder.horizon], strict=True):
         variance = float(by_step[first:last].sum())
         if variance > _NEGLIGIBLE:
-            yield Shift(label, days[ages <= first], math.sqrt(variance))
+            yield Shift(*whose, days[ages <= first], math.sqrt(variance))
     typical = max(ladder.labels / ladder.cohorts, 1.0)
     for day, age in zip(days.tolist(), ages.tolist(), strict=True):
         complete = ladder.at(age)
         own = (ladder.scatter - 1) * (1 / complete - 1) / typical if complete > 0 else 0.0
         if own > _NEGLIGIBLE:
-            yield Shift(label, np.array([day]), math.sqrt(own))
+            yield Shift(*whose, np.array([day]), math.sqrt(own))
 
 
 def widened(

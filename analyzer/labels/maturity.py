@@ -1,200 +1,51 @@
-"""How complete the labels of a prediction day are by now, and when they will be."""
+"""Completeness by age fitted to the labels known so far: by class, weekday and stratum."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from analyzer.labels.cells import ALL_ROWS, MODELS, NONE, Known
-from analyzer.labels.stability import UPLOADS, Cohorts, Stability, stability
+from analyzer.labels.arrivals import Arrivals, arrivals
+from analyzer.labels.cells import ALL_ROWS, MODELS, NONE, Known, PairCells, SideCells
+from analyzer.labels.completeness import WEEK, Completeness, named, weekday
+from analyzer.labels.evidence import Evidence, picked
+from analyzer.labels.stability import stability
 from analyzer.stats.arrivals import batched
-from analyzer.stats.maturity import (
-    READY,
-    Ladder,
-    age_reaching,
-    chain_ladder,
-    completeness,
-    cumulate,
-)
-from analyzer.stats.result import Estimate, Result, Undefined
+from analyzer.stats.maturity import Ladder, chain_ladder, cumulate
+from analyzer.stats.result import Undefined
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 Bools = NDArray[np.bool_]
 
-WEEK = 7
 _SCATTER, _EXPLAINED = 2.0, 0.5
 """A ladder per weekday where labels scatter twice as much as chance and weekdays explain half."""
 
 _FEWEST_OF_A_WEEKDAY = 4
-_RARE = 100
-"""Labels below which one of several classes has no ladder of its own."""
+_RARE, _SMALL = 100, 0.01
+"""Labels below which one of several classes, or a stratum, has no ladder of its own; nor has a
+stratum with less than a hundredth of a class's labels: it would hold up all others."""
 
 
-@dataclass(frozen=True)
-class Arrivals:
-    """Labels of one class by prediction day (rows, without gaps) and age (columns).
-
-    `first` is the first prediction day, `as_of` the day (exclusive) up to which labels are in;
-    days are counted since 1970, UTC. `rows` are the predictions of each day.
-    """
-
-    first: int
-    as_of: int
-    counts: Floats
-    rows: Floats
-
-    @property
-    def days(self) -> Ints:
-        """Prediction days."""
-        return np.arange(self.first, self.first + len(self.counts))
-
-    @property
-    def observed(self) -> Ints:
-        """Whole ages each day has lived."""
-        return np.maximum(self.as_of - self.days, 0)
-
-
-def arrivals(
-    prediction_day: NDArray[np.integer],
-    age: NDArray[np.integer],
-    n: NDArray[np.integer],
-    rows: Mapping[int, float],
-    as_of: int,
-) -> Arrivals:
-    """Sum labels known by `as_of` into `Arrivals`. Days without a prediction are rows of 0.
-
-    `rows`: predictions by prediction day; they say which days there are.
-    """
-    days = [day for day in rows if day < as_of]
-    first, last = min(days, default=as_of), max(days, default=as_of - 1) + 1
-    length, width = max(last - first, 0), max(as_of - first, 1)
-    known = (prediction_day >= first) & (prediction_day < last) & (prediction_day + age < as_of)
-    cell = (prediction_day[known] - first) * width + np.maximum(age[known], 0)
-    counts = np.bincount(cell, n[known], length * width).astype(np.float64)
-    sizes = np.array([rows.get(day, 0.0) for day in range(first, last)], dtype=np.float64)
-    return Arrivals(first, as_of, counts.reshape(length, width), sizes)
-
-
-@dataclass(frozen=True)
-class Completeness:
-    """The ladder of one class of labels: one for all days, or one per weekday (Monday is 0).
-
-    `left_out`: prediction days whose labels came in one upload; they say nothing of delays.
-    `stability`: do the last cohorts arrive as the earlier ones did?
-    """
-
-    label: int
-    arrivals: Arrivals
-    ladders: tuple[Ladder | Undefined, ...]
-    left_out: Ints
-    stability: Stability = UPLOADS
-
-    @property
-    def by_weekday(self) -> bool:
-        """Whether weekdays have ladders of their own."""
-        return len(self.ladders) == WEEK
-
-    def ladder(self, day: int) -> Ladder | Undefined:
-        """The ladder that a prediction day follows."""
-        return self.ladders[weekday(day)] if self.by_weekday else self.ladders[0]
-
-    def groups(self, days: Ints) -> Iterable[tuple[Ladder | Undefined, Ints]]:
-        """The days that follow each ladder."""
-        if not self.by_weekday:
-            return [(self.ladders[0], days)]
-        found = weekday(days)
-        return [(ladder, days[found == i]) for i, ladder in enumerate(self.ladders)]
-
-    def at(self, day: int, confidence: float = 0.95) -> Result:
-        """Share of a prediction day's labels that have arrived by the as-of."""
-        ladder = self.ladder(day)
-        if isinstance(ladder, Undefined):
-            return ladder
-        return completeness(ladder, self.arrivals.as_of - 1 - day, confidence)
-
-    def value(self, day: int) -> float:
-        """F of a prediction day by the as-of; 0 where it is unknown."""
-        found = self.at(day)
-        return found.value if isinstance(found, Estimate) else 0.0
-
-    def ready(self, day: int, level: float = READY) -> Result:
-        """First as-of day by which a prediction day's completeness reaches `level`.
-
-        The as-of is exclusive: labels of the day before it are in. Undefined as
-        `analyzer.stats.maturity.age_reaching`.
-        """
-        age = _reaching(self.ladder(day), level)
-        if isinstance(age, Undefined):
-            return age
-        start = day + 1
-        return Estimate(start + age.value, start + age.low, start + age.high, age.n, age.method)
-
-    @property
-    def ready_age(self) -> Result:
-        """Age at which 0.9 of the labels have arrived; of weekdays, the latest."""
-        ages = [_reaching(ladder, READY) for ladder in self.ladders]
-        known = [age for age in ages if isinstance(age, Estimate)]
-        if len(known) < len(ages):
-            return next(age for age in ages if isinstance(age, Undefined))
-        return max(known, key=lambda age: age.value)
-
-    @property
-    def alarm(self) -> str:
-        """Why completeness may be overstated: labels are slower, or it may be so; else empty."""
-        return self.stability.alarm(named(self.label))
-
-    @property
-    def note(self) -> str:
-        """What else changed in the labels but leaves completeness as it is; else empty."""
-        return self.stability.note(named(self.label))
-
-    @property
-    def cohorts(self) -> Cohorts | None:
-        """The days whose labels say something of delays; None where days differ by weekday."""
-        found, ladder = self.arrivals, self.ladders[0]
-        if self.by_weekday or isinstance(ladder, Undefined):
-            return None
-        used = (found.rows > 0) & ~np.isin(found.days, self.left_out)
-        return Cohorts(found.counts[used], found.observed[used], found.rows[used], ladder)
-
-
-def _reaching(ladder: Ladder | Undefined, level: float) -> Result:
-    return ladder if isinstance(ladder, Undefined) else age_reaching(ladder, level)
-
-
-def named(label: int) -> str:
-    """How a class of labels is called in words."""
-    return "labels" if label == NONE else f"labels of class {label}"
-
-
-def weekday(day: Ints | int) -> Ints:
-    """Day of the week of days since 1970-01-01, Monday 0.
-
-    >>> weekday(0).item()  # a Thursday
-    3
-    """
-    return (np.asarray(day) + 3) % WEEK
-
-
-def fit(label: int, found: Arrivals) -> Completeness:
+def fit(label: int, found: Arrivals, left_out: Ints | None = None) -> Completeness:
     """Fit completeness by age to one class of labels.
 
-    Days whose labels came in one upload are left out. Weekdays get ladders of their own where
-    the labels scatter about the common one twice as much as independent labels would and
-    weekday ladders take at least half of that away (weekly uploads do that).
+    Days whose labels came in one upload are left out, or those given as `left_out`. Weekdays get
+    ladders of their own where the labels scatter about the common one twice as much as independent
+    labels would and weekday ladders take at least half of that away (weekly uploads do that).
     Mack (1993), ASTIN Bulletin 23.
     """
     observed = found.observed
-    upload = batched(found.counts, observed, found.days)
-    used = ~upload & (found.rows > 0)
+    if left_out is None:
+        left_out = found.days[batched(found.counts, observed, found.days)]
+    used = ~np.isin(found.days, left_out) & (found.rows > 0)
     triangle = cumulate(found.counts, observed)
     ladders: tuple[Ladder | Undefined, ...] = (chain_ladder(triangle[used]),)
     ladders = _of_weekdays(triangle, used, found.days, ladders[0]) or ladders
-    return Completeness(label, found, ladders, found.days[upload])
+    return Completeness(label, found, ladders, left_out)
 
 
 def _of_weekdays(
@@ -214,32 +65,56 @@ def _of_weekdays(
     return own
 
 
-@dataclass(frozen=True)
-class Age:
-    """One age of a completeness curve."""
-
-    age: int
-    complete: Result
-
-
-def curve(found: Completeness, ages: Sequence[int], confidence: float = 0.95) -> tuple[Age, ...]:
-    """Completeness by age; of weekday ladders, that of Mondays."""
-    ladder = found.ladders[0]
-    if isinstance(ladder, Undefined):
-        return tuple(Age(age, ladder) for age in ages)
-    return tuple(Age(age, completeness(ladder, age, confidence)) for age in ages)
-
-
 def of_labels(known: Known, segment: int = ALL_ROWS) -> dict[int, Completeness]:
     """Completeness of each class of labels, from the champion's rows (of a segment).
 
-    Classes are codes of `known.classes`; values have one, `NONE`.
+    Of all rows also that of each stratum, where strata are declared. Classes are codes of
+    `known.classes`; values have one, `NONE`.
     """
     sides, model = known.sides, MODELS["champion"]
     mine = (sides.model == model) & (sides.segment == segment)
     rows = predicted_by_day(known, model, segment)
     day, age = sides.prediction_day[mine], sides.age[mine]
-    return by_class(day, age, sides.label[mine], sides.n[mine], rows, known.as_of)
+    found = by_class(day, age, sides.label[mine], sides.n[mine], rows, known.as_of)
+    if segment != ALL_ROWS or not known.strata:
+        return found
+    cut = picked(sides, (sides.model == model) & np.isin(sides.segment, list(known.strata)))
+    return by_stratum(found, cut, cut.segment, known.strata)
+
+
+def of_pairs(known: Evidence, pairs: PairCells) -> dict[int, Completeness]:
+    """Completeness of each class of labels, and of its strata, from pairs that can be compared."""
+    columns = (pairs.prediction_day, pairs.age, pairs.label, pairs.n)
+    found = by_class(*columns, known.rows, known.as_of)
+    return by_stratum(found, pairs, pairs.stratum, known.strata)
+
+
+def by_stratum(
+    found: Mapping[int, Completeness],
+    cells: PairCells | SideCells,
+    stratum: NDArray[np.int32],
+    strata: Mapping[int, str],
+    smallest: float = _SMALL,
+) -> dict[int, Completeness]:
+    """With a ladder for each stratum of a class that has labels enough; `strata`: their names.
+
+    Whether labels became slower is asked of all strata together: of each it would be a question
+    too many. `smallest`: share of a class's labels below which a stratum has no ladder.
+    """
+    cut = {}
+    for code, whole in found.items():
+        own, of_class = {}, cells.label == code
+        at, as_of = whole.arrivals, whole.arrivals.as_of
+        fewest = max(_RARE, smallest * float(cells.n[of_class].sum()))
+        rows = dict(zip(at.days.tolist(), at.rows.tolist(), strict=True))
+        for place, name in strata.items():
+            mine = of_class & (stratum == place)
+            if cells.n[mine].sum() >= fewest:
+                columns = (cells.prediction_day[mine], cells.age[mine], cells.n[mine])
+                one = fit(code, arrivals(*columns, rows, as_of), whole.left_out)
+                own[place] = replace(one, where=name)
+        cut[code] = replace(whole, strata=own)
+    return cut
 
 
 def by_class(

@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from analyzer.labels.cells import ALL_ROWS, MODELS, Known, SideCells
+from analyzer.labels.completeness import Completeness, weekday
 from analyzer.labels.evidence import Arrival, picked
 from analyzer.labels.ladder_error import Shift, shifts, widened
-from analyzer.labels.maturity import Completeness, one_class, weekday
+from analyzer.labels.maturity import by_stratum, one_class
+from analyzer.labels.shares import Shares, shares
 from analyzer.labels.side_metrics import Rows, metrics_of
 from analyzer.stats.calibration import CurvePoint
 from analyzer.stats.dependence import combined_design_effect, design_effect
-from analyzer.stats.maturity import REFUSED, Ladder, completeness
-from analyzer.stats.result import Estimate, Result, Undefined
+from analyzer.stats.maturity import REFUSED
+from analyzer.stats.result import Result, Undefined
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -64,27 +67,6 @@ class _Group:
     age: int | None = None
 
 
-@dataclass(frozen=True)
-class _Days:
-    """Per class of labels and prediction day: completeness."""
-
-    first: int
-    classes: Mapping[int, Floats]
-
-    def least(self, days: Ints) -> Floats:
-        """Least completeness over classes, by day."""
-        if not self.classes:
-            return np.zeros(len(days))
-        by_class = [by_day[days - self.first] for by_day in self.classes.values()]
-        return np.asarray(np.min(by_class, axis=0))
-
-    def moved(self, error: Shift) -> _Days:
-        """Completeness if a ladder's error were one standard error."""
-        by_day = self.classes[error.label].copy()
-        by_day[error.days - self.first] *= np.exp(-error.size)
-        return _Days(self.first, {**self.classes, error.label: by_day})
-
-
 def quality(
     known: Known,
     ladders: Mapping[int, Completeness],
@@ -104,9 +86,11 @@ def quality(
     found = []
     days = np.sort(np.asarray(days, dtype=np.int64))
     models = [_model(known, side, days, by) for side in SIDES]
+    of_segments = _segments(known, ladders) if by == "segment" else {}
     for group in _groups(known, days, by):
-        complete = _completeness(ladders, group, known.as_of)
-        errors = _errors(ladders, group, complete, known.as_of)
+        own, age_of = _of_group(ladders, of_segments, group), partial(_ages, group, known.as_of)
+        complete = shares(own, int(group.days[0]), int(group.days[-1]) + 1, age_of)
+        errors = shifts(own, group.days[complete.least(group.days) >= REFUSED], age_of)
         for model in models:
             one = _quality(known, model, group, complete, errors, by, confidence)
             if arrival == "positives":
@@ -123,14 +107,17 @@ class _Model:
 
     side: str
     cells: SideCells
+    cut: SideCells
     effect: float
 
 
 def _model(known: Known, side: str, days: Ints, by: By) -> _Model:
     sides = known.sides
-    mine = (sides.model == MODELS[side]) & ((sides.segment == ALL_ROWS) != (by == "segment"))
-    mine &= np.isin(sides.prediction_day, days)
-    return _Model(side, picked(sides, mine), unit_effect(known, side))
+    mine = (sides.model == MODELS[side]) & np.isin(sides.prediction_day, days)
+    asked = (sides.segment == ALL_ROWS) != (by == "segment")
+    strata = [] if by == "segment" else list(known.strata)
+    cut = picked(sides, mine & np.isin(sides.segment, strata))
+    return _Model(side, picked(sides, mine & asked), cut, unit_effect(known, side))
 
 
 def _groups(known: Known, days: Ints, by: By) -> Iterator[_Group]:
@@ -157,57 +144,48 @@ def _date(day: int) -> str:
     return str(np.datetime64(day, "D"))
 
 
-def _completeness(ladders: Mapping[int, Completeness], group: _Group, as_of: int) -> _Days:
-    """F of each day of the group, by class; 0 where there is no ladder."""
-    first, last = int(group.days[0]), int(group.days[-1])
-    span = range(first, last + 1)
-    by_class = {}
-    for label, found in ladders.items():
-        values = [
-            _at(found.ladder(day), as_of - 1 - day if group.age is None else group.age)
-            for day in span
-        ]
-        by_class[label] = np.array(values)
-    return _Days(first, by_class)
+def _ages(group: _Group, as_of: int, days: Ints) -> Ints:
+    """Age up to which labels of each prediction day count."""
+    return as_of - 1 - days if group.age is None else np.full(len(days), group.age)
 
 
-def _at(ladder: Ladder | Undefined, age: int) -> float:
-    """F at an age; 0 where it is unknown, also as labels still arrive at the oldest age seen."""
-    found = completeness(ladder, age) if isinstance(ladder, Ladder) else ladder
-    return found.value if isinstance(found, Estimate) else 0.0
+def _of_group(
+    ladders: Mapping[int, Completeness], segments: Mapping[int, Completeness], group: _Group
+) -> Mapping[int, Completeness]:
+    """A segment's own ladders; of classes too rare in it, those of all rows."""
+    if group.segment == ALL_ROWS:
+        return ladders
+    own = {code: x.strata.get(group.segment) for code, x in segments.items()}
+    return {code: own[code] or whole.together for code, whole in ladders.items()}
 
 
-def _errors(
-    ladders: Mapping[int, Completeness], group: _Group, complete: _Days, as_of: int
-) -> list[Shift]:
-    """The independent errors of the completeness of the group's mature days."""
-
-    def age_of(days: Ints) -> Ints:
-        return as_of - 1 - days if group.age is None else np.full(len(days), group.age)
-
-    return shifts(ladders, group.days[complete.least(group.days) >= REFUSED], age_of)
+def _segments(known: Known, ladders: Mapping[int, Completeness]) -> dict[int, Completeness]:
+    """Ladders of all segments, as if they were strata."""
+    names = {code: str(value) for code, (_, value) in enumerate(known.segments) if code != ALL_ROWS}
+    cut = picked(known.sides, known.sides.model == MODELS["champion"])
+    return by_stratum(ladders, cut, cut.segment, names, smallest=0)
 
 
 def _quality(
     known: Known,
     model: _Model,
     group: _Group,
-    complete: _Days,
+    complete: Shares,
     errors: list[Shift],
     by: By,
     confidence: float,
 ) -> Quality:
     predicted = _predicted(known, MODELS[model.side], group)
     mature = complete.least(group.days) >= REFUSED
-    here = _chosen(model.cells, group)
+    here, cut = _chosen(model.cells, group), _chosen(model.cut, group, known.strata)
     total = float(predicted.sum())
     least = float(complete.least(group.days) @ predicted) / total if total else 0.0
-    rows = _rows(here, group.days[mature], complete)
-    metrics, curve = metrics_of(known.kind, known.classes, rows, model.effect, confidence)
+    rows = _rows(here, cut, group.days[mature], complete)
+    metrics, curve = metrics_of(known, rows, model.effect, confidence)
 
     def moved(error: Shift) -> Mapping[str, Result]:
-        there = _rows(here, group.days[mature], complete.moved(error))
-        return metrics_of(known.kind, known.classes, there, model.effect, confidence)[0]
+        there = _rows(here, cut, group.days[mature], complete.moved(error))
+        return metrics_of(known, there, model.effect, confidence)[0]
 
     metrics = widened(metrics, moved, errors, confidence)
     if not bool(mature.any()):
@@ -242,28 +220,24 @@ def _predicted(known: Known, model: int, group: _Group) -> Floats:
     return np.bincount(place, of.n[mine], len(group.days)).astype(np.float64)
 
 
-def _chosen(cells: SideCells, group: _Group) -> SideCells:
-    chosen = cells.segment == group.segment
+def _chosen(cells: SideCells, group: _Group, strata: Collection[int] = ()) -> SideCells:
+    chosen = np.isin(cells.segment, list(strata) or [group.segment])
     if group.age is not None:
         chosen &= cells.age <= group.age
     return picked(cells, chosen & np.isin(cells.prediction_day, group.days))
 
 
-def _rows(cells: SideCells, days: Ints, complete: _Days) -> Rows:
+def _rows(cells: SideCells, cut: SideCells, days: Ints, complete: Shares) -> Rows:
     """The labelled rows of some days, each weighted by 1 / completeness, scaled to their number."""
-    here = picked(cells, np.isin(cells.prediction_day, days))
-    label, day, n = here.label, here.prediction_day, here.n
-    weight = np.ones(len(n))
-    for code, by_day in complete.classes.items():
-        mine = label == code
-        weight[mine] = 1 / by_day[day[mine] - complete.first]
+    here, by_strata = (picked(x, np.isin(x.prediction_day, days)) for x in (cells, cut))
+    weight, n = complete.weights(here, by_strata), here.n
     count, weighted = float(n.sum()), float(n @ weight)
     scale = count / weighted if weighted > 0 else 1.0
     kish = count * float(n @ weight**2) / weighted**2 if weighted > 0 else 1.0
     return Rows(
         here.bin.astype(np.int64),
         here.called.astype(np.int64),
-        label.astype(np.int64),
+        here.label.astype(np.int64),
         n * weight * scale,
         {name: values * weight * scale for name, values in here.sums.items()},
         kish,

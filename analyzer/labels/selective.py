@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from analyzer.labels.cells import NONE, PairCells
-from analyzer.labels.compare import ACCEPTED
+from analyzer.labels.parts import ACCEPTED
 from analyzer.stats.result import Undefined
 from analyzer.stats.selective import Bounds, difference_bounds
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from analyzer.labels.cells import Kind
+from analyzer.labels.cells import Known
 from analyzer.stats.calibration import (
     CurvePoint,
     brier,
@@ -31,7 +31,6 @@ from analyzer.stats.result import Result
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
-QUANTILES = (0.1, 0.5, 0.9)
 GROUPS = 10
 """Groups of equal size in a calibration curve."""
 
@@ -52,16 +51,14 @@ class Rows:
     kish: float
 
 
-def metrics_of(
-    kind: Kind, classes: Sequence[str], rows: Rows, deff: float, confidence: float
-) -> tuple[Metrics, Curve]:
+def metrics_of(known: Known, rows: Rows, deff: float, confidence: float) -> tuple[Metrics, Curve]:
     """Every metric that these labels allow, and the calibration curve of a probability."""
     effect = deff * rows.kish
-    if kind == "binary":
+    if known.kind == "binary":
         return _binary(rows, confidence, effect)
-    if kind == "classes":
-        return _classes(rows, classes, confidence, effect), ()
-    return _values(rows, confidence, effect), ()
+    if known.kind == "classes":
+        return _classes(rows, known.classes, confidence, effect), ()
+    return _values(rows, known.quantiles, confidence, effect), ()
 
 
 def _confusion(rows: Rows, classes: int) -> Floats:
@@ -111,7 +108,7 @@ def _classes(rows: Rows, classes: Sequence[str], confidence: float, deff: float)
     return found
 
 
-def _values(rows: Rows, confidence: float, deff: float) -> Metrics:
+def _values(rows: Rows, orders: Sequence[float], confidence: float, deff: float) -> Metrics:
     names = ("error", "error_absolute", "error_squares", "error_fourths", "error_squares_above")
     sums = ErrorSums(float(rows.n.sum()), *(float(rows.sums[name].sum()) for name in names))
     how = {"confidence": confidence, "deff": deff}
@@ -120,6 +117,6 @@ def _values(rows: Rows, confidence: float, deff: float) -> Metrics:
         "RMSE": root_mean_squared_error(sums, **how),
         "bias": bias(sums, **how),
     }
-    for q in QUANTILES:
+    for q in orders:
         found[f"quantile loss {q:g}"] = quantile_loss(sums, q, **how)
     return found

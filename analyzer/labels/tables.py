@@ -20,7 +20,7 @@ from analyzer.store import Store
 from analyzer.window import HOUR
 
 DAY = 24 * HOUR
-FORMAT = 4
+FORMAT = 5
 """Changes whenever fragments of the same logs would; older ones are then made again."""
 
 COUNTED = ("positives", "selective")

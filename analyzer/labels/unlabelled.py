@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from analyzer.labels.cells import ALL_ROWS, MODELS, Known
+from analyzer.labels.completeness import Completeness
 from analyzer.labels.evidence import picked
-from analyzer.labels.maturity import Completeness
 from analyzer.labels.quality import matured_days
 from analyzer.stats.confidence_based import Metric, between, expected, expected_metric, isotonic
 from analyzer.stats.maturity import READY

@@ -19,6 +19,7 @@ from pathlib import Path
 import msgspec
 import numpy as np
 import pyarrow as pa
+from msgspec import structs
 
 from analyzer import __version__, ids
 from analyzer.config import Rollout
@@ -141,7 +142,8 @@ def _survey(rollout: Rollout, store: Store, made: Store) -> dict[Source, list[Lo
 
 
 def _label_digest(rollout: Rollout) -> str:
-    parts = (rollout.labels, rollout.time.zone)
+    asked = structs.replace(rollout.labels, quantiles=())  # no fragment follows from these
+    parts = (asked, rollout.time.zone)
     return hashlib.sha256(msgspec.json.encode(parts, order="sorted")).hexdigest()[:16]
 
 

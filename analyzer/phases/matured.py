@@ -6,7 +6,8 @@ from datetime import UTC, datetime
 
 from analyzer.errors import StoreError
 from analyzer.labels.answer import metrics_for
-from analyzer.labels.compare import Compared, Comparison, Question, compare
+from analyzer.labels.compare import compare
+from analyzer.labels.comparison import Compared, Comparison, Question
 from analyzer.labels.evidence import evidence
 from analyzer.labels.known import known
 from analyzer.phases.gate import Material, check, share_with_interval

@@ -91,7 +91,8 @@ def _ladder_variance(part: Arrived, weighted: Floats, gradient: Floats) -> float
     if ladder is None:
         return 0.0
     effect = -np.tensordot(weighted.sum(axis=1), gradient, axes=gradient.ndim)
-    by_step = np.array([effect[part.ages <= k].sum() for k in range(ladder.horizon)])
+    by_age = np.bincount(np.minimum(part.ages, ladder.horizon), effect, ladder.horizon + 1)
+    by_step = np.cumsum(by_age)[: ladder.horizon]
     shared = float(np.sum(by_step**2 * ladder.log_variances))
     return shared + max(ladder.scatter - 1, 0.0) * _own_scatter(part, ladder, effect)
 

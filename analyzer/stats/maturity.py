@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Final
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from .laws import norm_isf
-from .result import Estimate, Result, Undefined, estimate
+from .result import Result, Undefined, estimate
 
 Floats = NDArray[np.float64]
 
@@ -21,7 +22,7 @@ REFUSED: Final = 0.3
 _STILL_GROWING: Final = 0.05
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, eq=False)
 class Ladder:
     """A fitted chain ladder. Ages in days (or whatever the triangle's steps are).
 
@@ -43,12 +44,12 @@ class Ladder:
         """The oldest age seen; completeness is 1 there by definition."""
         return len(self.factors)
 
-    @property
+    @cached_property
     def completeness(self) -> Floats:
         """F(a) = prod_{k >= a} 1 / f_k for a = 0 .. horizon; 0 before any label ever arrives."""
         return np.concatenate([np.cumprod(1 / self.factors[::-1])[::-1], [1.0]])
 
-    @property
+    @cached_property
     def log_variances(self) -> Floats:
         """var ln f_k = sigma_k^2 / (f_k^2 sum C_ik); 0 where no label ever arrives by age k."""
         known = np.isfinite(self.factors) & (self.exposure > 0)
@@ -248,12 +249,11 @@ def age_reaching(ladder: Ladder, level: float = READY, confidence: float = 0.95)
     end = completeness(ladder, ladder.horizon, confidence)
     if isinstance(end, Undefined):
         return end
-    curve = [completeness(ladder, age, confidence) for age in range(ladder.horizon + 1)]
-    ages = [math.inf, math.inf, math.inf]
-    for age, found in reversed(list(enumerate(curve))):
-        ends = (found.high, found.value, found.low) if isinstance(found, Estimate) else (0, 0, 0)
-        ages = [age if end >= level else known for end, known in zip(ends, ages, strict=True)]
-    low, value, high = ages
+    later = np.append(np.cumsum(ladder.log_variances[::-1])[::-1], 0.0)
+    factor = np.exp(norm_isf((1 - confidence) / 2) * np.sqrt(later))
+    curve = ladder.completeness
+    ends = (curve * factor, curve, curve / factor)
+    low, value, high = (float(min(np.flatnonzero(x >= level), default=math.inf)) for x in ends)
     return estimate(value, low, high, ladder.labels, f"first age with F >= {level:g}")
 
 
@@ -267,6 +267,7 @@ def bornhuetter_ferguson(
     the cohort's predictions, `prior` a rate of matured cohorts. Undefined without rows or prior.
     Bornhuetter and Ferguson (1972), Proceedings of the Casualty Actuarial Society 59.
 
+    >>> from analyzer.stats.result import Estimate
     >>> r = bornhuetter_ferguson(10, 0.2, 1000, Estimate(0.06, 0.05, 0.07, 9000, "matured"))
     >>> round(r.value, 4), round(r.low, 4), round(r.high, 4)
     (0.058, 0.0479, 0.0681)

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from analyzer.labels.cells import MODELS, Known, PairCells, Predicted, SideCells
+from analyzer.labels.counting import SEGMENT_BINS
 from analyzer.labels.evidence import Arrival, Evidence
 from analyzer.labels.tables import PAIR_BUCKETS
 
@@ -29,6 +30,13 @@ FIRST = 20_454
 DELAYS = ("exponential", "by class", "weibull", "weekly", "slower")
 MOVED = ("rarer", "commoner")
 """Honest worlds beside them: delays of 5 days throughout, but the base rate moves."""
+
+CUT = "by segment"
+"""Worlds with two segments: labels take 5 days in one and 15 in the other, and the challenger is
+better in the fast one, worse by more in the slow one."""
+
+SLOW_SHARE, MILDER = 0.5, 0.75
+"""Share of the slow segment; power of the factor by which the champion errs in the fast one."""
 
 SHIFT = 0.7
 """By how much, on the scale of log odds: to about half, or double."""
@@ -54,7 +62,7 @@ class World:
     def random(self) -> np.random.Generator:
         """Its source of chance."""
         place = (
-            (*DELAYS, *MOVED).index(self.delays),
+            (*DELAYS, *MOVED, CUT).index(self.delays),
             ARRIVALS.index(self.arrival),
             WORSE.index(self.worse),
         )
@@ -63,8 +71,8 @@ class World:
 
 @dataclass(frozen=True, eq=False)
 class Rows:
-    """Requests of a world: day, hour of the day as a share, bucket, risk, outcome, scores, age of
-    the label on the day it arrives."""
+    """Requests of a world: day, bucket, risk, outcome, scores, age of the label on the day it
+    arrives, whether they are of the slow segment."""
 
     day: Ints
     bucket: Ints
@@ -73,6 +81,7 @@ class Rows:
     champion: Floats
     challenger: Floats
     age: Ints
+    slow: Bools
 
 
 @dataclass(frozen=True)
@@ -102,15 +111,20 @@ def law(world: World) -> _Law:
 
 
 def _scored(
-    random: np.random.Generator, n: int, drawn: _Law, effect: Floats | float, worse: str
-) -> tuple[Floats, Floats, Floats]:
-    """Risk and both scores. Neither model knows the user's own effect."""
+    random: np.random.Generator, n: int, drawn: _Law, effect: Floats | float, world: World
+) -> tuple[Floats, Floats, Floats, Bools]:
+    """Risk, both scores, and who is slow. Neither model knows the user's own effect."""
+    cut = world.delays == CUT
+    slow = random.random(n) < SLOW_SHARE if cut else np.zeros(n, dtype=np.bool_)
     known = random.normal(drawn.centre, 1, n)
     risk = 1 / (1 + np.exp(-known - effect))
     champion = 1 / (1 + np.exp(-known - random.normal(0, 0.3, n)))
-    if worse == "equal":  # the same skill, other mistakes
-        return risk, champion, 1 / (1 + np.exp(-known - random.normal(0, 0.3, n)))
-    return risk, champion, np.clip(champion * drawn.factor, 1e-4, 1 - 1e-4)
+    if world.worse == "equal":  # the same skill, other mistakes
+        return risk, champion, 1 / (1 + np.exp(-known - random.normal(0, 0.3, n))), slow
+    off, milder = (np.clip(champion * drawn.factor**p, 1e-4, 1 - 1e-4) for p in (1, MILDER))
+    if not cut:
+        return risk, champion, off, slow
+    return risk, np.where(slow, champion, milder), np.where(slow, off, champion), slow
 
 
 def rows(world: World) -> Rows:
@@ -121,23 +135,25 @@ def rows(world: World) -> Rows:
     day = np.repeat(np.arange(DAYS), drawn.daily)
     unit = random.integers(0, USERS if world.clustered else 1 << 40, n)
     effect = random.normal(0, 0.8, USERS)[unit] if world.clustered else 0.0
-    risk, champion, challenger = _scored(random, n, drawn, effect, world.worse)
+    risk, champion, challenger, slow = _scored(random, n, drawn, effect, world)
     if world.delays in MOVED:  # in a way that no model knows of
         by = np.where(day >= drawn.slow_from, SHIFT * (-1) ** (world.delays == "rarer"), 0.0)
         risk = 1 / (1 + (1 / risk - 1) * np.exp(-by))
     label = random.random(n) < risk
-    age = _ages(random, world.delays, day, label, drawn.slow_from)
+    age = _ages(random, world.delays, day, label, drawn.slow_from, slow)
     bucket = ((unit * 2_654_435_761) % (1 << 32)) * PAIR_BUCKETS >> 32
-    return Rows(day, bucket, risk, label, champion, challenger, age)
+    return Rows(day, bucket, risk, label, champion, challenger, age, slow)
 
 
 def _ages(
-    random: np.random.Generator, delays: str, day: Ints, label: Bools, slow_from: int
+    random: np.random.Generator, delays: str, day: Ints, label: Bools, slow_from: int, slow: Bools
 ) -> Ints:
     """Label day minus prediction day."""
     n, at = len(day), random.random(len(day))
     if delays == "by class":
         late = random.exponential(np.where(label, 5.0, 15.0))
+    elif delays == CUT:
+        late = random.exponential(np.where(slow, 15.0, 5.0))
     elif delays == "weibull":
         late = 6 * random.weibull(1.6, n)
     elif delays == "slower":
@@ -154,7 +170,7 @@ def truth(world: World) -> float:
     drawn = law(world)
     random = np.random.default_rng([world.seed, 7])
     effect = random.normal(0, 0.8, _TRUTH_ROWS) if world.clustered else 0.0
-    risk, champion, challenger = _scored(random, _TRUTH_ROWS, drawn, effect, world.worse)
+    risk, champion, challenger, _ = _scored(random, _TRUTH_ROWS, drawn, effect, world)
     difference = (challenger**2 - champion**2) - 2 * risk * (challenger - champion)
     if world.arrival != "selective":
         return float(difference.mean())
@@ -187,6 +203,7 @@ def known(world: World, drawn: Rows, as_of: int) -> Evidence:
         _cells(drawn, came, drawn.label, drawn.age),
         _cells(drawn, made, drawn.label & False, drawn.age * 0),
         {FIRST + day: float(n) for day, n in enumerate(sizes.tolist())},
+        strata={1: "speed = fast", 2: "speed = slow"} if world.delays == CUT else {},
     )
 
 
@@ -206,6 +223,7 @@ def _cells(drawn: Rows, chosen: Bools, label: Bools, age: Ints) -> PairCells:
         age=age[chosen].astype(np.int16),
         bucket=drawn.bucket[chosen].astype(np.int16),
         label=label[chosen].astype(np.int16),
+        stratum=drawn.slow[chosen].astype(np.int32) + 1,
         n=np.ones(len(truth), dtype=np.int64),
         sums=sums,
         **codes,
@@ -213,14 +231,16 @@ def _cells(drawn: Rows, chosen: Bools, label: Bools, age: Ints) -> PairCells:
 
 
 def everything(world: World, drawn: Rows, as_of: int) -> Known:
-    """The same as a join's `Known`: each model by itself, too; one segment column, `half`."""
+    """The same as a join's `Known`: each model by itself, too; one segment column, `half`, which
+    is the stratum where segments differ in speed.
+    """
     found = known(world, drawn, as_of)
     came = (drawn.day < as_of) & (drawn.day + drawn.age < as_of)
     if world.arrival == "positives":
         came &= drawn.label
     if world.arrival == "selective":
         came &= drawn.champion < THRESHOLD
-    half = drawn.bucket % 2
+    half = drawn.slow.astype(np.int64) if world.delays == CUT else drawn.bucket % 2
     days, segments, models, counts = [], [], [], []
     for model in MODELS.values():
         for segment in (0, 1, 2):
@@ -245,6 +265,7 @@ def everything(world: World, drawn: Rows, as_of: int) -> Known:
         ),
         {},
         tuple(range(FIRST, FIRST + as_of)),
+        stratum="half" if world.delays == CUT else "",
     )
 
 
@@ -260,7 +281,7 @@ def _sides(drawn: Rows, came: Bools, half: Ints) -> SideCells:
         (drawn.day[rows_] + FIRST).astype(np.int32),
         drawn.age[rows_].astype(np.int16),
         segment.astype(np.int32),
-        (score * 65_536).astype(np.int32),
+        (score * 65_536).astype(np.int32) // np.where(segment > 0, SEGMENT_BINS, 1),
         (score >= THRESHOLD).astype(np.int16),
         drawn.label[rows_].astype(np.int16),
         np.ones(len(rows_), dtype=np.int64),

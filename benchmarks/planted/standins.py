@@ -172,6 +172,7 @@ def _cells(drawn: Drawn, chosen: Bools, label: Bools, age: Ints, edges: Floats) 
         age=age[chosen].astype(np.int16),
         bucket=drawn.bucket[chosen].astype(np.int16),
         label=label[chosen].astype(np.int16),
+        stratum=np.zeros(len(truth), dtype=np.int32),
         n=np.ones(len(truth), dtype=np.int64),
         sums=sums,
         **codes,

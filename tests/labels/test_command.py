@@ -102,10 +102,13 @@ def test_the_command(books: dict, capsys: pytest.CaptureFixture[str]) -> None:
         "Share of labels here by age",
         "ROC AUC",
         "week of 2025-03-10",
+        "that 0.9 of the labels are here of, as they are",
         "Simply waiting until 0.9",
     ):
         assert words in shown
     assert max(map(len, shown.splitlines())) <= 80
+    of_group = [line.split() for line in shown.splitlines() if line.startswith("  challenger ")]
+    assert of_group and all(value.count("±") == 1 for row in of_group for value in row[3:])
     asked = ["labels", *config, "--as-of", "2025-03-17", "--json"]
     assert run([*asked, "--by", "age"]) == 0
     first = capsys.readouterr().out

@@ -9,7 +9,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from analyzer.labels.compare import Comparison, Question, compare
+from analyzer.labels.compare import compare
+from analyzer.labels.comparison import Comparison, Question
 from analyzer.labels.evidence import Evidence, picked, together
 from analyzer.labels.pair_metrics import PROBABILITY, VALUE, of_classes
 from analyzer.stats.influence import over_buckets, ratio

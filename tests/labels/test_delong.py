@@ -10,7 +10,7 @@ import pytest
 from logbook import Book
 
 from analyzer.labels.answer import labels
-from analyzer.labels.compare import Compared
+from analyzer.labels.comparison import Compared
 from analyzer.labels.known import known
 from analyzer.stats.result import Estimate
 from tests.labels.test_calls import DAYS, ROWS, logs, said

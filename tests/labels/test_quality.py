@@ -143,6 +143,12 @@ def test_values_and_classes() -> None:
     assert value(found["RMSE"]) == pytest.approx(np.sqrt(np.mean(exact**2)))
     assert value(found["quantile loss 0.5"]) == pytest.approx(exact.mean() / 2)
     assert labels(values, "both").comparison.metrics[0].better == "champion"
+    declared = replace(values, quantiles=(0.25,))
+    told = quality(declared, of_labels(declared), WINDOW)[0].metrics
+    error = (drawn.label - drawn.champion)[mine]
+    pinball = np.where(error > 0, 0.25 * error, -0.75 * error)
+    assert value(told["quantile loss 0.25"]) == pytest.approx(pinball.mean())
+    assert "quantile loss 0.5" not in told
 
 
 def test_the_whole_answer() -> None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from analyzer.labels.maturity import Completeness, by_class
+from analyzer.labels.completeness import Completeness
+from analyzer.labels.maturity import by_class
 
 DAYS, AS_OF = 50, 50
 ROWS = 1500.0

@@ -12,9 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from analyzer.labels.cells import Kind, PairCells
-from analyzer.labels.compare import ACCEPTED
+from analyzer.labels.completeness import Completeness
 from analyzer.labels.evidence import Arrival, Evidence, as_negative, picked
-from analyzer.labels.maturity import Completeness, by_class
+from analyzer.labels.maturity import by_class
+from analyzer.labels.parts import ACCEPTED
 from analyzer.labels.proxies.known import Proxy, Signalled
 from analyzer.labels.proxies.signals import COARSE, YES
 from analyzer.labels.tables import PAIR_BUCKETS

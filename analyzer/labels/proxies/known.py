@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 from analyzer.config import Rollout
 from analyzer.errors import ConfigError
 from analyzer.frozen import Frozen
-from analyzer.labels.cells import NONE, Codes, Ints, PairCells
+from analyzer.labels.cells import ALL_ROWS, NONE, Codes, Ints, PairCells
 from analyzer.labels.evidence import Chosen, picked
 from analyzer.labels.proxies.signals import proxy_store
 from analyzer.labels.tables import DAY, QUANTA, words_of
@@ -150,6 +150,7 @@ def _signalled(table: pa.Table, words: Sequence[str], frozen: Frozen | None) -> 
         coded("champion_called"),
         coded("challenger_called"),
         coded("label"),
+        np.full(table.num_rows, ALL_ROWS, dtype=np.int32),
         numbers("n"),
         {c: numbers(c).astype(np.float64) * QUANTA[c](scale) for c in sums if c != "n"},
     )

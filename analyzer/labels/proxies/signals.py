@@ -23,12 +23,12 @@ from msgspec.structs import replace as with_other
 from numpy.typing import NDArray
 
 from analyzer.config import Rollout, Segments
-from analyzer.labels.counting import Arrays, Counting
+from analyzer.labels.counting import Counting
 from analyzer.labels.events import Events, events_of
 from analyzer.labels.join import BLANK, CONFLICTING, EARLY, Changes, Touched
 from analyzer.labels.kept import Kept, Recipe, arrays_of
 from analyzer.labels.order import by_key
-from analyzer.labels.requests import HAS
+from analyzer.labels.requests import HAS, Arrays
 from analyzer.labels.tables import DAY
 from analyzer.logs import SIDES, LogFile, survey
 from analyzer.profile import Tables, add_up, empty, encode, table
@@ -108,7 +108,9 @@ class Signals:
         self.reach = round(proxy.open_hours * HOUR)
         self.open_days = rollout.labels.open_days
         self.log = replace(shape, rollout=proxy_rollout(rollout, name))
-        self.counted = replace(shape, rollout=with_other(rollout, segments=Segments()))
+        whole = with_other(rollout.labels, stratum="")
+        of_all = with_other(rollout, segments=Segments(), labels=whole)
+        self.counted = replace(shape, rollout=of_all)
         settings = (FORMAT, truths.depends, proxy)
         encoded = msgspec.json.encode(settings, order="sorted")
         self.depends = hashlib.sha256(encoded).hexdigest()[:16]
@@ -267,7 +269,7 @@ def _tables(counts: Mapping[int, Counting]) -> Tables:
             ("signalled_pairs", "predicted_pairs"),
             ("signalled_labels", "labelled_pairs"),
         ):
-            part = tables[source]
+            part = tables[source].drop_columns(["column", "value"])
             for side in ("champion_bin", "challenger_bin"):
                 coarse = pa.array(part[side].to_numpy() // COARSE, pa.int16())
                 part = part.set_column(part.schema.get_field_index(side), side, coarse)
