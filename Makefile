@@ -4,12 +4,14 @@ VENV := .venv
 STAMP := $(VENV)/.installed
 PY := $(VENV)/bin/python
 DEMO := .demo
+# a real MLflow for the tests of `analyzer registry`, apart: it would bring its 64 packages along
+MLFLOW := .mlflow
 # bundled: Debian's python3 has no ensurepip
 PIP := tools/pip-26.3-py3-none-any.whl
 BROWSER ?=
 PYTHONS := $(PYTHON) python3 python3.13 python3.12 python3.11
 
-.PHONY: help setup demo test browser lint types lock docs bench clean
+.PHONY: help setup demo test browser mlflow lint types lock docs bench clean
 .DEFAULT_GOAL := help
 
 help:
@@ -18,7 +20,7 @@ help:
 	@echo '             the pages are opened in a Chromium: BROWSER=/path names one, none leaves it out'
 	@echo 'make lint    ruff only          make types   mypy only'
 	@echo 'make docs    write the command reference again'
-	@echo 'make lock    resolve requirements.lock again'
+	@echo 'make lock    resolve both files of pinned packages again'
 	@echo 'make bench   run the benchmarks (minutes)'
 
 setup: $(STAMP)
@@ -59,7 +61,7 @@ demo: $(STAMP)
 	@echo "page:     $(DEMO)/report.html (open it in a browser)"
 	@echo "profile:  $(DEMO)/store (one folder of Parquet tables per day)"
 
-test: browser lint types
+test: browser mlflow lint types
 	@ANALYZER_BROWSER="$(BROWSER)" "$(PY)" -m pytest -n 2 --dist loadgroup
 
 # The pages are opened in a real browser. Where it is missing, root on Debian gets it (and a font to
@@ -73,6 +75,16 @@ browser: $(STAMP)
 	    chromium fonts-dejavu-core >/dev/null; \
 	fi
 	@ANALYZER_BROWSER="$(BROWSER)" "$(PY)" tests/browser/chromium.py
+
+mlflow: $(MLFLOW)/.installed
+
+$(MLFLOW)/.installed: $(STAMP) tests/registry/requirements.lock
+	@echo 'set-up: a real MLflow for the tests -> $(MLFLOW)'
+	@rm -rf "$(MLFLOW)"
+	@"$(PY)" -m venv --without-pip "$(MLFLOW)"
+	@"$(PY)" $(PIP)/pip --python "$(MLFLOW)/bin/python" install -qq --no-input \
+	  --disable-pip-version-check --require-hashes -r tests/registry/requirements.lock
+	@touch "$@"
 
 lint: $(STAMP)
 	@"$(PY)" -m ruff check .
@@ -88,9 +100,12 @@ docs: $(STAMP)
 lock:
 	@uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --extra dev \
 	  --no-emit-index-url --no-header $(LOCK_FLAGS) pyproject.toml -o requirements.lock
+	@uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+	  --no-emit-index-url --no-header $(LOCK_FLAGS) tests/registry/requirements.in \
+	  -o tests/registry/requirements.lock
 
 bench: $(STAMP)
 	@"$(PY)" -m benchmarks
 
 clean:
-	@rm -rf "$(VENV)" "$(DEMO)"
+	@rm -rf "$(VENV)" "$(MLFLOW)" "$(DEMO)"

@@ -13,9 +13,10 @@ from zoneinfo import ZoneInfo, available_timezones
 import msgspec
 from msgspec import Meta, Struct
 
-from analyzer import routing
+from analyzer import registering, routing
 from analyzer.design import Experiment, check_design
 from analyzer.errors import ConfigError
+from analyzer.registering import RegistryAt
 from analyzer.routing import RouterAt
 
 CANONICAL = (
@@ -185,6 +186,7 @@ class Rollout(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     proxies: dict[str, Proxy] = {}
     experiment: Experiment | None = None
     router: RouterAt | None = None
+    registry: RegistryAt | None = None
     root: str = "."
 
     def log(self, side: str) -> Log:
@@ -323,6 +325,8 @@ def _check(rollout: Rollout, file: Path) -> None:
         refusal = routing.refusal(rollout.router)
         if refusal:
             refuse(f"[router] {refusal}")
+    if rollout.registry is not None and (refusal := registering.refusal(rollout.registry)):
+        refuse(f"[registry] {refusal}")
     _check_proxies(rollout, refuse)
     if rollout.experiment is not None:
         check_design(rollout.experiment, refuse)

@@ -69,7 +69,17 @@ STATS = {
 
 LAYERS = [
     (
-        *("errors", "design", "routing", "config", "policy", "window", "weeks", "stages"),
+        *(
+            "errors",
+            "design",
+            "routing",
+            "registering",
+            "config",
+            "policy",
+            "window",
+            "weeks",
+            "stages",
+        ),
         *("sql", "engine"),
     ),
     ("kinds", "paths", "footers", "ids", "histogram"),
@@ -94,6 +104,7 @@ LAYERS = [
     ("restored",),
     ("history",),
     ("router",),
+    ("registry",),
     ("overview",),
     ("report",),
     ("nightly", "postmortem"),

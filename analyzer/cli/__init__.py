@@ -31,6 +31,7 @@ COMMANDS = {
     "labels": "What late labels say so far: quality, which model is better.",
     "experiment": "Plan an A/B test before it starts, and read it at any time.",
     "route": "Drive the traffic router: show, apply a verdict, roll back, watch.",
+    "registry": "Record a verdict in MLflow: a run, the alias of what serves.",
     "diagnose": "After an incident: since when, who was hit, what moved first.",
     "nightly": "All of it, once, for cron: scan, judge, keep the results.",
     "history": "What was decided when, on which evidence, and what happened next.",

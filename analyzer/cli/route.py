@@ -7,10 +7,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from analyzer.cli import common, routers, watch
+from analyzer.cli import common, routers, verdicts, watch
 
 if TYPE_CHECKING:
-    from analyzer.chain.kept import Kept
     from analyzer.config import Rollout
     from analyzer.router.controller import Controller, Report
     from analyzer.router.permit import Standing
@@ -122,7 +121,7 @@ def apply(config: str, path: Path, weight: float | None, dry_run: bool, as_json:
     rollout = files.load(config)
     controller = routers.controller(config, rollout)
     limits = policy.load(Path(rollout.root) / rollout.policy.path if rollout.policy.path else None)
-    given = _verdict(path)
+    given = verdicts.load(path)
     standing = _standing(rollout, controller)
     permitted = permit(rollout, limits, given, standing, controller.clock(), weight)
     report = change.apply(
@@ -161,26 +160,6 @@ def rollback(config: str, reason: str, force: bool, dry_run: bool, as_json: bool
     except AnalyzerError as error:  # traffic is where it should be; the diary is not
         report.notes.append(str(error))
     return routers.answer(report, as_json)
-
-
-def _verdict(path: Path) -> Kept:
-    """A verdict from its file, with the digest of its bytes."""
-    import hashlib
-
-    import msgspec
-
-    from analyzer.chain.kept import Kept
-    from analyzer.errors import ConfigError
-    from analyzer.verdict import Verdict
-
-    try:
-        raw = path.read_bytes()
-        found = msgspec.json.decode(raw, type=Verdict)
-    except OSError as error:
-        raise ConfigError(f"{path}: the verdict cannot be read ({error.strerror})") from None
-    except msgspec.DecodeError as error:
-        raise ConfigError(f"{path}: is no verdict ({error})") from None
-    return Kept(hashlib.sha256(raw).hexdigest()[:16], found)
 
 
 def _standing(rollout: Rollout, controller: Controller) -> Standing:

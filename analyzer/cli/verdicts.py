@@ -3,12 +3,36 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 from analyzer.cli import common
 from analyzer.verdict import Check, Verdict
 
+if TYPE_CHECKING:
+    from analyzer.chain.kept import Kept
+
 FOLDED = 3
 """So many checks of one kind that all pass are one line."""
+
+
+def load(path: Path) -> Kept:
+    """A verdict from its file, with the digest of its bytes. Raises ConfigError."""
+    import hashlib
+
+    import msgspec
+
+    from analyzer.chain.kept import Kept
+    from analyzer.errors import ConfigError
+
+    try:
+        raw = path.read_bytes()
+        found = msgspec.json.decode(raw, type=Verdict)
+    except OSError as error:
+        raise ConfigError(f"{path}: the verdict cannot be read ({error.strerror})") from None
+    except msgspec.DecodeError as error:
+        raise ConfigError(f"{path}: is no verdict ({error})") from None
+    return Kept(hashlib.sha256(raw).hexdigest()[:16], found)
 
 
 def note_expired(verdict: Verdict, asked: bool) -> None:

@@ -45,8 +45,10 @@ def send(
     body: bytes | None = None,
     headers: Mapping[str, str] | None = None,
     context: ssl.SSLContext | None = None,
+    seconds: float = WRITE_SECONDS,
 ) -> str:
-    """The body of an answer to any request. Headers stay with the host that was meant.
+    """The body of an answer to any request. Headers stay with the host that was meant; seconds:
+    how long each step of it may take.
 
     Raises Answered, Unreachable, and for all but a GET Ambiguous where it is not known whether it
     arrived.
@@ -55,7 +57,7 @@ def send(
         request = Request(url, data=body, method=method)
         for name, value in (headers or {}).items():
             request.add_unredirected_header(name, value)
-        with urlopen(request, timeout=WRITE_SECONDS, context=context) as answer:
+        with urlopen(request, timeout=seconds, context=context) as answer:
             return str(answer.read(LARGEST).decode("utf-8", "replace"))
     except HTTPError as error:
         with error:

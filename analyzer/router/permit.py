@@ -67,7 +67,7 @@ def permit(
     phase in force renews its decision, under the same conditions, with the weights in force.
     """
     verdict, own = given.verdict, given.digest
-    _refuse_foreign(rollout, verdict)
+    refuse_foreign(rollout, verdict)
     expires = parse(verdict.valid_until) / SECOND
     if verdict.outcome == "roll back":
         return Permit("shadow", 0.0, own, verdict.headline, expires)
@@ -127,7 +127,8 @@ def _stands_already(standing: Standing, found: Permit) -> bool:
     return same and abs(standing.live.share - found.share) < TOLERANCE
 
 
-def _refuse_foreign(rollout: Rollout, verdict: Verdict) -> None:
+def refuse_foreign(rollout: Rollout, verdict: Verdict) -> None:
+    """Raises Refused where the verdict is about another rollout or other models."""
     if verdict.rollout != rollout.name:
         raise Refused(f"the verdict is about {verdict.rollout!r}, not about {rollout.name!r}")
     serves: Mapping[str, str] = rollout.router.serves if rollout.router else {}
