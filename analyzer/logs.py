@@ -18,6 +18,7 @@ import pyarrow.parquet as pq
 
 from analyzer import kinds
 from analyzer.config import CANONICAL, Rollout
+from analyzer.design import OUTCOME_COLUMNS
 from analyzer.footers import RowGroup, row_groups
 from analyzer.paths import expand, partitions_of, readable
 
@@ -160,6 +161,15 @@ def _odd_times(file: LogFile, column: str) -> str:
     return ""
 
 
+def _where(rollout: Rollout, side: Source, canonical: str) -> str:
+    """Where a column that is missing is given another name, in words."""
+    if side not in ("outcomes", "exposures") or rollout.experiment is None:
+        return f"map it under [{side}.columns]"
+    if canonical in (*OUTCOME_COLUMNS, *rollout.experiment.segments):
+        return "map it under [experiment.columns]"
+    return "metrics name it under [experiment.metrics]"
+
+
 def _missing(rollout: Rollout, side: Source, schema: Mapping[str, str]) -> str:
     """Why a file with this schema cannot be used, or an empty text."""
     log = rollout.log(side)
@@ -169,7 +179,8 @@ def _missing(rollout: Rollout, side: Source, schema: Mapping[str, str]) -> str:
         source = log.source(canonical)
         if source not in schema:
             name = title(side, canonical)
-            return f"has no column {source!r} ({name}); map it under [{side}.columns]"
+            where = _where(rollout, side, canonical)
+            return f"has no column {source!r} ({name}); {where}"
     for canonical, wanted in _kinds(rollout, side).items():
         kind = schema.get(log.source(canonical), kinds.NOTHING)
         if kind not in wanted and (kind != kinds.NOTHING or canonical == "ts"):

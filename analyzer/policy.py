@@ -150,6 +150,7 @@ class Experiments(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True)
     final_alpha: Error
     sample_ratio_level: Error
     max_mixed_share: Fraction
+    max_unusable_share: Fraction
     min_days: Annotated[int, Meta(ge=1)]
     novelty_days: Annotated[int, Meta(ge=7)]
     segment_q: Error

@@ -222,6 +222,9 @@ def _show(found: Analysis) -> None:
             common.say(f"{named.column} = {value}: {_lift(named.lift)} {_ends(named.lift)}")
     for reason, n in found.faults.items():
         common.say(f"left out or odd: {n:,}, {reason}")
+    for gap in found.gaps:
+        if gap.days:
+            common.say(f"{gap.column}: not logged at all on {', '.join(gap.days)}")
     for text in (*(m.sentence for m in found.mistakes), *found.notes):
         common.say(text)
 

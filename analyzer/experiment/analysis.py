@@ -7,9 +7,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from analyzer.config import Rollout
+from analyzer.design import Experiment
 from analyzer.diary import Event
 from analyzer.experiment.by_segment import Named, by_segment
 from analyzer.experiment.dates import iso
+from analyzer.experiment.gaps import Gap, gaps
 from analyzer.experiment.guard_rails import Guard, guard_rails
 from analyzer.experiment.known import Known, known
 from analyzer.experiment.looks import Look, Stop, looks, stops
@@ -41,7 +43,8 @@ class Analysis:
     was `promised`. ratio: p of the planned split over all weights `held`; mixed: share of units
     seen in both arms; `valid` says whether the numbers can be trusted at all. adjusted: Holm's p
     of each goal. wear: the effect by day since exposure. looks: the primary metric day by day;
-    stops: the first of them at which one might have stopped.
+    stops: the first of them at which one might have stopped. unread, gaps: outcomes that are not
+    there; `deciding` are the columns of the metrics that promote or hold.
     """
 
     rollout: str
@@ -68,8 +71,11 @@ class Analysis:
     looks: tuple[Look, ...]
     stops: tuple[Stop, ...]
     faults: dict[str, int]
+    unread: tuple[str, ...]
+    gaps: tuple[Gap, ...]
     mistakes: tuple[Mistake, ...]
     notes: tuple[str, ...]
+    deciding: tuple[str, ...]
 
 
 def current(
@@ -141,9 +147,19 @@ def analyze(
         seen,
         stops(seen),
         dict(known.faults),
+        known.unread,
+        gaps(known),
         tuple(mistakes(known, registration, whole, limits)),
         tuple(_notes(known, days, run, registration, limits)),
+        _deciding(known.design),
     )
+
+
+def _deciding(design: Experiment) -> tuple[str, ...]:
+    """Columns of the primary metric and of guard rails."""
+    metrics = [m for m in design.metrics.values() if m.role != "secondary"]
+    names = [name for m in metrics for name in (m.value, m.denominator) if name]
+    return tuple(dict.fromkeys(names))
 
 
 def _read(known: Known, name: str, errors: Errors, last: int) -> Reading:

@@ -23,6 +23,10 @@ from analyzer.store import Manifest, Store
 SCALES = "scales.json"
 SOURCES: tuple[Source, Source] = ("exposures", "outcomes")
 
+FARTHEST = 2.0**10
+"""A first day's value beyond so many times the median does not set the size of its column: one
+value of 1e30 would make all others count as 0."""
+
 
 @dataclass(frozen=True)
 class Read:
@@ -133,6 +137,12 @@ class Days:
         return tables
 
 
+def unread(rollout: Rollout, units: Store) -> list[LogFile]:
+    """Files of outcomes and exposures that could not be used when they were last looked at."""
+    found, depends = units.footers(), _depends(rollout)
+    return [f for s in SOURCES for f in found.get(f"{s} {depends}", []) if f.problem]
+
+
 def _with(exposed: Exposed, table: pa.Table) -> Exposed:
     if "first" not in table.schema.names:
         return exposed
@@ -146,10 +156,12 @@ def _same(manifest: Manifest, inputs: Sequence[tuple[str, str, int, int]], depen
 def _sizes(
     rollout: Rollout, source: Source, files: Sequence[LogFile], names: list[str], days: list[int]
 ) -> dict[str, float]:
-    """Per column the power of two at or above its largest finite value of the first day."""
+    """Per column the power of two at or above its largest value of the first day; of values that
+    are absurdly far from the others, at `FARTHEST` times the usual one: they are out of range.
+    """
     found = dict.fromkeys(names, 1.0)
     for day in days:
-        largest = dict.fromkeys(names, 0.0)
+        largest, usual = dict.fromkeys(names, 0.0), dict.fromkeys(names, 0.0)
         rows = 0
         for batch in read(rollout, source, files, names, day * DAY, (day + 1) * DAY):
             rows += len(batch)
@@ -158,7 +170,10 @@ def _sizes(
                 plain = np.delete(values.astype(np.float64), nulls)
                 plain = np.abs(plain[np.isfinite(plain)])
                 largest[name] = max(largest[name], float(plain.max(initial=0.0)))
+                plain = plain[plain > 0]
+                usual[name] = max(usual[name], float(np.median(plain)) if len(plain) else 0.0)
         if rows:
+            largest = {n: min(x, usual[n] * FARTHEST) for n, x in largest.items()}
             powers = {n: 2.0 ** np.ceil(np.log2(x)) for n, x in largest.items() if x > 0}
             return {**found, **{name: float(power) for name, power in powers.items()}}
     return found

@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 from analyzer.config import Rollout
 from analyzer.design import Experiment, Metric
 from analyzer.errors import ConfigError, NothingThere
-from analyzer.experiment.days import SCALES
+from analyzer.experiment.days import SCALES, unread
 from analyzer.experiment.sums import measures
 from analyzer.experiment.tables import (
     ARMS,
@@ -44,7 +44,8 @@ class Known:
     """What was known when day `as_of` (since 1970, UTC) began, of units exposed in [first, last).
 
     changes, tables: what the days hold, of all days and units; totals: their sums, of those
-    units. faults: rows and units left out, by reason.
+    units. faults: rows and units left out, by reason; unread: files that could not be used, and
+    why.
     """
 
     design: Experiment
@@ -57,6 +58,7 @@ class Known:
     tables: Mapping[str, pa.Table]
     faults: Mapping[str, int]
     digests: Mapping[str, str]
+    unread: tuple[str, ...] = ()
 
     def at(self, as_of: int) -> Known:
         """What was known on an earlier day."""
@@ -171,10 +173,7 @@ def known(
     held = totals.manifests()
     scales = units.load(SCALES, Scales)
     if not held or scales is None:
-        raise NothingThere(
-            f"{store.path}: holds no outcomes yet; run `analyzer experiment analyze`, which reads "
-            "them"
-        )
+        raise NothingThere(_nothing(rollout, store, units))
     today = max(held) // DAY + 1 if as_of is None else as_of // DAY
     chosen = [held[start] for start in sorted(held) if start // DAY < today]
     if not chosen:
@@ -200,9 +199,25 @@ def known(
         {
             "arrivals": _arrivals(sums),
             **{name: _joined(totals, chosen, name) for name in ("unit_bins", "unit_buckets")},
+            "unit_faults": _joined(units, read, "unit_faults"),
         },
         dict(sorted(faults.items())),
         {m.slot: m.digest for m in chosen},
+        tuple(f"{file.name} {file.problem}" for file in unread(rollout, units)),
+    )
+
+
+def _nothing(rollout: Rollout, store: Store, units: Store) -> str:
+    """Why nothing is known, in words."""
+    bad = unread(rollout, units)
+    if bad:
+        return (
+            f"{store.path}: holds no outcomes: no file of theirs could be used; the first, "
+            f"{bad[0].name}, {bad[0].problem}"
+        )
+    return (
+        f"{store.path}: holds no outcomes yet; `analyzer experiment analyze` reads the files that "
+        "[experiment] outcomes names, as far as they hold rows"
     )
 
 

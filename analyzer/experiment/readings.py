@@ -130,7 +130,17 @@ def compared(known: Known, metric: Metric, segment: Segment = EVERYONE) -> Compa
         apart = found if isinstance(found, Undefined) else found.difference()
         lifted = found if isinstance(found, Undefined) else found.lift()
     values = (_value(one, metric), _value(two, metric))
-    return Compared(*values, one.n + two.n, apart, lifted)
+    level = max((abs(value) for value in values if value is not None), default=0.0)
+    return Compared(*values, one.n + two.n, _varies(apart, level), _varies(lifted, 1.0))
+
+
+def _varies(found: Effect | Undefined, level: float) -> Effect | Undefined:
+    """An effect whose error is above what values are rounded to: of a constant there is none, and
+    what rounding leaves would look like certainty.
+    """
+    if isinstance(found, Undefined) or found.error > level * 2.0**-VALUE_BITS:
+        return found
+    return Undefined("the metric does not vary", found.n)
 
 
 def _value(moments: UnitMoments, metric: Metric) -> float | None:
@@ -140,6 +150,8 @@ def _value(moments: UnitMoments, metric: Metric) -> float | None:
 
 def _of_percentiles(known: Known, metric: Metric, segment: Segment) -> Compared:
     one, two = _percentiles(known, metric).values()
+    if min(known.units().values()) == 0:
+        one = two = Undefined("no unit in an arm", sum(known.units().values()))
     values = [arm.value if isinstance(arm, Estimate) else None for arm in (one, two)]
     apart: Effect | Undefined = Undefined("percentiles are not kept by segment")
     lifted = apart
@@ -224,7 +236,9 @@ def _percentiles(known: Known, metric: Metric) -> dict[str, Result]:
     found: dict[str, Result] = {}
     scale = known.scales.columns[metric.value]
     for arm, bins in _binned(known, metric.value).items():
-        low, high = bin_edges(bins["code"].astype(np.int64), "distance", 0.0)
+        edges = bin_edges(bins["code"].astype(np.int64), "distance", 0.0)
+        # totals are whole multiples of a quantum: less than one is 0
+        low, high = (np.where(np.abs(x) < 2.0**-VALUE_BITS, 0.0, x) for x in edges)
         found[arm] = quantile(low * scale, high * scale, bins["n"], metric.quantile, FAR)
     return found
 
@@ -246,7 +260,7 @@ def _cut(known: Known, metric: Metric, errors: Errors) -> Result:
     last = codes[np.searchsorted(below, metric.winsorise * below[-1])]
     edge = float(bin_edges(np.array([last]), "distance", 0.0)[1][0])
     one, two = (_moments_up_to(arm, int(last), edge) for arm in bins.values())
-    return sequence(effect(one, two, Ratio(0), relative=True), errors)
+    return sequence(_varies(effect(one, two, Ratio(0), relative=True), 1.0), errors)
 
 
 def _moments_up_to(bins: Mapping[str, NDArray[np.int64]], last: int, edge: float) -> UnitMoments:

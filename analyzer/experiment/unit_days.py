@@ -30,6 +30,9 @@ TWICE = "the same event again"
 EARLY = "outcome before its unit was exposed"
 STRANGER = "outcome of a unit that was not exposed"
 VARIES = "unit with several values of {}"
+NULL = "{} is NULL"
+INFINITE = "{} is infinite or NaN"
+FAR = "{} is out of range"
 
 CHUNK = 2_000_000
 """Rows that are aggregated at once."""
@@ -131,19 +134,19 @@ class Day:
     def _value(self, name: str, values: pa.Array | None, rows: int) -> NDArray[np.int64]:
         """Values in quanta; 0 where there is none, which is counted."""
         if values is None:
-            self.fault(f"{name} is NULL", rows)
+            self.fault(NULL.format(name), rows)
             return np.zeros(rows, dtype=np.int64)
         raw, nulls = numbers(values)
         plain = raw.astype(np.float64)
         plain[nulls] = 0.0
-        self.fault(f"{name} is NULL", len(nulls))
+        self.fault(NULL.format(name), len(nulls))
         reach = self.scales.columns[name] * VALUE_REACH
         # two passes that make nothing, unless something is out of range; NaN fails both
         if len(plain) and not (plain.max() <= reach and plain.min() >= -reach):
             far = ~(np.abs(plain) <= reach)
             infinite = ~np.isfinite(plain)
-            self.fault(f"{name} is infinite or NaN", int(np.count_nonzero(infinite)))
-            self.fault(f"{name} is out of range", int(np.count_nonzero(far & ~infinite)))
+            self.fault(INFINITE.format(name), int(np.count_nonzero(infinite)))
+            self.fault(FAR.format(name), int(np.count_nonzero(far & ~infinite)))
             plain[far] = 0.0
         plain *= 1.0 / self.scales.value(name)  # a power of two: exact
         return np.rint(plain, out=plain).astype(np.int64)

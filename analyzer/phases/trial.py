@@ -14,6 +14,7 @@ from analyzer.errors import AnalyzerError
 from analyzer.experiment.analysis import Analysis, current
 from analyzer.experiment.guard_rails import Guard
 from analyzer.phases.gate import Material, check, percent
+from analyzer.phases.trial_data import outcome_checks
 from analyzer.phases.trial_process import SAMPLE, SPLIT_DAYS, run_checks, run_waiting
 from analyzer.policy import Policy
 from analyzer.profiles import Profiles
@@ -34,6 +35,7 @@ def trial_checks(material: Material) -> list[Check]:
     if isinstance(found, str):
         return [_unread(material, found)]
     return [
+        *outcome_checks(material, found),
         _ratio(material, found),
         _mixed(material, found),
         *_primary(material, found),

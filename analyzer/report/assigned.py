@@ -9,7 +9,7 @@ from analyzer.experiment.dates import iso
 from analyzer.report.blocks import Block, Facts, Head, Lines, Section, Table, Text
 from analyzer.report.lifts import how
 from analyzer.report.marks import chip
-from analyzer.report.words import count, number, percent, quiet, shown
+from analyzer.report.words import count, name, number, percent, quiet, shown
 from analyzer.stats.result import Estimate, Result
 
 
@@ -45,8 +45,16 @@ def split_section(found: Analysis) -> Section:
         [shown(reason, 200), count(n)] for reason, n in found.faults.items() if n
     ]
     if faults:
-        names = [Head("Why"), Head("How many", "number")]
-        blocks.append(Table("Rows and units left out, or odd", names, faults))
+        titles = [Head("Why"), Head("How many", "number")]
+        blocks.append(Table("Rows and units left out, or odd", titles, faults))
+    missing = [
+        Markup("{} is NULL in every row of {}.").format(name(gap.column), ", ".join(gap.days))
+        for gap in found.gaps
+        if gap.days
+    ]
+    lost = [f"Not read: {shown(file, 300)}." for file in found.unread]
+    if missing or lost:
+        blocks.append(Lines([*missing, *lost], "Outcomes that are not there", listed=True))
     return Section(
         "split",
         "Units in both arms",

@@ -9,6 +9,7 @@ from report.specimens import HOSTILE, estimate
 from analyzer.experiment.analysis import Analysis
 from analyzer.experiment.by_segment import Named
 from analyzer.experiment.dates import iso
+from analyzer.experiment.gaps import Gap
 from analyzer.experiment.guard_rails import guard_rails
 from analyzer.experiment.looks import Look, stops
 from analyzer.experiment.mistakes import Mistake
@@ -99,6 +100,9 @@ def made(
         looks=found,
         stops=stops(found),
         faults={names[2]: 12, names[3]: 3},
+        unread=(f"outcomes/{names[5]}.parquet is cut off",),
+        gaps=(Gap(names[6], (iso(DAY), iso(DAY + 1)), 0.01),),
+        deciding=(names[6],),
         mistakes=tuple(Mistake("split", f"No reason: {name}") for name in names[:4]),
         notes=tuple(f"Beware of {name}" for name in names[:4]),
     )
