@@ -65,8 +65,11 @@ class Profiles:
         return hours_between(whole, instant, self.window.start, self.window.end)
 
     def _join(self, name: str, manifests: Sequence[Manifest]) -> pa.Table:
-        with ThreadPoolExecutor(READERS) as pool:
-            parts = list(pool.map(lambda m: self.store.read(m, name), manifests))
+        if len(manifests) == 1:  # a young phase, read every hour: no threads for one slot
+            parts = [self.store.read(manifests[0], name)]
+        else:
+            with ThreadPoolExecutor(READERS) as pool:
+                parts = list(pool.map(lambda m: self.store.read(m, name), manifests))
         return complete(name, pa.concat_tables(parts, promote_options="default"))
 
     @property

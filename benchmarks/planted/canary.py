@@ -19,6 +19,7 @@ from analyzer import policy
 from analyzer.config import Log, Rollout, Segments
 from analyzer.diary import Event
 from analyzer.measure import hourly, latency_quantile, rate
+from analyzer.phases.against import units_effect
 from analyzer.phases.canary import hourly_checks
 from analyzer.phases.fired import trigger_checks
 from analyzer.phases.gate import Material
@@ -30,15 +31,14 @@ from analyzer.verdict import Check, decide
 from analyzer.window import DAY, HOUR, Window, show
 from benchmarks.planted import sum_tables, sums
 from benchmarks.planted.readings import (
+    Results,
     Run,
-    arguments,
+    Simulation,
+    as_page,
     as_percent,
     before,
-    failures,
-    foot,
     found_in,
     quantiles,
-    simulate,
     tally,
 )
 from benchmarks.planted.sum_tables import Tables
@@ -210,8 +210,8 @@ def _fixed(material: Material, harm: str) -> bool:
 
 
 def _percentile(profiles: Profiles, side: str, q: float) -> Result:
-    found = rate(profiles, side, "over_200ms", "latency_n")
-    return latency_quantile(profiles, side, q, deff=found.deff, confidence=0.975)
+    effect = units_effect(profiles, side, 1 - q)
+    return latency_quantile(profiles, side, q, deff=effect, confidence=0.975)
 
 
 def _fixed_segment(material: Material) -> bool:
@@ -251,12 +251,11 @@ def summary(runs: Sequence[Run], harm: str) -> dict[str, object]:
     }
 
 
-def as_text(results: dict[str, object]) -> str:
+def as_text(results: Results) -> str:
     """The results as a page of Markdown."""
     settings, cases = results["settings"], results["cases"]
-    assert isinstance(settings, dict) and isinstance(cases, dict)
     low, high = settings["traffic"]
-    lines = [
+    head = [
         "# Simulated canaries, read by the gate every hour",
         "",
         f"Seed {settings['seed']}. {HOURS} hours at {WEIGHT:.0%} of {low:,.0f} to {high:,.0f} "
@@ -265,47 +264,54 @@ def as_text(results: dict[str, object]) -> str:
         "hours and users vary. The shipped policy. Intervals are Clopper-Pearson's at 95 %.",
         "",
         "| truth | canaries | promote in the end | stopped at some reading | roll back after h: "
-        "median, 90 %, all | fixed horizon: first planned hour with 90 % power |",
+        "median, 90 %, all | fixed horizon: found at the median, 90 % and last of these h |",
         "|---|---|---|---|---|---|",
     ]
-    for harm, case in cases.items():
-        hours = case["hours to stop"]
-        power = case.get("fixed-horizon power by hour", [])
-        first = next((str(h) for h, p in enumerate(power, 1) if p >= 0.9), "never" if power else "")
-        when = ", ".join(f"{v:g}" for v in hours.values()) if hours else ""
-        lines.append(
-            f"| {harm} | {case['runs']:,} | {as_percent(case['promoted in the end'])} | "
-            f"{as_percent(case['stopped at some reading'])} | {when} | {first} |"
-        )
-    lines += failures(cases)
+    more = []
     none = cases.get("none", {}).get("hours to promote")
     if none:
-        lines += [
+        more += [
             "",
             f"A healthy canary promotes first after {none['0.5']:g} h in the median, "
             f"{none['0.9']:g} h in 90 % of those that do.",
         ]
-    lines += [
+    more += [
         "",
-        "The fixed-horizon test is read once, at an hour planned before; read every hour it would "
-        "err more often than it says. The gate is read every hour.",
+        "The fixed-horizon test is an oracle: it is read once, at an hour planned before (every "
+        "hour it would err more often than it says), and knows which segment is harmed, though "
+        "it pays for the number of them. The gate is read every hour and knows nothing. The share "
+        f"that it has found by an hour stands beside the oracle's for every hour in {JSON}.",
     ]
-    return "\n".join([*lines, "", foot(settings), ""])
+    return as_page(results, head, _row, more)
 
 
-def main() -> None:
-    """Simulate, judge, write results."""
-    given = arguments(__doc__ or "", "canary.json", traffic=(3e5, 4e6)).parse_args()
-    simulate(
-        given,
-        list(HARMS),
-        run,
-        lambda k, harm: Task(given.seed, k, harm, tuple(given.traffic)),
-        summary,
-        as_text,
-        {"policy": policy.load().digest},
+def _row(harm: str, case: Results) -> str:
+    hours = case["hours to stop"]
+    power = case.get("fixed-horizon power by hour")
+    when = ", ".join(f"{v:g}" for v in hours.values()) if hours else ""
+    fixed = (
+        ", ".join(f"{power[int(h) - 1]:.1%}" for h in [*hours.values()][:-1]) + f", {power[-1]:.1%}"
+        if hours and power
+        else ""
+    )
+    return (
+        f"| {harm} | {case['runs']:,} | {as_percent(case['promoted in the end'])} | "
+        f"{as_percent(case['stopped at some reading'])} | {when} | {fixed} |"
     )
 
 
+JSON = "canary.json"
+SIMULATION = Simulation(
+    what=__doc__ or "",
+    out=JSON,
+    harms=list(HARMS),
+    run=run,
+    task=lambda k, harm, given: Task(given.seed, k, harm, tuple(given.traffic)),
+    summary=summary,
+    page=as_text,
+    settings=lambda given: {"policy": policy.load().digest},
+    defaults={"traffic": (3e5, 4e6)},
+)
+
 if __name__ == "__main__":
-    main()
+    SIMULATION.main()

@@ -33,14 +33,13 @@ from analyzer.verdict import Check, decide
 from analyzer.window import DAY, HOUR, MINUTE, Window, show
 from benchmarks.planted import sum_tables, sums
 from benchmarks.planted.readings import (
+    Results,
     Run,
-    arguments,
+    Simulation,
+    as_page,
     as_percent,
     before,
-    failures,
-    foot,
     found_in,
-    simulate,
     tally,
 )
 from benchmarks.planted.sum_tables import Tables
@@ -334,12 +333,11 @@ def summary(runs: Sequence[Run], harm: str) -> dict[str, object]:
     return tally(runs, harm, DAYS, "days")
 
 
-def as_text(results: dict[str, object]) -> str:
+def as_text(results: Results) -> str:
     """The results as a page of Markdown."""
-    settings, cases = results["settings"], results["cases"]
-    assert isinstance(settings, dict) and isinstance(cases, dict)
+    settings = results["settings"]
     low, high = settings["traffic"]
-    lines = [
+    head = [
         "# Simulated full rollouts, read by the gate every other day",
         "",
         f"Seed {settings['seed']}. {DAYS} days, all of {low:,.0f} to {high:,.0f} requests an hour "
@@ -355,31 +353,32 @@ def as_text(results: dict[str, object]) -> str:
         "after days: median, 90 %, all |",
         "|---|---|---|---|---|",
     ]
-    for harm, case in cases.items():
-        days = case["days to stop"]
-        when = ", ".join(f"{v:g}" for v in days.values()) if days else ""
-        lines.append(
-            f"| {harm} | {case['runs']:,} | {as_percent(case['promoted in the end'])} | "
-            f"{as_percent(case['stopped at some reading'])} | {when} |"
-        )
-    return "\n".join([*lines, *failures(cases), "", foot(settings), ""])
+    return as_page(results, head, _row, [])
 
 
-def main() -> None:
-    """Simulate, judge, write results."""
-    parser = arguments(__doc__ or "", "full.json", traffic=(3e4, 3e5), harmed=100)
-    parser.add_argument("--every", type=int, default=25, help="read closely every so-manieth")
-    given = parser.parse_args()
-    simulate(
-        given,
-        list(HARMS),
-        run,
-        lambda k, harm: Task(given.seed, k, harm, tuple(given.traffic), k % given.every == 0),
-        summary,
-        as_text,
-        {"policy": rules().digest, "every": given.every},
+def _row(harm: str, case: Results) -> str:
+    days = case["days to stop"]
+    when = ", ".join(f"{v:g}" for v in days.values()) if days else ""
+    return (
+        f"| {harm} | {case['runs']:,} | {as_percent(case['promoted in the end'])} | "
+        f"{as_percent(case['stopped at some reading'])} | {when} |"
     )
 
 
+SIMULATION = Simulation(
+    what=__doc__ or "",
+    out="full.json",
+    harms=list(HARMS),
+    run=run,
+    task=lambda k, harm, given: Task(
+        given.seed, k, harm, tuple(given.traffic), k % given.every == 0
+    ),
+    summary=summary,
+    page=as_text,
+    settings=lambda given: {"policy": rules().digest, "every": given.every},
+    defaults={"traffic": (3e4, 3e5), "harmed": 100},
+    options={"--every": {"type": int, "default": 25, "help": "read closely every so-manieth"}},
+)
+
 if __name__ == "__main__":
-    main()
+    SIMULATION.main()

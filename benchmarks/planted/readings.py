@@ -109,58 +109,76 @@ def as_percent(share: dict[str, float]) -> str:
     return f"{share['k'] / share['n']:.1%} ({low:.1f} to {high:.1f} %)"
 
 
-def arguments(what: str, out: str, **defaults: Any) -> argparse.ArgumentParser:
-    """The options that all of these simulations have."""
-    parser = argparse.ArgumentParser(
-        description=what, formatter_class=argparse.RawTextHelpFormatter
-    )
-    parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--runs", type=int, default=2000, help="A/A phases")
-    parser.add_argument("--harmed", type=int, default=200, help="phases of each kind of harm")
-    parser.add_argument("--traffic", type=float, nargs=2, help="requests an hour in all")
-    parser.add_argument("--jobs", type=int, default=1)
-    parser.add_argument("--out", type=Path, default=RESULTS / out, help="a .json file")
-    parser.set_defaults(**defaults)
-    return parser
+@dataclass(frozen=True)
+class Simulation:
+    """A kind of phase that is simulated, read and kept in `out` (.json, and .md beside it).
 
+    what: for --help. harms: kinds of truth, "none" for A/A. task: of a run's number, its harm and
+    the options; run: simulates one; summary: of the runs of a kind; page: the results as Markdown;
+    settings: what else is kept of the options. defaults: of options; options: further ones.
+    """
 
-def simulate(
-    given: argparse.Namespace,
-    harms: Sequence[str],
-    run: Callable[[Any], Run],
-    task: Callable[[int, str], Any],
-    summary: Callable[[Sequence[Run], str], Results],
-    page: Callable[[Results], str],
-    settings: Mapping[str, object],
-) -> None:
-    """Simulate every kind of phase, harmed ones first, and write what was found so far."""
-    began = time.monotonic()
-    cases: Results = {}
-    with multiprocessing.get_context("spawn").Pool(given.jobs) as pool:
-        for harm in sorted(harms, key=lambda harm: harm == "none"):
-            count = given.runs if harm == "none" else given.harmed
-            runs: list[Run] = []
-            while len(runs) < count:
-                asked = range(len(runs), min(len(runs) + BATCH, count))
-                runs += pool.map(run, [task(k, harm) for k in asked], chunksize=2)
-                cases[harm] = summary(runs, harm)
-                known = {harm: cases[harm] for harm in harms if harm in cases}
-                made = {
-                    "seed": given.seed,
-                    "traffic": list(given.traffic),
-                    **settings,
-                    "machine": f"{platform.machine()}, {multiprocessing.cpu_count()} cores, shared",
-                    "seconds": round(time.monotonic() - began),
-                    "jobs": given.jobs,
-                    "versions": {
-                        "analyzer": __version__,
-                        "numpy": np.__version__,
-                        "python": platform.python_version(),
-                        "scipy": scipy.__version__,
-                    },
-                }
-                _write(given.out, {"settings": made, "cases": known}, page)
-            print(harm, json.dumps(cases.get(harm, {}).get("in the end")), flush=True)
+    what: str
+    out: str
+    harms: Sequence[str]
+    run: Callable[[Any], Run]
+    task: Callable[[int, str, argparse.Namespace], Any]
+    summary: Callable[[Sequence[Run], str], Results]
+    page: Callable[[Results], str]
+    settings: Callable[[argparse.Namespace], Mapping[str, object]]
+    defaults: Mapping[str, Any]
+    options: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+
+    def main(self) -> None:
+        """Simulate every kind of phase, harmed ones first, and write what was found so far."""
+        given = self._asked()
+        began = time.monotonic()
+        cases: Results = {}
+        with multiprocessing.get_context("spawn").Pool(given.jobs) as pool:
+            for harm in sorted(self.harms, key=lambda harm: harm == "none"):
+                count = given.runs if harm == "none" else given.harmed
+                runs: list[Run] = []
+                while len(runs) < count:
+                    asked = range(len(runs), min(len(runs) + BATCH, count))
+                    tasks = [self.task(k, harm, given) for k in asked]
+                    runs += pool.map(self.run, tasks, chunksize=2)
+                    cases[harm] = self.summary(runs, harm)
+                    known = {harm: cases[harm] for harm in self.harms if harm in cases}
+                    made = self._made(given, time.monotonic() - began)
+                    _write(given.out, {"settings": made, "cases": known}, self.page)
+                print(harm, json.dumps(cases.get(harm, {}).get("in the end")), flush=True)
+
+    def _asked(self) -> argparse.Namespace:
+        parser = argparse.ArgumentParser(
+            description=self.what, formatter_class=argparse.RawTextHelpFormatter
+        )
+        parser.add_argument("--seed", type=int, default=1)
+        parser.add_argument("--runs", type=int, default=2000, help="A/A phases")
+        parser.add_argument("--harmed", type=int, default=200, help="phases of each kind of harm")
+        parser.add_argument("--traffic", type=float, nargs=2, help="requests an hour in all")
+        parser.add_argument("--jobs", type=int, default=1)
+        parser.add_argument("--out", type=Path, default=RESULTS / self.out, help="a .json file")
+        for name, described in self.options.items():
+            parser.add_argument(name, **described)
+        parser.set_defaults(**self.defaults)
+        return parser.parse_args()
+
+    def _made(self, given: argparse.Namespace, seconds: float) -> Results:
+        """How the results were made."""
+        return {
+            "seed": given.seed,
+            "traffic": list(given.traffic),
+            **self.settings(given),
+            "machine": f"{platform.machine()}, {multiprocessing.cpu_count()} cores, shared",
+            "seconds": round(seconds),
+            "jobs": given.jobs,
+            "versions": {
+                "analyzer": __version__,
+                "numpy": np.__version__,
+                "python": platform.python_version(),
+                "scipy": scipy.__version__,
+            },
+        }
 
 
 def _write(out: Path, results: Results, page: Callable[[Results], str]) -> None:
@@ -169,14 +187,23 @@ def _write(out: Path, results: Results, page: Callable[[Results], str]) -> None:
     out.with_suffix(".md").write_text(page(results), encoding="utf-8")
 
 
-def foot(settings: Results) -> str:
+def as_page(
+    results: Results, head: Sequence[str], row: Callable[[str, Results], str], more: Sequence[str]
+) -> str:
+    """A page of Markdown: its head, a row for each kind of phase, what failed, more."""
+    cases, settings = results["cases"], results["settings"]
+    rows = [row(harm, case) for harm, case in cases.items()]
+    return "\n".join([*head, *rows, *_failures(cases), *more, "", _foot(settings), ""])
+
+
+def _foot(settings: Results) -> str:
     """Policy, versions, machine and time, as the last line of a page."""
     versions = ", ".join(f"{k} {v}" for k, v in sorted(settings["versions"].items()))
     took = f"{settings['seconds']:,.0f} s with {settings['jobs']} processes"
     return f"Policy {settings['policy']}; {versions}; {settings['machine']}, {took}."
 
 
-def failures(cases: Results) -> list[str]:
+def _failures(cases: Results) -> list[str]:
     """What did not pass, a line for each kind of phase."""
     lines = ["", "What failed or was invalid at some reading:", ""]
     for harm, case in cases.items():
