@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import msgspec
 import numpy as np
@@ -10,12 +11,51 @@ from logbook import START, Book, times
 
 from analyzer import policy
 from analyzer.diary import Event
+from analyzer.gate import gate
 from analyzer.policy import Policy
+from analyzer.verdict import Check, Verdict
 from analyzer.window import HOUR, Window, show
 
 SHADOW_HOURS = 24
 Columns = dict[str, np.ndarray]
 Change = Callable[[Columns], Columns]
+
+
+@dataclass(frozen=True)
+class Judging:
+    """A phase's gate on such logs: its usual limits, window of so many hours or days, diary."""
+
+    phase: str
+    limits: Callable[[], Policy]
+    window: Callable[[float], Window]
+    diary: Callable[[], list[Event]]
+    length: float
+
+    def __call__(
+        self,
+        book: Book,
+        length: float | None = None,
+        policy: Policy | None = None,
+        events: Sequence[Event] | None = None,
+    ) -> Verdict:
+        """The verdict over the first hours or days."""
+        return gate(
+            book.rollout,
+            policy or self.limits(),
+            self.phase,
+            window=self.window(self.length if length is None else length),
+            events=self.diary() if events is None else events,
+        )
+
+
+def named(verdict: Verdict, name: str) -> Check:
+    """One check of a verdict."""
+    return next(check for check in verdict.checks if check.id == name)
+
+
+def blockers(verdict: Verdict) -> list[str]:
+    """What every check that blocks and did not pass says."""
+    return [c.sentence for c in verdict.checks if c.outcome != "pass" and c.severity == "block"]
 
 
 def limits(**canary: object) -> Policy:

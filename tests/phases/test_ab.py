@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 from logbook import START, Book, times
-from served import answers, limits, requests, write
+from served import answers, blockers, limits, named, requests, write
 
 from analyzer.chain.kept import keep
 from analyzer.diary import Event
@@ -19,7 +19,7 @@ from analyzer.experiment.update import update
 from analyzer.gate import gate
 from analyzer.nightly import nightly
 from analyzer.policy import Policy
-from analyzer.verdict import Check, Verdict, encode
+from analyzer.verdict import Verdict, encode
 from analyzer.window import HOUR, Window, show
 
 DAYS, UNITS = 14, 4000
@@ -110,10 +110,6 @@ def judged(book: Book, days: int = DAYS, policy: Policy | None = None) -> Verdic
     return gate(book.rollout, policy or ab_limits(), "ab", window=window, events=diary())
 
 
-def named(verdict: Verdict, name: str) -> Check:
-    return next(check for check in verdict.checks if check.id == name)
-
-
 @pytest.fixture(scope="module")
 def better(tmp_path_factory: pytest.TempPathFactory) -> Book:
     book = Book(tmp_path_factory.mktemp("ab"))
@@ -124,9 +120,7 @@ def better(tmp_path_factory: pytest.TempPathFactory) -> Book:
 
 def test_a_better_challenger_is_promoted_to_everyone_at_the_end(better: Book) -> None:
     verdict = judged(better)
-    assert verdict.outcome == "promote", [
-        c.sentence for c in verdict.checks if c.outcome != "pass" and c.severity == "block"
-    ]
+    assert verdict.outcome == "promote", blockers(verdict)
     assert verdict.next is not None
     assert (verdict.next.phase, verdict.next.weight) == ("full", 1.0)
     assert "at the planned end" in named(verdict, "experiment.primary").sentence

@@ -11,15 +11,25 @@ import msgspec
 import numpy as np
 import pytest
 from logbook import START, Book
-from served import SHADOW_HOURS, Change, Columns, canary, diary, limits, window
+from served import (
+    SHADOW_HOURS,
+    Change,
+    Columns,
+    Judging,
+    blockers,
+    canary,
+    diary,
+    limits,
+    named,
+    window,
+)
 
 from analyzer.diary import Event, append, path_of
 from analyzer.errors import ConfigError
 from analyzer.gate import gate
 from analyzer.nightly import nightly
 from analyzer.phases.arm_segments import SMALL, segments_of
-from analyzer.policy import Policy
-from analyzer.verdict import Check, Verdict, encode, json_schema
+from analyzer.verdict import encode, json_schema
 from analyzer.verify import verify
 from analyzer.window import HOUR, show
 
@@ -31,30 +41,12 @@ def healthy(tmp_path_factory: pytest.TempPathFactory) -> Book:
     return book
 
 
-def judged(
-    book: Book,
-    hours: float = 10,
-    policy: Policy | None = None,
-    events: list[Event] | None = None,
-) -> Verdict:
-    return gate(
-        book.rollout,
-        policy or limits(),
-        "canary",
-        window=window(hours),
-        events=diary() if events is None else events,
-    )
-
-
-def named(verdict: Verdict, name: str) -> Check:
-    return next(check for check in verdict.checks if check.id == name)
+judged = Judging("canary", limits, window, diary, 10)
 
 
 def test_a_healthy_canary_promotes_to_the_ab_test(healthy: Book) -> None:
     verdict = judged(healthy)
-    assert verdict.outcome == "promote", [
-        c.sentence for c in verdict.checks if c.outcome != "pass" and c.severity == "block"
-    ]
+    assert verdict.outcome == "promote", blockers(verdict)
     assert (verdict.next.phase, verdict.next.weight) == ("ab", 0.5)
     assert "answered by the challenger" in verdict.cost
     assert len(verdict.detectable) == 2

@@ -4,19 +4,26 @@ against it, and never before 14 days.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import msgspec
 import numpy as np
 import pytest
 from logbook import Book, times
-from served import BEGAN, Columns, full, full_diary, full_limits, full_window
+from served import (
+    BEGAN,
+    Columns,
+    Judging,
+    blockers,
+    full,
+    full_diary,
+    full_limits,
+    full_window,
+    named,
+)
 
 from analyzer.diary import Event
 from analyzer.gate import gate
 from analyzer.labels.update import update
-from analyzer.policy import Policy
-from analyzer.verdict import Check, Verdict
+from analyzer.verdict import Verdict
 from analyzer.verify import verify
 from analyzer.window import HOUR, Window
 
@@ -28,30 +35,12 @@ def healthy(tmp_path_factory: pytest.TempPathFactory) -> Book:
     return book
 
 
-def judged(
-    book: Book,
-    days: float = 14,
-    policy: Policy | None = None,
-    events: Sequence[Event] | None = None,
-) -> Verdict:
-    return gate(
-        book.rollout,
-        policy or full_limits(),
-        "full",
-        window=full_window(days),
-        events=full_diary() if events is None else events,
-    )
-
-
-def named(verdict: Verdict, name: str) -> Check:
-    return next(check for check in verdict.checks if check.id == name)
+judged = Judging("full", full_limits, full_window, full_diary, 14)
 
 
 def test_a_healthy_rollout_lets_the_old_model_go(healthy: Book) -> None:
     verdict = judged(healthy)
-    assert verdict.outcome == "promote", [
-        c.sentence for c in verdict.checks if c.outcome != "pass" and c.severity == "block"
-    ]
+    assert verdict.outcome == "promote", blockers(verdict)
     assert verdict.headline.endswith("the old model may be decommissioned.")
     assert (verdict.next.phase, verdict.next.weight) == ("decommission", 1.0)
     assert "shadowed to the old model" in verdict.cost
