@@ -65,6 +65,8 @@ def _maturity(found: Labels) -> None:
             common.say(f"ALARM: {m.alarm}")
         if m.note:
             common.say(f"note: {m.note}")
+        if m.slowest:
+            common.say(f"{m.label or 'labels'}: slowest where {m.slowest.where}")
         if m.pace:
             common.say(f"note: labels {m.label}: {m.pace}")
         if m.uploads:
@@ -126,8 +128,7 @@ def _waited(found: Waited) -> None:
         common.show_table(
             ("metric", "challenger - champion", "better"),
             [(m.metric, scored(m.difference), m.better) for m in found.metrics],
-            title=f"Only {common.counted(found.days, 'day')} that 0.9 of the labels are here of, "
-            "as they are",
+            title=f"Waiting: {common.counted(found.days, 'day')} with 0.9 of the labels",
         )
     ready = "when is unknown" if found.ready is None else f"on {date(found.ready)}"
     common.say(f"Simply waiting until 0.9 of the labels of every day are here: {ready}")

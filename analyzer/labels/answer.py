@@ -20,11 +20,21 @@ from analyzer.labels.pair_metrics import PROBABILITY, VALUE, PairMetric, of_clas
 from analyzer.labels.proxies.answer import ProxyAnswer
 from analyzer.labels.quality import AGES, By, Quality, matured_days, quality
 from analyzer.labels.selective import Acceptance, acceptance
-from analyzer.stats.result import Result
+from analyzer.stats.result import Estimate, Result
 
 _ALL = 0.99
 USUAL_DAYS = 30
 """Prediction days that are judged where no window is asked for: the last ones."""
+
+
+@dataclass(frozen=True)
+class Stratum:
+    """How the labels of one class arrive in one stratum (`where`, in words)."""
+
+    where: str
+    labels: float
+    curve: tuple[Age, ...]
+    ready_age: Result
 
 
 @dataclass(frozen=True)
@@ -35,7 +45,8 @@ class Maturity:
     prediction days behind the ladder, `uploads` days left out because all came in one upload.
     `ready_age`: age at which 0.9 have arrived. `alarm`: completeness may be overstated. `note`:
     what changed without that: fewer labels ever come, or the base rate moved. `pace`: the segment
-    whose labels arrive at another pace, in words, where no stratum is declared.
+    whose labels arrive at another pace, in words, where no stratum is declared. `strata`: the
+    declared ones that have labels enough; `ready_age` is then that of the slowest.
     """
 
     label: str
@@ -48,6 +59,16 @@ class Maturity:
     alarm: str
     note: str = ""
     pace: str = ""
+    strata: tuple[Stratum, ...] = ()
+
+    @property
+    def slowest(self) -> Stratum | None:
+        """The stratum that is 0.9 complete last; None where none is, or it is unknown."""
+        ages = [(s.ready_age, s) for s in self.strata]
+        ready = [(age.value, s) for age, s in ages if isinstance(age, Estimate)]
+        if not ready or len(ready) < len(self.strata):
+            return None
+        return max(ready, key=lambda found: found[0])[1]
 
 
 @dataclass(frozen=True)
@@ -159,4 +180,8 @@ def _maturity(known: Known, code: int, found: Completeness, paces: Mapping[int, 
         found.alarm,
         found.note,
         str(paces.get(code, "")),
+        tuple(
+            Stratum(own.where, float(own.arrivals.counts.sum()), curve(own, ages), own.ready_age)
+            for own in found.strata.values()
+        ),
     )

@@ -11,7 +11,7 @@ from logbook import START, Book, times
 from scipy.stats import rankdata
 
 from analyzer.labels import cells as at
-from analyzer.labels import update as updates
+from analyzer.labels import label_days
 from analyzer.labels.known import known
 from analyzer.labels.tables import DAY
 from analyzer.labels.update import update
@@ -65,13 +65,13 @@ def test_the_new_day_remakes_yesterday_only_where_it_reaches_in(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     made: list[int] = []
-    real = updates.requests_of
+    real = label_days.requests_of
 
     def counted(slots: list) -> pa.Table:
         made.append((slots[0].start - START) // DAY)
         return real(slots)
 
-    monkeypatch.setattr(updates, "requests_of", counted)
+    monkeypatch.setattr(label_days, "requests_of", counted)
     book = Book(tmp_path)
 
     def day(number: int, ids: list[str], seconds: float) -> None:

@@ -102,7 +102,7 @@ def test_the_command(books: dict, capsys: pytest.CaptureFixture[str]) -> None:
         "Share of labels here by age",
         "ROC AUC",
         "week of 2025-03-10",
-        "that 0.9 of the labels are here of, as they are",
+        "days with 0.9 of the labels",
         "Simply waiting until 0.9",
     ):
         assert words in shown

@@ -12,7 +12,7 @@ import pytest
 from logbook import INSTANT, START, Book
 
 from analyzer.labels import cells as at
-from analyzer.labels import update as updates
+from analyzer.labels import label_days
 from analyzer.labels.known import known
 from analyzer.labels.tables import DAY, fragments
 from analyzer.labels.update import update
@@ -277,7 +277,7 @@ def test_a_killed_update_loses_nothing(tmp_path: Path, monkeypatch: pytest.Monke
     killed = Book(tmp_path / "killed")
     write(killed, "binary", said, rows, files=3)
     killed.scan()
-    real = updates.Counting.add
+    real = label_days.Counting.add
     left = [9]
 
     def dies(self: object, *arguments: object) -> None:
@@ -286,7 +286,7 @@ def test_a_killed_update_loses_nothing(tmp_path: Path, monkeypatch: pytest.Monke
             raise KeyboardInterrupt
         real(self, *arguments)
 
-    monkeypatch.setattr(updates.Counting, "add", dies)
+    monkeypatch.setattr(label_days.Counting, "add", dies)
     with pytest.raises(KeyboardInterrupt):
         update(killed.rollout)
     monkeypatch.undo()

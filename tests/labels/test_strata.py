@@ -13,6 +13,7 @@ from logbook import START
 
 from analyzer.errors import ConfigError
 from analyzer.labels import known as knowing
+from analyzer.labels.answer import labels
 from analyzer.labels.cells import Known
 from analyzer.labels.compare import compare
 from analyzer.labels.comparison import Question
@@ -129,6 +130,15 @@ def test_segments_of_another_pace_are_told_where_no_stratum_is(
         assert pace(alike, of_labels(alike)) == {}
 
 
+def test_the_answer_tells_the_slowest_stratum(world: tuple[World, Rows, Known]) -> None:
+    _, _, told = world
+    for one in labels(told, "both", first=FIRST + HISTORY, last=FIRST + DAYS).maturity:
+        assert one.slowest and one.slowest.where == "half = b"
+        assert one.slowest.ready_age == one.ready_age
+        fast, slow = (value(s.curve[5].complete) for s in one.strata)
+        assert fast > slow + 0.2
+
+
 def test_a_day_waits_for_its_slowest_stratum(world: tuple[World, Rows, Known]) -> None:
     _, _, told = world
     early = evidence(told).at(FIRST + DAYS + 2)
@@ -163,7 +173,7 @@ def test_quantiles_lie_between_0_and_1_once_each(tmp_path: Path, quantiles: list
 
 @pytest.mark.parametrize("stratum", ["hour", "country"])
 def test_pairs_are_counted_by_stratum(tmp_path: Path, stratum: str) -> None:
-    book, said, labels = logbook_of(tmp_path, "binary", 3)
+    book, said, told = logbook_of(tmp_path, "binary", 3)
     described = {"paths": ["labels/*.parquet"], "open_days": OPEN}
     settings = {"score": {"type": "probability"}, "segments": {"columns": ["country"]}}
     update(book.rollout)
@@ -172,7 +182,7 @@ def test_pairs_are_counted_by_stratum(tmp_path: Path, stratum: str) -> None:
     assert update(book.rollout).made
     for day in (2, 5, 9):
         found = known(book.rollout, START + day * DAY)
-        expected, _ = states(said, labels, day)
+        expected, _ = states(said, told, day)
         counted: Counter[str] = Counter()
         for code, n in zip(found.pairs.stratum.tolist(), found.pairs.n.tolist(), strict=True):
             counted[found.strata[code]] += n
