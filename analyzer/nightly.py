@@ -5,39 +5,37 @@ Each result is written as soon as it is known, so a later step that fails loses 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TypeVar
 
 import msgspec
 
 from analyzer import verdict as verdicts
+from analyzer.beside import answers, late, levels_of
 from analyzer.chain.kept import keep
 from analyzer.config import Rollout
-from analyzer.diagnose.findings import Refusal
-from analyzer.diary import Event, incidents, path_of, phase_start, read, running_phase
-from analyzer.divergence import divergence
-from analyzer.drift import Drift, default_reference, drift, past_windows
+from analyzer.diary import Event, path_of, phase_start, read, running_phase
 from analyzer.errors import AnalyzerError, StoreError
+from analyzer.experiment.analysis import Analysis
 from analyzer.experiment.update import update as read_outcomes
 from analyzer.gate import default_window, gate, phase_named
-from analyzer.labels.answer import labels
-from analyzer.labels.known import known
-from analyzer.labels.proxies.answer import proxies
 from analyzer.labels.update import Update, update
-from analyzer.latency import latency
-from analyzer.logs import LogFile
 from analyzer.overview import Answers, Late, Overview, overview
 from analyzer.phases.trial import trial_in
 from analyzer.policy import Policy
 from analyzer.profiles import Profiles, open_profiles
 from analyzer.scan.run import Progress, Scan, scan
-from analyzer.slo.answer import Slo, slo
+from analyzer.slo.answer import Slo
 from analyzer.store import Store
 from analyzer.triggers.watched import NOT_ASKED, Watched, watched
 from analyzer.verdict import EXIT_CODES, Verdict
-from analyzer.window import DAY, HOUR, Window, parse
+from analyzer.window import HOUR, Window, parse
+
+T = TypeVar("T")
 
 FILES = {"divergence": "diff.json", "latency": "latency.json", "drift": "drift.json"}
 """Where each answer is kept, named by the command that gives it."""
@@ -86,6 +84,42 @@ class Nightly:
         return worst[0] if worst else self.verdict.exit_code
 
 
+@dataclass
+class _Night:
+    """A night on its way: what it rests on, and what its steps found, wrote and could not do."""
+
+    rollout: Rollout
+    policy: Policy
+    events: list[Event]
+    scan: Scan
+    files: list[str] = field(default_factory=list)
+    left: list[str] = field(default_factory=list)
+    joined: Update | None = None
+    answers: Answers = field(default_factory=Answers)
+    late: Late = field(default_factory=Late)
+    levels: Slo | None = None
+    watched: Watched = NOT_ASKED
+    trial: Analysis | str | None = None
+
+    def judged(self, verdict: Verdict, profiles: Profiles, out: Path | None) -> None:
+        """Take up the verdict that all later steps stand beside."""
+        end = verdict.window[1].replace(":", "")
+        self.verdict, self.profiles = verdict, profiles
+        self.folder = out or results_folder(self.rollout) / end
+
+    def tried(self, what: str, work: Callable[[], T]) -> T | None:
+        """What `work` gives; where it fails None, and why is kept: it must not lose the rest."""
+        try:
+            return work()
+        except AnalyzerError as error:
+            self.left.append(f"{what}: {error}")
+            return None
+
+    def keep(self, name: str, content: object) -> None:
+        """Write a result as soon as it is known."""
+        self.files.append(_write(self.folder, name, content))
+
+
 def nightly(
     rollout: Rollout,
     policy: Policy,
@@ -104,135 +138,135 @@ def nightly(
     Writes verdict.json, diff.json, latency.json, drift.json, labels.json (where labels are
     described), slo.json, triggers.json, experiment.json (in the A/B test) and report.html into
     `out` (default: a folder `nightly/END` in the store), and keeps the verdict in the chain of
-    evidence. as_of: instant in microseconds UTC, default the window's end. Raises what `scan` and
-    `gate` raise; what comes after the verdict is skipped and named.
+    evidence. as_of: instant in microseconds UTC, default the window's end; the diary counts up to
+    it. Raises what `scan` and `gate` raise, and where verdict.json cannot be written; what comes
+    after the verdict is skipped and named.
     """
     events = [e for e in read(path_of(rollout)) if as_of is None or e.at <= as_of]
     needed = (window.start - HISTORY_DAYS * 24 * HOUR, window.end) if window else None
-    done = scan(rollout, policy, jobs=jobs, progress=progress, window=needed)
-    joined, without = _joined(rollout)
-    without += _outcomes(rollout)
-    phase = running_phase(events)
-    store = Store(rollout.store_path)
+    night = _Night(
+        rollout, policy, events, scan(rollout, policy, jobs=jobs, progress=progress, window=needed)
+    )
+    if rollout.labels.paths:
+        night.joined = night.tried("labels", lambda: update(rollout))
+    if rollout.experiment is not None:
+        night.tried("outcomes", lambda: read_outcomes(rollout))
+    _judge(night, window, as_of, out)
+    for name, step in STEPS.items():
+        night.tried(name, partial(step, night))
+    return Nightly(
+        night.scan,
+        night.verdict,
+        tuple(night.files),
+        tuple(night.left),
+        night.joined,
+        night.levels,
+        night.watched,
+    )
+
+
+def _judge(night: _Night, window: Window | None, as_of: int | None, out: Path | None) -> None:
+    """The verdict of the running phase; without it there is no night."""
+    rollout, policy, events = night.rollout, night.policy, night.events
+    phase, store = running_phase(events), Store(rollout.store_path)
     window = window or default_window(
         rollout, policy, store, phase_start(events, phase), as_of, phase_named(phase).serves
     )
     profiles = open_profiles(store, window)
-    result = gate(
+    verdict = gate(
         rollout,
         policy,
         phase,
         window=window,
         as_of=as_of,
         events=events,
-        problems=done.problems,
+        problems=night.scan.problems,
         profiles=profiles,
     )
-    lost = _kept(rollout, result, policy)
-    folder = out or results_folder(rollout) / result.window[1].replace(":", "")
-    files = [_write(folder, "verdict.json", verdicts.encode(result))]
-    found = answers(policy, profiles, events)
-    for name in ("divergence", "latency", "drift"):
-        answer = getattr(found, name)
+    night.judged(verdict, profiles, out)
+    night.keep("verdict.json", verdicts.encode(verdict))
+
+
+def _chain(night: _Night) -> None:
+    keep(night.rollout.store_path, night.verdict, night.policy)
+
+
+def _answers(night: _Night) -> None:
+    night.answers = answers(night.policy, night.profiles, night.events)
+    night.left += [f"{FILES[part.part]}: {part.reason}" for part in night.answers.missing]
+    for name, file in FILES.items():
+        answer = getattr(night.answers, name)
         if answer is not None:
-            files.append(_write(folder, FILES[name], _encode(answer)))
-    told = late(rollout, policy, result) if joined else Late(missing="".join(without))
-    if told.labels is not None:
-        content = {"labels": told.labels, "checks": told.checks}
-        files.append(_write(folder, LABELS, _encode(content)))
-    elif joined:
-        without += (f"{LABELS}: {told.missing}",)
-    levels, unjudged = levels_of(rollout, policy, result, profiles, events, done.problems)
-    if levels is not None:
-        files.append(_write(folder, LEVELS, _encode(levels)))
-    seen_minutes = watched(rollout, policy, profiles, events, parse(result.as_of))
-    if seen_minutes.triggers is not None:
-        files.append(_write(folder, TRIGGERS, _encode(seen_minutes)))
+            night.tried(file, partial(night.keep, file, answer))
+
+
+def _labels(night: _Night) -> None:
+    if night.joined is None:  # none are described, or they could not be joined
+        night.late = Late(missing=next((x for x in night.left if x.startswith("labels: ")), ""))
+        return
+    night.late = late(night.rollout, night.policy, night.verdict)
+    if night.late.labels is None:
+        night.left.append(f"{LABELS}: {night.late.missing}")
     else:
-        without += (f"{TRIGGERS}: {seen_minutes.missing}",)
-    trial = trial_in(rollout, policy, result, profiles, events)
-    if isinstance(trial, str):
-        without += (f"{TRIAL}: {trial}",)
-    elif trial is not None:
-        files.append(_write(folder, TRIAL, _encode(trial)))
-    seen = overview(
-        rollout,
-        result,
-        profiles,
-        found,
-        events=events,
-        problems=done.problems,
-        late=told,
-        levels=levels,
-        watched=seen_minutes,
-        trial=trial,
+        night.keep(LABELS, {"labels": night.late.labels, "checks": night.late.checks})
+
+
+def _levels(night: _Night) -> None:
+    night.levels = levels_of(
+        night.rollout,
+        night.policy,
+        night.verdict,
+        night.profiles,
+        night.events,
+        night.scan.problems,
     )
-    files.append(_write(folder, REPORT, report(seen)))
-    skipped = tuple(f"{FILES[part.part]}: {part.reason}" for part in found.missing)
-    left = lost + without + unjudged + skipped
-    return Nightly(done, result, tuple(files), left, joined, levels, seen_minutes)
+    night.keep(LEVELS, night.levels)
 
 
-def levels_of(
-    rollout: Rollout,
-    policy: Policy,
-    verdict: Verdict,
-    profiles: Profiles,
-    events: Sequence[Event],
-    problems: Sequence[LogFile] = (),
-) -> tuple[Slo | None, tuple[str, ...]]:
-    """Service levels of the last 24 hours of a verdict's window; or in words why there are none."""
-    end = profiles.window.end
-    try:
-        day = profiles.within(Window(end - DAY, end))
-        return slo(rollout, policy, day, events, as_of=parse(verdict.as_of), problems=problems), ()
-    except AnalyzerError as error:
-        return None, (f"{LEVELS}: {error}",)
+def _minutes(night: _Night) -> None:
+    as_of = parse(night.verdict.as_of)
+    night.watched = watched(night.rollout, night.policy, night.profiles, night.events, as_of)
+    if night.watched.triggers is None:
+        night.left.append(f"{TRIGGERS}: {night.watched.missing}")
+    else:
+        night.keep(TRIGGERS, night.watched)
 
 
-def _kept(rollout: Rollout, verdict: Verdict, policy: Policy) -> tuple[str, ...]:
-    """Keep the verdict as evidence; in words what could not be done."""
-    try:
-        keep(rollout.store_path, verdict, policy)
-    except StoreError as error:
-        return (f"the chain of evidence: {error}",)
-    return ()
+def _trial(night: _Night) -> None:
+    trial = trial_in(night.rollout, night.policy, night.verdict, night.profiles, night.events)
+    night.trial = trial
+    if isinstance(trial, str):
+        night.left.append(f"{TRIAL}: {trial}")
+    elif trial is not None:
+        night.keep(TRIAL, trial)
 
 
-def _joined(rollout: Rollout) -> tuple[Update | None, tuple[str, ...]]:
-    """Labels joined up to date, or why not: without them the models are judged all the same."""
-    if not rollout.labels.paths:
-        return None, ()
-    try:
-        return update(rollout), ()
-    except AnalyzerError as error:
-        return None, (f"labels: {error}",)
+def _page(night: _Night) -> None:
+    seen = overview(
+        night.rollout,
+        night.verdict,
+        night.profiles,
+        night.answers,
+        events=night.events,
+        problems=night.scan.problems,
+        late=night.late,
+        levels=night.levels,
+        watched=night.watched,
+        trial=night.trial,
+    )
+    night.keep(REPORT, report(seen))
 
 
-def _outcomes(rollout: Rollout) -> tuple[str, ...]:
-    """Outcomes of the A/B test read up to date; in words why not."""
-    if rollout.experiment is None:
-        return ()
-    try:
-        read_outcomes(rollout)
-    except AnalyzerError as error:
-        return (f"outcomes: {error}",)
-    return ()
-
-
-def late(rollout: Rollout, policy: Policy, verdict: Verdict) -> Late:
-    """What the labels joined so far and known by the verdict's as-of say, or why nothing."""
-    if not rollout.labels.paths:
-        return Late()
-    try:
-        found = known(rollout, parse(verdict.as_of))
-    except AnalyzerError as error:
-        return Late(missing=str(error))
-    asked = ("business.", "process.proxy")
-    checks = tuple(check for check in verdict.checks if check.id.startswith(asked))
-    arrival = rollout.labels.arrival
-    told = proxies(rollout, found, arrival, policy.proxy)
-    return Late(replace(labels(found, arrival), proxies=told), checks)
+STEPS: dict[str, Callable[[_Night], None]] = {
+    "the chain of evidence": _chain,
+    "answers": _answers,
+    LABELS: _labels,
+    LEVELS: _levels,
+    TRIGGERS: _minutes,
+    TRIAL: _trial,
+    REPORT: _page,
+}
+"""What a night does once there is a verdict, in order; a step that fails loses no other."""
 
 
 def results_folder(rollout: Rollout) -> Path:
@@ -248,49 +282,17 @@ def report(found: Overview) -> bytes:
     return page(found)
 
 
-def answers(policy: Policy, profiles: Profiles, events: Sequence[Event]) -> Answers:
-    """What an analyst will ask for beside the verdict; what cannot be had is named."""
-    limits = sorted(set(policy.latency_thresholds))
-    questions: dict[str, Callable[[], object]] = {
-        "divergence": lambda: divergence(profiles),
-        "latency": lambda: latency(profiles, limits),
-        "drift": lambda: drift_of(profiles, events),
-    }
-    found: dict[str, Any] = {}
-    missing = []
-    for name, question in questions.items():
-        try:
-            found[name] = question()
-        except AnalyzerError as error:
-            missing.append(Refusal(part=name, reason=str(error)))
-    return Answers(**found, missing=tuple(missing))
-
-
-def drift_of(profiles: Profiles, events: Sequence[Event], reference: Window | None = None) -> Drift:
-    """Drift of a window against `reference`, by default the store's first 7 clean days."""
-    known = incidents(events)
-    first = min(m.start for m in profiles.store.manifests().values())
-    reference = reference or default_reference(first, profiles.window.start, known)
-    held = {m.start for m in profiles.store.manifests().values()}
-    history = [
-        past
-        for past in past_windows(profiles.window, reference, known)
-        if any(past.overlaps(start, start + 1) for start in held)
-    ]
-    return drift(profiles, reference, history=history)
-
-
-def _encode(content: object) -> bytes:
-    return msgspec.json.format(msgspec.json.encode(content, order="sorted"), indent=2) + b"\n"
-
-
-def _write(folder: Path, name: str, content: bytes) -> str:
-    target = folder / name
+def _write(folder: Path, name: str, content: object) -> str:
+    target, part = folder / name, folder / f"{name}.part"
+    if not isinstance(content, bytes):
+        raw = msgspec.json.encode(content, order="sorted")
+        content = msgspec.json.format(raw, indent=2) + b"\n"
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        part = target.with_name(f"{name}.part")
         part.write_bytes(content)
         part.replace(target)
     except OSError as error:
+        with suppress(OSError):
+            part.unlink()
         raise StoreError(f"{target}: cannot be written ({error})") from None
     return str(target)

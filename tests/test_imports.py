@@ -106,6 +106,7 @@ LAYERS = [
     ("router",),
     ("registry",),
     ("overview",),
+    ("beside",),
     ("report",),
     ("nightly", "postmortem"),
 ]

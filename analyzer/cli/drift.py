@@ -35,7 +35,7 @@ def command(job: Job, reference: str | None, freeze: str | None, everything: boo
     PSI raw and debiased, and its rank among clean windows of the past (28 are needed).
     """
     from analyzer import references
-    from analyzer.nightly import drift_of
+    from analyzer.beside import drift_of
     from analyzer.stats.result import Undefined
 
     window = job.window()

@@ -56,8 +56,9 @@ def _is_diagnosis(content: bytes) -> bool:
 
 
 def _night(job: Job, content: bytes, file: Path) -> bytes:
-    from analyzer import diary
-    from analyzer.nightly import answers, late, levels_of, report
+    from analyzer.beside import answers, late, levels_of
+    from analyzer.errors import AnalyzerError
+    from analyzer.nightly import LEVELS, report
     from analyzer.overview import overview
     from analyzer.phases.trial import trial_in
     from analyzer.profiles import open_profiles
@@ -66,14 +67,16 @@ def _night(job: Job, content: bytes, file: Path) -> bytes:
     from analyzer.window import parse, parse_window
 
     verdict = _verdict(content, file)
-    events = diary.read(diary.path_of(job.rollout))
+    events = job.events()
     profiles = open_profiles(job.store, parse_window(*verdict.window))
     found = answers(job.policy, profiles, events)
     problems = known_problems(job.store)
     told = late(job.rollout, job.policy, verdict)
-    levels, unjudged = levels_of(job.rollout, job.policy, verdict, profiles, events, problems)
-    for line in unjudged:
-        common.note(f"skipped: {line}")
+    try:
+        levels = levels_of(job.rollout, job.policy, verdict, profiles, events, problems)
+    except AnalyzerError as error:
+        levels = None
+        common.note(f"skipped: {LEVELS}: {error}")
     beside = watched(job.rollout, job.policy, profiles, events, parse(verdict.as_of))
     seen = overview(
         job.rollout,

@@ -64,6 +64,20 @@ def test_a_store_that_cannot_be_written_costs_no_verdict(
     assert (day / "n" / "report.html").exists()
 
 
+def test_a_step_of_a_night_that_fails_loses_no_other(
+    day: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in ("diff.json", "slo.json", "triggers.json"):
+        (day / "n" / name).mkdir(parents=True)
+    assert cli.run(["nightly", "--from", "2025-03-03", "--to", "2025-03-04", "--out", "n"]) == 3
+    said = capsys.readouterr().err
+    for name in ("diff.json", "slo.json", "triggers.json"):
+        assert f"skipped: {name}: n/{name}: cannot be written" in said
+    written = {path.name for path in (day / "n").iterdir() if path.is_file()}
+    assert written == {"verdict.json", "latency.json", "report.html"}  # drift has no reference
+    assert kept(day) == ["shadow"]
+
+
 def test_an_override_is_recorded_and_named_from_then_on(
     day: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

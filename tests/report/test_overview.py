@@ -10,10 +10,11 @@ import pytest
 from logbook import Book, times
 
 from analyzer import cli, courses, diary, policy, shapes, verdict
+from analyzer.beside import answers, drift_of
 from analyzer.column_counts import counts_of
 from analyzer.diary import Event
 from analyzer.gate import gate
-from analyzer.nightly import answers, drift_of, nightly
+from analyzer.nightly import nightly
 from analyzer.overview import Overview, overview
 from analyzer.profiles import Profiles
 from analyzer.window import HOUR, Window, parse_window
