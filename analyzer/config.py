@@ -205,7 +205,7 @@ class Rollout(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
         """
         if self.experiment is None:
             return []
-        known = [*self.experiment.covariates, *self.experiment.segments]
+        known = [*self.experiment.covariates, *self.experiment.words]
         beforehand = side == "exposures" or not self.experiment.exposures
         values = self.experiment.values if side == "outcomes" else []
         return ["unit_id", "ts", "variant", *values, *(known if beforehand else [])]

@@ -11,6 +11,9 @@ from msgspec import Meta, Struct
 OUTCOME_COLUMNS = ("unit_id", "ts", "variant", "cluster_id", "event_id")
 """Names that `[experiment.columns]` maps; metrics, covariates and segments go by their own."""
 
+CLUSTER = "cluster_id"
+"""What units are assigned by, or nested in: households, shops, regions."""
+
 OFFLINE = ("auc", "roc", "ndcg", "logloss", "log_loss", "brier", "accuracy", "f1", "rmse", "mae")
 """Words of metrics that say how well a model predicts, not what it does for the business."""
 
@@ -48,7 +51,8 @@ class Experiment(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     outcomes: one row per unit and event. exposures: one row per unit that was exposed, where that
     is logged: units without a row do not count, nor do their outcomes before it; else a unit is
     exposed by its first outcome. champion, challenger: their values in the column `variant`.
-    segments: columns of units. weight: the planned share of the challenger.
+    segments: columns of units. A `cluster_id` among `columns` says that units come in clusters:
+    those of one are not independent of each other. weight: the planned share of the challenger.
     """
 
     outcomes: list[str]
@@ -72,6 +76,16 @@ class Experiment(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     def covariates(self) -> list[str]:
         """Columns known before the experiment, each once."""
         return list(dict.fromkeys(m.covariate for m in self.metrics.values() if m.covariate))
+
+    @property
+    def clustered(self) -> bool:
+        """Whether units come in clusters: `[experiment.columns] cluster_id` says so."""
+        return CLUSTER in self.columns
+
+    @property
+    def words(self) -> list[str]:
+        """Columns of words that are a unit's own: its segments, then its cluster."""
+        return [*self.segments, *([CLUSTER] if self.clustered else [])]
 
     @property
     def primary(self) -> str:

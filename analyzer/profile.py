@@ -182,6 +182,15 @@ UNIT_TABLES: dict[str, TableKind] = {
     "unit_buckets": TableKind(
         {"day": pa.int32(), "exposed": pa.int32(), "arm": pa.int8(), "bucket": pa.int16()}
     ),
+    "unit_clusters": TableKind(
+        {
+            "day": pa.int32(),
+            "exposed": pa.int32(),
+            "arm": pa.int8(),
+            "bucket": pa.int16(),
+            "measure": pa.string(),
+        }
+    ),
     "unit_faults": TableKind({"day": pa.int32(), "reason": pa.string()}),
 }
 """Tables of a day of an experiment (see `experiment`). Days are counted since 1970, UTC."""

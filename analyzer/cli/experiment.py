@@ -188,6 +188,9 @@ def _show(found: Analysis) -> None:
     state = "the planned end has come" if found.ended else "running"
     common.say(f"Known by {found.as_of} 00:00 UTC ({state}); N* = {found.n_star:,}")
     common.say(f"Units first exposed {found.first} to {found.last}: {counts}")
+    if found.clusters is not None:
+        told = ", ".join(f"{arm} {n:,.0f}" for arm, n in found.clusters.items())
+        common.say(f"In clusters: {told}; errors and the split are told from them")
     common.say(f"Planned split: p = {_number(found.ratio)}; data: {found.valid}")
     if found.valid == "invalid":
         common.say("INVALID: the units are not split as planned; no effect below can be trusted.")

@@ -10,6 +10,7 @@ from analyzer.config import Rollout
 from analyzer.design import Experiment
 from analyzer.diary import Event
 from analyzer.experiment.by_segment import Named, by_segment
+from analyzer.experiment.clusters import FEW, counts
 from analyzer.experiment.dates import iso
 from analyzer.experiment.gaps import Gap, gaps
 from analyzer.experiment.guard_rails import Guard, guard_rails
@@ -37,7 +38,7 @@ from analyzer.verdict import Outcome, judge, worst
 @dataclass(frozen=True)
 class Analysis:
     """The whole answer. first, last: days whose newly exposed units count [first, last), ISO;
-    `days` of them have begun.
+    `days` of them have begun. clusters: of both arms, None where units are not clustered.
 
     ended: whether the planned end has come, with outcomes up to it. registration: digest of what
     was `promised`. ratio: p of the planned split over all weights `held`; mixed: share of units
@@ -57,6 +58,7 @@ class Analysis:
     promised: Registration
     n_star: int
     units: dict[str, float]
+    clusters: dict[str, float] | None
     ratio: Result
     held: tuple[Held, ...]
     mixed: Result
@@ -133,6 +135,7 @@ def analyze(
         registration,
         registration.n_star,
         counted.units(),
+        counts(counted),
         ratio,
         held_weights(known, days),
         mixed,
@@ -213,6 +216,12 @@ def _notes(
         found.append(
             f"Effects are those of units first exposed from {iso(run[0])} to {iso(run[1])} "
             "(exclusive), while the planned split was in force."
+        )
+    clusters = counts(known.exposed_in(*run))
+    if clusters is not None and min(clusters.values()) < FEW:
+        found.append(
+            f"{min(clusters.values()):,.0f} clusters in the smaller arm: with fewer than {FEW} "
+            "intervals are often too narrow."
         )
     first, last = registration.days
     if last - first < limits.novelty_days:

@@ -69,7 +69,7 @@ class Known:
         return replace(self, first=first, last=last, totals=self.changes.totals(first, last))
 
     def table(self, name: str) -> pa.Table:
-        """Rows of arrivals, unit_bins or unit_buckets that were known, of those units."""
+        """Rows of a table that were known, of those units: arrivals, unit_bins and the like."""
         whole = self.tables[name]
         day = whole["exposed"]
         exposed = pc.and_(pc.greater_equal(day, self.first), pc.less(day, self.last))
@@ -198,7 +198,7 @@ def known(
         changes.totals(begin, end),
         {
             "arrivals": _arrivals(sums),
-            **{name: _joined(totals, chosen, name) for name in ("unit_bins", "unit_buckets")},
+            **{name: _joined(totals, chosen, name) for name in _tables(design)},
             "unit_faults": _joined(units, read, "unit_faults"),
         },
         dict(sorted(faults.items())),
@@ -223,6 +223,10 @@ def _nothing(rollout: Rollout, store: Store, units: Store) -> str:
 
 def _joined(store: Store, manifests: Sequence[Manifest], name: str) -> pa.Table:
     return pa.concat_tables([store.read(m, name) for m in manifests], promote_options="default")
+
+
+def _tables(design: Experiment) -> list[str]:
+    return ["unit_bins", "unit_buckets", *(["unit_clusters"] if design.clustered else [])]
 
 
 def _arrivals(sums: pa.Table) -> pa.Table:

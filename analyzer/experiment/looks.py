@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from analyzer.experiment.comparing import compared
 from analyzer.experiment.dates import iso
 from analyzer.experiment.known import Known
-from analyzer.experiment.readings import Errors, compared, naive, sequence
+from analyzer.experiment.readings import Errors, naive, sequence
 from analyzer.experiment.registration import Registration
 from analyzer.stats.planning import sequence_detectable, sequence_power
 from analyzer.stats.result import Estimate, Result, Undefined

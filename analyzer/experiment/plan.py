@@ -10,8 +10,8 @@ from typing import Literal
 import pyarrow as pa
 
 from analyzer.design import Metric
+from analyzer.experiment.comparing import compared
 from analyzer.experiment.known import Known
-from analyzer.experiment.readings import compared
 from analyzer.experiment.registration import Registration, design_digest
 from analyzer.policy import Experiments
 from analyzer.stats.planning import margin_sample_size, sequence_factor
@@ -156,13 +156,17 @@ def _deviation(known: Known, metric: Metric) -> tuple[float, float, float] | Und
 
 def _pooled(known: Known) -> Known:
     """The same with every unit in both arms: no effect, and all the units there are."""
-    bins = known.tables["unit_bins"]
-    place = bins.schema.get_field_index("arm")
-    arms = [pa.array([arm] * bins.num_rows, bins.schema.field("arm").type) for arm in (0, 1)]
-    doubled = pa.concat_tables([bins.set_column(place, "arm", [arm]) for arm in arms])
-    return replace(
-        known, totals=known.totals.pooled(), tables={**known.tables, "unit_bins": doubled}
-    )
+    tables = {
+        name: _doubled(table) if name in ("unit_bins", "unit_clusters") else table
+        for name, table in known.tables.items()
+    }
+    return replace(known, totals=known.totals.pooled(), tables=tables)
+
+
+def _doubled(table: pa.Table) -> pa.Table:
+    place = table.schema.get_field_index("arm")
+    arms = [pa.array([arm] * table.num_rows, table.schema.field("arm").type) for arm in (0, 1)]
+    return pa.concat_tables([table.set_column(place, "arm", [arm]) for arm in arms])
 
 
 def _days(units: Result, per_day: Result) -> Result:

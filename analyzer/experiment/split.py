@@ -6,11 +6,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.compute as pc
 
 from analyzer.diary import Event
 from analyzer.experiment.known import Known, units_by_day
-from analyzer.experiment.tables import ARMS, DAY
+from analyzer.experiment.tables import ARMS, CLUSTERS, DAY
 from analyzer.experiment.totals import Segment
 from analyzer.stats.result import Estimate, Result, Undefined, point
 from analyzer.stats.sample_ratio import Epoch, log_bayes_factor, sequential_sample_ratio
@@ -116,8 +117,16 @@ class _Part:
         return Epoch(np.array(self.looks, dtype=np.int64), np.array([1 - self.weight, self.weight]))
 
 
+def _assigned(known: Known) -> pa.Table:
+    """What was assigned to the arms, and may be counted as independent: units, or clusters."""
+    if not known.design.clustered:
+        return known.table("arrivals")
+    table = known.table("unit_clusters")
+    return table.filter(pc.equal(table["measure"], CLUSTERS))
+
+
 def _parts(known: Known, days: Days) -> list[_Part]:
-    arrivals = known.table("arrivals")
+    arrivals = _assigned(known)
     newcomers = arrivals.filter(pc.equal(arrivals["day"], arrivals["exposed"]))
     found: list[_Part] = []
     for day, counts in units_by_day(newcomers).items():
@@ -134,6 +143,8 @@ def _parts(known: Known, days: Days) -> list[_Part]:
 
 def segment_ratio(known: Known, segment: Segment, weight: float) -> Result:
     """The same p of one segment, from its units in the days of `known` as they are now."""
+    if known.design.clustered:
+        return Undefined("units of a cluster come together")
     counts = list(known.units(segment).values())
     if sum(counts) == 0:
         return Undefined("no unit")

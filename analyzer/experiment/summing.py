@@ -15,6 +15,7 @@ from analyzer.experiment.state import Change, Units, advanced, nobody, units_of
 from analyzer.experiment.tables import DAY, Scales, faults_table, linked
 from analyzer.experiment.unit_bins import bins_of
 from analyzer.experiment.unit_buckets import buckets_of
+from analyzer.experiment.unit_clusters import clusters_of
 from analyzer.profile import encode
 from analyzer.store import Manifest, Store, slot_name
 
@@ -60,7 +61,7 @@ class Summing:
     def _units(self, digest: str) -> Units:
         """The units after the days so far."""
         design = self.design
-        units = nobody(len(design.values), len(design.covariates), len(design.segments))
+        units = nobody(len(design.values), len(design.covariates), len(design.words))
         kept = self.snapshot.load(digest, units) if self.days else units
         if kept is not None:
             return kept
@@ -87,14 +88,18 @@ class Summing:
         parts: dict[str, list[pa.Table]] = {}
         mixed = 0
         for after, changes in self._changes(units, day):
-            units = after
+            before, units = units, after
             mixed += sums.mixed(changes)
             for name, content in (
                 ("unit_sums", sums.sums_of(self.design, self.scales, changes, number)),
                 ("unit_bins", bins_of(self.design, changes, number)),
-                ("unit_buckets", buckets_of(changes, number)),
+                ("unit_buckets", buckets_of(self.design, changes, number)),
             ):
                 parts.setdefault(name, []).append(content)
+            if self.design.clustered:
+                parts.setdefault("unit_clusters", []).append(
+                    clusters_of(self.design, self.scales, before, changes, number)
+                )
         tables: Mapping[str, pa.Table] = {
             **{name: pa.concat_tables(found) for name, found in parts.items()},
             "unit_faults": faults_table(number, {MIXED_UNITS: mixed}),

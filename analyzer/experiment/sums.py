@@ -96,13 +96,13 @@ def sums_of(design: Experiment, scales: Scales, changes: Sequence[Change], day: 
     """unit_sums of a day: keys exposed, arm, column, value (segment; "" for all), one, other
     (measures; `other` empty: the total of `one`; both empty: units), n: the change of the sum.
     """
-    names = _summed(design)
+    names = summed(design)
     groupings = [Groups(changes, place) for place in range(len(design.segments))]
     groupings = groupings or [Groups(changes, None)]
     sums = [np.zeros((len(names), groups.size), dtype=np.int64) for groups in groupings]
     for change in changes:
         codes = [groups.code(change) for groups in groupings]
-        for row, (weight, chosen) in enumerate(_weights(design, scales, change)):
+        for row, (weight, chosen) in enumerate(weights(design, scales, change)):
             for code, groups, found in zip(codes, groupings, sums, strict=True):
                 rows = code if chosen is None else code[chosen]
                 found[row] += exact_sums(rows, groups.size, weight)
@@ -125,24 +125,24 @@ def _with_all(groupings: Sequence[Groups], sums: Sequence[Ints]) -> tuple[list[G
     return [whole, *groupings], [added, *sums]
 
 
-def _summed(design: Experiment) -> list[tuple[str, str]]:
+def summed(design: Experiment) -> list[tuple[str, str]]:
     """What is summed: units, totals, products."""
     pairs = products(design)
     return [("", ""), *((name, "") for name in sorted({one for p in pairs for one in p})), *pairs]
 
 
-def _weights(
+def weights(
     design: Experiment, scales: Scales, change: Change
 ) -> Iterator[tuple[Floats, Ints | None]]:
-    """What each unit adds to each of `_summed`: units, totals in quanta, products; and the rows
+    """What each unit adds to each of `summed`: units, totals in quanta, products; and the rows
     that this is about (None: all).
     """
-    summed = _summed(design)
-    found = factors(design, scales, change, {one for one, _ in summed})
+    wanted = summed(design)
+    found = factors(design, scales, change, {one for one, _ in wanted})
     turned = np.flatnonzero(change.was != change.now)
     few = {name: factor.of(turned) for name, factor in found.items() if factor.still}
     total = 2.0**VALUE_BITS / _TO_PRODUCT
-    for one, other in summed:
+    for one, other in wanted:
         if not one:
             yield (change.now.astype(np.float64) - change.was)[turned], turned
             continue

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from analyzer import ids
 from analyzer.config import Rollout
-from analyzer.design import Experiment
+from analyzer.design import CLUSTER, Experiment
 from analyzer.errors import LogError
 from analyzer.experiment import grouping
 from analyzer.experiment.exposure import Exposed
@@ -29,6 +29,7 @@ UNKNOWN_VARIANT = "variant is neither arm's"
 TWICE = "the same event again"
 EARLY = "outcome before its unit was exposed"
 STRANGER = "outcome of a unit that was not exposed"
+NO_CLUSTER = "unit without a cluster"
 VARIES = "unit with several values of {}"
 NULL = "{} is NULL"
 INFINITE = "{} is infinite or NaN"
@@ -117,7 +118,7 @@ class Day:
         for place, name in enumerate(self.design.covariates):
             if name in wanted:
                 found[f"x{place}"] = _covariate(columns.get(name), len(batch))
-        for place, name in enumerate(self.design.segments):
+        for place, name in enumerate(self.design.words):
             if name in wanted:
                 found[f"s{place}"] = self._segment(name, columns.get(name), len(batch))
         return found if bool(usable.all()) else {n: x[usable] for n, x in found.items()}
@@ -184,7 +185,7 @@ class Day:
     def _own(self, units: Rows) -> dict[str, pa.Array]:
         """What is a unit's own, of several values the smallest; units with several are counted."""
         found = {}
-        for kind, names in (("x", self.design.covariates), ("s", self.design.segments)):
+        for kind, names in (("x", self.design.covariates), ("s", self.design.words)):
             for place, name in enumerate(names):
                 column = f"{kind}{place}"
                 if column in units:
@@ -192,6 +193,8 @@ class Day:
                     varied = (low != high) & (low == low)
                     self.fault(VARIES.format(name), int(np.count_nonzero(varied)))
                     words = self.words.get(name, {})
+                    if name == CLUSTER:
+                        self.fault(NO_CLUSTER, int(np.count_nonzero(low == 0)))
                     found[column] = pa.array(low) if kind == "x" else _words(low, words)
         return found
 

@@ -15,10 +15,16 @@ from analyzer.stats.result import Estimate, Result
 
 def split_section(found: Analysis) -> Section:
     """The ratio of units while each weight was in force, units of both arms, rows left out."""
+    what = "Clusters of units" if found.clusters else "Units"
     facts: list[tuple[Text, Text]] = [
         ("Units can be trusted", chip(found.valid)),
         ("p over all weights in force", _number(found.ratio)),
         ("Units seen in both arms", _share(found.mixed)),
+        *(
+            [("Clusters", f"{count(clusters['champion'])} and {count(clusters['challenger'])}")]
+            if (clusters := found.clusters)
+            else []
+        ),
         ("Days whose new units count", f"{found.first} to {found.last}"),
     ]
     heads = [
@@ -37,7 +43,7 @@ def split_section(found: Analysis) -> Section:
     ]
     blocks: list[Block] = [Facts(facts)]
     if rows:
-        caption = "New units while each weight was in force"
+        caption = f"New {what.lower()} while each weight was in force"
         blocks.append(Table(caption, heads, rows))
     else:
         blocks.append(Lines(["No new unit is known of a day on which a weight was in force."]))
@@ -58,7 +64,7 @@ def split_section(found: Analysis) -> Section:
     return Section(
         "split",
         "Units in both arms",
-        "Units count once, in the arm of their first day. p may be read at any time: as long as "
+        f"{what} count once, in the arm of their first day. p may be read at any time: as long as "
         "units come as planned it falls below 0.001 once in a thousand experiments. Where it does, "
         "units were lost or moved, and no effect on this page can be trusted.",
         blocks,

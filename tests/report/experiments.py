@@ -66,6 +66,7 @@ def made(
         promised=promised,
         n_star=promised.n_star,
         units={"champion": 10_012.0, "challenger": 9_988.0},
+        clusters={"champion": 512.0, "challenger": 500.0},
         ratio=point(0.4, 20_000, "sequential"),
         held=(
             Held(
