@@ -242,7 +242,8 @@ def _page(result: dict) -> str:
         f"{result['date']}. Seeds from {result['seed']}; {result['clean weeks']:,} clean weeks of "
         "services of 5 to 20,000 requests a minute, every third with a holiday that the diary "
         "knows (holidays are not judged), every other with an earlier incident, all with a clock "
-        "change. Every day is judged by itself. Undecided: of quiet services.",
+        "change. Every day is judged by itself. Undecided: of quiet services, and a mean score or "
+        "a volume whose days differ by so much that one alone is not certain.",
         "",
         "| check | clean days | failed | undecided |",
         "|---|---|---|---|",
