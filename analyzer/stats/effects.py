@@ -8,18 +8,18 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-
-import numpy as np
-from numpy.typing import NDArray
+from operator import mul
 
 from .result import Undefined
 from .units import UnitMoments
 
-Floats = NDArray[np.float64]
-
 FEWEST_EVENTS = 25
 """Events that the smaller arm must expect before a rate or a lift is read. Of other metrics, what
 tells as much: n mean^2 / variance, which is the number of events where they come by chance."""
+
+
+COLLINEAR = 1e-10
+"""Share of a covariate's variance that others must leave for it to be used."""
 
 
 @dataclass(frozen=True)
@@ -47,17 +47,6 @@ class Effect:
     df: float
     relative: bool
     covariates_explain: float = 0.0
-
-
-@dataclass(frozen=True, eq=False)
-class _Arm:
-    value: float
-    gradient: Floats
-    covariance: Floats
-    n: float
-
-    def variance(self, gradient: Floats) -> float:
-        return max(float(gradient @ self.covariance @ gradient), 0.0) / self.n
 
 
 def effect(
@@ -94,39 +83,63 @@ def effect(
     return found.lift() if relative else found.difference()
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True)
+class _Arm:
+    """values: of the metric and of each covariate; covariance (1 + q, 1 + q) of those values;
+    n units."""
+
+    values: list[float]
+    covariance: list[list[float]]
+    n: float
+
+    def variance(self, weights: list[float]) -> float:
+        """Variance of a weighted sum of the values."""
+        return max(_form(weights, self.covariance, weights), 0.0)
+
+
+def _form(left: list[float], matrix: list[list[float]], right: list[float]) -> float:
+    # a handful of numbers: an array costs more to make than to add up
+    rows = [sum(map(mul, row, right)) for row in matrix]
+    found: float = sum(map(mul, left, rows))
+    return found
+
+
+@dataclass(frozen=True)
 class Contrast:
     """Both arms of a metric, adjusted for covariates: what a difference and a lift are read from.
 
-    value: the adjusted difference; gradients: of both arms' adjusted values; strength: n mean^2 /
+    value: the adjusted difference; theta: the covariates' coefficients; strength: n mean^2 /
     variance that the smaller arm would have of both arms' units as if they were one.
     """
 
     control: _Arm
     treatment: _Arm
     value: float
-    gradients: tuple[Floats, Floats]
+    theta: list[float]
     explained: float
     strength: float
 
     def difference(self) -> Effect:
         """Treatment minus control."""
-        return self._effect(self.value, *self.gradients, False)
+        weights = [1.0, *(-x for x in self.theta)]
+        return self._effect(self.value, weights, weights, False)
 
     def lift(self) -> Effect | Undefined:
         """The difference over the control's plain value. Undefined as `effect`."""
-        base, n = self.control.value, self.control.n + self.treatment.n
+        base, n = self.control.values[0], self.control.n + self.treatment.n
         if not base > 0:
             return Undefined("the control's value is not above 0: no relative effect", n)
         if self.strength < FEWEST_EVENTS:
             told = f"{self.strength:.3g} events, {FEWEST_EVENTS} needed"
             return Undefined(f"the smaller arm tells as much as {told}", n)
-        of_control, of_treatment = (gradient / base for gradient in self.gradients)
-        of_control = of_control + self.control.gradient * (max(self.value, 0.0) / base**2)
-        return self._effect(self.value / base, of_control, of_treatment, True)
+        found = self.value / base
+        covariates = [-x / base for x in self.theta]
+        return self._effect(
+            found, [(1 + max(found, 0.0)) / base, *covariates], [1 / base, *covariates], True
+        )
 
     def _effect(
-        self, value: float, of_control: Floats, of_treatment: Floats, relative: bool
+        self, value: float, of_control: list[float], of_treatment: list[float], relative: bool
     ) -> Effect:
         parts = (self.control.variance(of_control), self.treatment.variance(of_treatment))
         n_c, n_t = self.control.n, self.treatment.n
@@ -147,79 +160,84 @@ def contrast(
     >>> found.value, round(found.difference().error, 4)
     (2.0, 1.5811)
     """
-    arms = []
-    for moments in (control, treatment):
-        arm = _arm(moments, metric)
-        if isinstance(arm, Undefined):
-            return arm
-        arms.append(arm)
-    one, two = arms
-    gradients, value, explained = (one.gradient, two.gradient), two.value - one.value, 0.0
+    one, two = _arm(control, metric, covariates), _arm(treatment, metric, covariates)
+    if isinstance(one, Undefined):
+        return one
+    if isinstance(two, Undefined):
+        return two
+    (plain, *before), (other, *after) = one.values, two.values
+    value, explained = other - plain, 0.0
+    theta = _theta(one, two) if covariates else []
     if covariates:
-        xs = [_covariates(m, covariates) for m in (control, treatment)]
-        theta = _theta(arms, [x[1] for x in xs])
-        value -= float(theta @ (xs[1][0] - xs[0][0]))
-        plain = one.variance(one.gradient) + two.variance(two.gradient)
-        gradients = (one.gradient - theta @ xs[0][1], two.gradient - theta @ xs[1][1])
-        left = one.variance(gradients[0]) + two.variance(gradients[1])
-        explained = 1 - left / plain if plain > 0 else 0.0
+        value -= sum(t * (x - y) for t, x, y in zip(theta, after, before, strict=True))
+        weights = [1.0, *(-x for x in theta)]
+        whole = one.covariance[0][0] + two.covariance[0][0]
+        left = one.variance(weights) + two.variance(weights)
+        explained = 1 - left / whole if whole > 0 else 0.0
     strength = _strength(control + treatment, metric) * min(one.n, two.n) / (one.n + two.n)
-    return Contrast(one, two, value, gradients, explained, strength)
+    return Contrast(one, two, value, theta, explained, strength)
 
 
 def _strength(both: UnitMoments, metric: Ratio) -> float:
     """n mean^2 / variance of both arms' units as if they were one."""
-    arm = _arm(both, metric)
+    arm = _arm(both, metric, ())
     if isinstance(arm, Undefined):
         return 0.0
-    variance = arm.variance(arm.gradient)
-    return arm.value**2 / variance if variance > 0 else math.inf
+    variance = arm.variance([1.0])
+    return arm.values[0] ** 2 / variance if variance > 0 else math.inf
 
 
-def _arm(moments: UnitMoments, metric: Ratio) -> _Arm | Undefined:
-    covariance = moments.covariance
-    if isinstance(covariance, Undefined):
-        return covariance
-    found = _ratio(moments, metric)
-    if isinstance(found, Undefined):
-        return found
-    return _Arm(*found, covariance, moments.n)
+def _arm(moments: UnitMoments, metric: Ratio, covariates: tuple[Ratio, ...]) -> _Arm | Undefined:
+    if moments.n < 2:
+        return Undefined("fewer than two units", moments.n)
+    main = _ratio(moments, metric)
+    if isinstance(main, Undefined):
+        return main
+    parts = [main]
+    for covariate in covariates:
+        found = _ratio(moments, covariate)
+        parts.append(_NOTHING if isinstance(found, Undefined) else found)
+    scatter, size = moments.scatter.tolist(), moments.n * (moments.n - 1)
+    covariance = [
+        [sum(u * v * scatter[i][j] for i, u in one for j, v in two) / size for _, two in parts]
+        for _, one in parts
+    ]
+    return _Arm([value for value, _ in parts], covariance, moments.n)
 
 
-def _ratio(moments: UnitMoments, metric: Ratio) -> tuple[float, Floats] | Undefined:
-    """Value and gradient of a ratio of means."""
-    gradient = np.zeros(len(moments.mean))
+_Part = tuple[float, list[tuple[int, float]]]
+_NOTHING: _Part = (0.0, [])
+"""A covariate without a value explains nothing."""
+
+
+def _ratio(moments: UnitMoments, metric: Ratio) -> _Part | Undefined:
+    """Value and gradient of a ratio of means: places and slopes there, 0 elsewhere."""
     top = float(moments.mean[metric.numerator])
     if metric.denominator is None:
-        gradient[metric.numerator] = 1.0
-        return top, gradient
+        return top, [(metric.numerator, 1.0)]
     bottom = float(moments.mean[metric.denominator])
     if bottom == 0:
         return Undefined("the denominator totals 0", moments.n)
-    gradient[metric.numerator] += 1 / bottom
-    gradient[metric.denominator] -= top / bottom**2
-    return top / bottom, gradient
+    return top / bottom, [(metric.numerator, 1 / bottom), (metric.denominator, -top / bottom**2)]
 
 
-def _covariates(moments: UnitMoments, covariates: tuple[Ratio, ...]) -> tuple[Floats, Floats]:
-    """Values (q,) and gradients (q, p); a covariate without a value explains nothing."""
-    values, gradients = np.zeros(len(covariates)), np.zeros((len(covariates), len(moments.mean)))
-    for place, covariate in enumerate(covariates):
-        found = _ratio(moments, covariate)
-        if not isinstance(found, Undefined):
-            values[place], gradients[place] = found
-    return values, gradients
+def _theta(one: _Arm, two: _Arm) -> list[float]:
+    """The coefficients that leave the difference the least variance: (sum V_xx)^-1 sum V_xv.
 
-
-def _theta(arms: list[_Arm], gradients: list[Floats]) -> Floats:
-    """The coefficients that leave the difference the least variance, (q,)."""
-    pairs = list(zip(arms, gradients, strict=True))
-    xx = np.sum([k @ arm.covariance @ k.T / arm.n for arm, k in pairs], axis=0)
-    xv = np.sum([k @ arm.covariance @ arm.gradient / arm.n for arm, k in pairs], axis=0)
-    scale = np.sqrt(np.diag(xx))
-    scale[scale == 0] = 1.0  # a constant covariate: the least solution gives it no weight
-    solved, *_ = np.linalg.lstsq(xx / np.outer(scale, scale), xv / scale, rcond=1e-10)
-    return np.asarray(solved / scale)
+    Gauss's elimination; of collinear covariates the later ones get 0.
+    """
+    pairs = zip(one.covariance[1:], two.covariance[1:], strict=True)
+    whole = [[x + y for x, y in zip(*rows, strict=True)] for rows in pairs]
+    rows = [[*row[1:], row[0]] for row in whole]
+    used = []
+    for k in range(len(rows)):
+        if rows[k][k] > COLLINEAR * whole[k][k + 1]:
+            used.append(k)
+            for i in range(len(rows)):
+                if i != k:
+                    factor = rows[i][k] / rows[k][k]
+                    rows[i] = [x - factor * y for x, y in zip(rows[i], rows[k], strict=True)]
+    return [row[-1] / row[k] if k in used else 0.0 for k, row in enumerate(rows)]
 
 
 def _welch(parts: tuple[float, float], n_c: float, n_t: float) -> float:
