@@ -218,7 +218,7 @@ def _show(found: Analysis) -> None:
             common.say(f"{one.metric}, at the planned end: {_lift(one.final)} {_ends(one.final)}")
     wears = found.novelty.contrast
     if _lift(wears) != "-":
-        common.say(f"Last third of days minus first: {_number(wears)} {_ends(wears, '.3g')}")
+        common.say(f"Lift of the last third of days minus the first: {_lift(wears)} {_ends(wears)}")
     for named in found.segments:
         if named.differs:
             value = "NULL" if named.value is None else named.value

@@ -12,9 +12,10 @@ import pyarrow as pa
 from analyzer.design import Metric
 from analyzer.experiment.comparing import compared
 from analyzer.experiment.known import Known
+from analyzer.experiment.planned_error import variance_at
 from analyzer.experiment.registration import Registration, design_digest
 from analyzer.policy import Experiments
-from analyzer.stats.planning import margin_sample_size, sequence_factor
+from analyzer.stats.planning import margin_sample_size, reach, sequence_factor, tail
 from analyzer.stats.power import sample_size, smallest_detectable_difference
 from analyzer.stats.result import Estimate, Result, Undefined, point
 
@@ -24,13 +25,14 @@ LONGEST = 365
 
 @dataclass(frozen=True)
 class Need:
-    """What one metric needs. deviation: SD of a unit over the champion's value (CUPED taken off;
+    """What one metric needs. level: its value. deviation: SD of a unit over it (CUPED taken off;
     `explained` says how much). units: of both arms for the one test at the end; sequence: to be
     read at any time; days until the units of `sequence` are there.
     """
 
     metric: str
     role: str
+    level: float
     deviation: Result
     explained: float
     effect: float
@@ -82,7 +84,7 @@ def plan(known: Known, limits: Experiments, min_effect: float | None = None) -> 
         per_day,
         design.weight,
         needs,
-        _detectable(main, limits, per_day, design.weight),
+        _detectable(design.metrics[design.primary], main, limits, per_day, design.weight),
         days,
         n_star,
     )
@@ -107,19 +109,26 @@ def _need(
 ) -> Need:
     found = _deviation(known, metric)
     if isinstance(found, Undefined):
-        return Need(name, metric.role, found, 0.0, effect, found, found, found)
-    deviation, explained, n = found
+        return Need(name, metric.role, 0.0, found, 0.0, effect, found, found, found)
+    level, deviation, explained, n = found
     weight = known.design.weight
     if metric.role == "guard rail" and metric.margin is not None:
         effect = metric.margin
-    once = _units(metric, deviation, effect, limits.final_alpha, limits.power, weight)
-    sequence = _units(metric, deviation, effect, limits.sequence_alpha, limits.power, weight)
+    side = _side(metric)
+
+    def needed(alpha: float, z: float) -> Result:
+        grown = variance_at(metric, effect, level, weight, z, limits.power)
+        return _units(metric, deviation**2 * grown, effect, alpha, limits.power, weight)
+
+    once = needed(limits.final_alpha, tail(limits.final_alpha, side))
+    sequence = needed(limits.sequence_alpha, reach(limits.sequence_alpha, side))
     if isinstance(sequence, Estimate):
-        factor = sequence_factor(limits.sequence_alpha, limits.power, _side(metric))
+        factor = sequence_factor(limits.sequence_alpha, limits.power, side)
         sequence = point(math.ceil(sequence.value * factor), sequence.n, "always-valid")
     return Need(
         name,
         metric.role,
+        level,
         point(deviation, n, "SD of a unit over the value"),
         explained,
         effect,
@@ -134,24 +143,27 @@ def _side(metric: Metric) -> Literal["both", "greater"]:
 
 
 def _units(
-    metric: Metric, deviation: float, effect: float, alpha: float, power: float, weight: float
+    metric: Metric, variance: float, effect: float, alpha: float, power: float, weight: float
 ) -> Result:
     """Units of both arms for one test: of a guard rail, to show that there is no harm."""
+    if math.isinf(variance):
+        return Undefined(f"no solution: a share cannot change by {effect:.3g} of itself")
     if metric.role == "guard rail":
-        return margin_sample_size(deviation**2, effect, 0.0, alpha, power, weight)
-    return sample_size(deviation**2, effect, alpha, power, weight)
+        return margin_sample_size(variance, effect, 0.0, alpha, power, weight)
+    return sample_size(variance, effect, alpha, power, weight)
 
 
-def _deviation(known: Known, metric: Metric) -> tuple[float, float, float] | Undefined:
-    """SD of a unit's contribution relative to the metric's value, what covariates explain, n."""
-    whole = _pooled(known)
-    found = compared(whole, metric).lift
+def _deviation(known: Known, metric: Metric) -> tuple[float, float, float, float] | Undefined:
+    """The metric's value, SD of a unit's contribution over it, what covariates explain, n."""
+    both = compared(_pooled(known), metric)
+    found = both.lift
     if isinstance(found, Undefined):
         return found
-    if not found.error > 0:
+    if not (found.error > 0 and both.champion is not None):
         return Undefined("the metric does not vary", found.n)
     # both arms are the same units: twice the variance of one, each of half the counted units
-    return found.error * math.sqrt(found.n) / 2, found.covariates_explain, found.n / 2
+    deviation = found.error * math.sqrt(found.n) / 2
+    return both.champion, deviation, found.covariates_explain, found.n / 2
 
 
 def _pooled(known: Known) -> Known:
@@ -181,12 +193,13 @@ def _days(units: Result, per_day: Result) -> Result:
 
 
 def _detectable(
-    need: Need, limits: Experiments, per_day: Result, weight: float
+    metric: Metric, need: Need, limits: Experiments, per_day: Result, weight: float
 ) -> tuple[tuple[int, float], ...]:
     if not isinstance(need.deviation, Estimate) or not isinstance(per_day, Estimate):
         return ()
     found = []
     factor = math.sqrt(sequence_factor(limits.sequence_alpha, limits.power))
+    z = reach(limits.sequence_alpha, "both")
     for day in range(1, 61):
         n = per_day.value * day
         if n <= 1:
@@ -194,8 +207,24 @@ def _detectable(
         error = need.deviation.value / math.sqrt(n * weight * (1 - weight))
         least = smallest_detectable_difference(error, limits.sequence_alpha, limits.power)
         if isinstance(least, Estimate):
-            found.append((day, least.value * factor))
+            lift = _with_its_error(
+                metric, least.value * factor, need.level, weight, z, limits.power
+            )
+            if lift is not None:
+                found.append((day, lift))
     return tuple(found)
+
+
+def _with_its_error(
+    metric: Metric, lift: float, level: float, weight: float, z: float, power: float
+) -> float | None:
+    """The lift d with d / sqrt(variance_at(d)) = `lift`; None where there is none below 10."""
+    found = lift
+    for _ in range(200):
+        found = lift * math.sqrt(variance_at(metric, found, level, weight, z, power))
+        if not found < 10:
+            return None
+    return found
 
 
 def register(

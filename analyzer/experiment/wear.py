@@ -10,7 +10,7 @@ import pyarrow.compute as pc
 from analyzer import ids
 from analyzer.experiment.known import Known
 from analyzer.experiment.tables import ARMS, EVENTS, VALUE_BITS
-from analyzer.stats.novelty import FEWEST_DAYS, Novelty, daily_effects, novelty
+from analyzer.stats.novelty import FEWEST_DAYS, Novelty, daily_lifts, novelty
 from analyzer.stats.result import Result, Undefined
 from analyzer.stats.units import UnitMoments, moments_of
 
@@ -19,14 +19,14 @@ MOST_DAYS = 28
 
 @dataclass(frozen=True)
 class Wear:
-    """Whether the effect moves, and the effect per unit on each day since exposure (0, 1, ..)."""
+    """Whether the effect moves, and the lift on each day since exposure (0, 1, ..)."""
 
     novelty: Novelty
     days: tuple[Result, ...]
 
 
 def worn(known: Known, confidence: float = 0.95) -> Wear:
-    """The effect on the primary metric per day since exposure, on units followed for all days.
+    """The lift of the primary metric by day since exposure, of units followed for all days.
 
     days: as many as half of the exposed units have behind them, at most 28. A bucket of units is
     one row: sums by day over the mean number of units of a bucket, so that a unit's days are as
@@ -38,7 +38,7 @@ def worn(known: Known, confidence: float = 0.95) -> Wear:
         return Wear(Novelty(reason, reason, reason, reason), ())
     control, treatment = (_by_bucket(known, arm, followed) for arm in range(len(ARMS)))
     return Wear(
-        novelty(control, treatment, confidence), daily_effects(control, treatment, confidence)
+        novelty(control, treatment, confidence), daily_lifts(control, treatment, confidence)
     )
 
 

@@ -207,21 +207,21 @@ def _novelty(material: Material, found: Analysis) -> Check:
     elif judge(seen, worse, 0.0) == "pass" and _lost(late, early, good):
         result, outcome = late, judge(late, good, 0.0)
         sentence = (
-            f"The effect on {one.metric} wears off: per unit and day {_number(early)} in the first "
-            f"third of a unit's days, {_number(late)} in the last, which alone counts."
+            f"The effect on {one.metric} wears off: {_lift(early)} in the first third of a "
+            f"unit's days, {_lift(late)} in the last, which alone counts."
         )
     else:
         result, outcome = seen, "pass"
         sentence = (
-            f"The effect on {one.metric} holds: the last third of a unit's days minus the first is "
-            f"{_number(seen)} per unit and day."
+            f"The effect on {one.metric} holds: the lift of the last third of a unit's days minus "
+            f"that of the first is {_lift(seen)}."
         )
     invalid = found.valid == "invalid"
     return check(
         material,
         NOVELTY,
         "experiment",
-        f"effect on {one.metric} by day since exposure",
+        f"lift of {one.metric} by day since exposure",
         result,
         good,
         0.0,
@@ -237,12 +237,6 @@ def _lost(late: Result, early: Result, good: Operator) -> bool:
     sign = 1.0 if good == ">" else -1.0
     half = judge(point(sign * (late.value - early.value / 2), late.n, "left"), "<", 0.0)
     return judge(late, good, 0.0) != "pass" or half == "pass"
-
-
-def _number(result: Result) -> str:
-    if not isinstance(result, Estimate):
-        return f"unknown ({result.reason})"
-    return f"{result.value:.3g} ({result.low:.3g} to {result.high:.3g})"
 
 
 def trial_waiting(material: Material, failed: Check) -> list[Waiting]:

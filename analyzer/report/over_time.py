@@ -12,7 +12,7 @@ from analyzer.report.blocks import Block, Facts, Figure, Head, Lines, Section, T
 from analyzer.report.lifts import how
 from analyzer.report.marks import swatch
 from analyzer.report.plots import CHALLENGER, NARROW, QUIET, WIDE, Band
-from analyzer.report.words import count, number, percent, result, shown
+from analyzer.report.words import count, percent, result, shown
 from analyzer.stats.result import Estimate, Result
 
 FORM = "+.1~%"
@@ -164,13 +164,13 @@ def novelty_section(found: Analysis) -> Section:
     """Does the effect wear off?"""
     seen = found.novelty
     facts: list[tuple[Text, Text]] = [
-        ("First third of a unit’s days", result(seen.early)),
-        ("Last third", result(seen.late)),
-        ("Last third minus first", result(seen.contrast)),
-        ("Slope on ln(1 + day)", result(seen.slope)),
+        ("First third of a unit’s days", _said(seen.early)),
+        ("Last third", _said(seen.late)),
+        ("Last third minus first", _said(seen.contrast)),
+        ("Slope on ln(1 + day)", _said(seen.slope)),
     ]
     lead = (
-        f"The effect on {shown(found.promised.primary)} per unit and day, by days since a unit was "
+        f"The lift of {shown(found.promised.primary)} by days since a unit was "
         "first exposed: the same units on every day. An effect that wears off is smaller in the "
         "last third for certain."
     )
@@ -183,16 +183,16 @@ def novelty_section(found: Analysis) -> Section:
 def _wear(days: Sequence[Result]) -> Figure:
     labels = [str(day) for day in range(len(days))]
     drawn = [_band(days, CHALLENGER, filled=True)]
-    heads = [Head("Day", "number"), Head("Effect", "number")]
-    rows: list[list[Text]] = [[str(day), result(effect)] for day, effect in enumerate(days)]
+    heads = [Head("Day", "number"), Head("Lift", "number")]
+    rows: list[list[Text]] = [[str(day), _said(lift)] for day, lift in enumerate(days)]
     return Figure(
-        "Effect by days since exposure",
-        f"Effect by days since exposure: first day {_effect(days[0])}, last {_effect(days[-1])}.",
-        bands(labels, drawn, width=WIDE),
-        bands(labels, drawn, width=NARROW),
+        "Lift by days since exposure",
+        f"Lift by days since exposure: first day {_share(days[0])}, last {_share(days[-1])}.",
+        bands(labels, drawn, width=WIDE, form=FORM),
+        bands(labels, drawn, width=NARROW, form=FORM),
         (),
         "Each day’s interval is its own, at 95 %. Day 0 is that of the first exposure.",
-        Table("Effect by days", heads, rows, folded=f"Numbers ({len(rows)})", dense=True),
+        Table("Lift by days", heads, rows, folded=f"Numbers ({len(rows)})", dense=True),
     )
 
 
@@ -225,7 +225,3 @@ def _share(found: Result) -> str:
 
 def _value(found: Result) -> float | None:
     return found.value if isinstance(found, Estimate) else None
-
-
-def _effect(found: Result) -> str:
-    return number(found.value) if isinstance(found, Estimate) else "unknown"

@@ -59,7 +59,7 @@ def mean_sample_size(
         return -power if isinstance(found, Undefined) else found.value - power
 
     # the noncentral t runs out of digits in large samples, where the normal law is exact enough
-    normal = 2 * (_z(alpha, side) + norm_isf(1 - power)) ** 2 / size**2
+    normal = 2 * (tail(alpha, side) + norm_isf(1 - power)) ** 2 / size**2
     if normal > 1e5:
         return point(normal, 2 * normal, f"normal, {side}")
     high = max(8.0, 2 * normal + 8)
@@ -67,8 +67,23 @@ def mean_sample_size(
     return point(n, 2 * n, f"noncentral t, {side}")
 
 
-def _z(alpha: float, side: Side) -> float:
+def tail(alpha: float, side: Side = "both") -> float:
+    """Standard errors that a single test needs: the normal quantile.
+
+    >>> round(tail(0.05), 4)
+    1.96
+    """
     return norm_isf(alpha / 2 if side == "both" else alpha)
+
+
+def reach(alpha: float, side: Side = "both") -> float:
+    """Standard errors that a sequence needs at its planned end. Waudby-Smith et al. (2024).
+
+    >>> round(reach(0.05), 4)
+    3.0352
+    """
+    radius = two_sided_radius if side == "both" else one_sided_radius
+    return radius(1.0, 1.0, alpha, 1.0)
 
 
 def share_power(
@@ -89,7 +104,7 @@ def share_power(
     if min(n_one, n_other) <= 0:
         return Undefined("an arm without units", n_one + n_other)
     apart = cohens_h(share, other) * math.sqrt(n_one * n_other / (n_one + n_other))
-    z = _z(alpha, side)
+    z = tail(alpha, side)
     found = float(ndtr(apart - z)) + (float(ndtr(-apart - z)) if side == "both" else 0.0)
     return point(found, n_one + n_other, f"arcsine, {side}")
 
@@ -118,7 +133,7 @@ def share_sample_size(
     h = cohens_h(share, other)
     if h == 0:
         return Undefined("no solution: the shares are equal")
-    n = 2 * (_z(alpha, side) + norm_isf(1 - power)) ** 2 / h**2
+    n = 2 * (tail(alpha, side) + norm_isf(1 - power)) ** 2 / h**2
     return point(n, 2 * n, f"arcsine, {side}")
 
 
@@ -131,9 +146,8 @@ def sequence_factor(alpha: float, power: float, side: Side = "both") -> float:
     >>> round(sequence_factor(0.05, 0.8), 4)
     1.9149
     """
-    radius = two_sided_radius if side == "both" else one_sided_radius
-    r, more = radius(1.0, 1.0, alpha, 1.0), norm_isf(1 - power)
-    return ((r + more) / (_z(alpha, side) + more)) ** 2
+    r, more = reach(alpha, side), norm_isf(1 - power)
+    return ((r + more) / (tail(alpha, side) + more)) ** 2
 
 
 def margin_sample_size(

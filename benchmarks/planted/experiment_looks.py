@@ -85,9 +85,9 @@ WITHOUT_EFFECT = {
         _units(World(returning=0.8, skill=1.2)),
         0.25,
     ),
-    "a share of 0.1 %, 50 / 50": (_rates(0.001, 0.5, 20_000), 0.5),
-    "a share of 5 %, 99 / 1": (_rates(0.05, 0.01, 20_000), 0.5),
-    "a share of 0.1 %, 99 / 1": (_rates(0.001, 0.01, 600_000), 0.5),
+    "a share of 0.1 %, 50 / 50": (_rates(0.001, 0.5, 20_000), 0.25),
+    "a share of 5 %, 99 / 1": (_rates(0.05, 0.01, 20_000), 0.25),
+    "a share of 0.1 %, 99 / 1": (_rates(0.001, 0.01, 600_000), 0.25),
 }
 """How a test without effect is drawn, and on which part of the runs."""
 

@@ -18,8 +18,10 @@ from benchmarks.planted.trial_units import FIRST, known_of
 from benchmarks.planted.trial_worlds import POLICY, World, design_of
 
 LIMITS = POLICY.experiment
-PAST = 100_000
-"""Units of the past that a plan is made from."""
+PAST = 200_000
+"""Units of the past that a plan is made from; a hundred times as many of shares."""
+
+WORLD = World(skill=0.4, tail=0.3)
 
 
 @dataclass(frozen=True)
@@ -32,6 +34,7 @@ class Planned:
     metric: str
     effect: float
     draw: Callable[[Generator, int, float, int], Known]
+    past: int = PAST
     harm: bool = False
 
 
@@ -51,34 +54,34 @@ def _of_rates(rate: float, effect: float, weight: float) -> Planned:
         rates = (rate, rate * (1 + lift))
         return counted(design, *drawn(rng, -(-n // days), (weight,) * days, rates))
 
-    return Planned(design, "conversion", effect, draw)
+    return Planned(design, "conversion", effect, draw, 100 * PAST)
 
 
 def _guard_rail() -> Planned:
-    rail = Metric(role="guard rail", better="lower", margin=0.25, value="complaints")
+    rail = Metric(role="guard rail", better="lower", margin=0.4, value="complaints")
     design = design_of(plain=Metric(role="primary", value="orders"), complaints=rail)
-    return replace(_of_units(design, "complaints", 0.0, World()), harm=True)
+    return replace(_of_units(design, "complaints", 0.0, WORLD), harm=True)
 
 
 PLANS = {
-    "a mean with a covariate, + 10 %": _of_units(design_of("revenue"), "revenue", 0.1, World()),
-    "a mean, 80 / 20, + 10 %": _of_units(
+    "a mean with a covariate, + 20 %": _of_units(design_of("revenue"), "revenue", 0.2, WORLD),
+    "a mean, 80 / 20, + 20 %": _of_units(
         design_of(weight=0.2, plain=Metric(role="primary", value="revenue")),
         "plain",
-        0.1,
-        World(),
+        0.2,
+        WORLD,
     ),
-    "a ratio, + 5 %": _of_units(
+    "a ratio, + 10 %": _of_units(
         design_of(
             basket=Metric(kind="ratio", role="primary", value="revenue", denominator="orders")
         ),
         "basket",
-        0.05,
-        World(),
+        0.1,
+        WORLD,
     ),
     "a share of 5 %, + 2 %": _of_rates(0.05, 0.02, 0.5),
     "a share of 0.1 %, 99 / 1, + 20 %": _of_rates(0.001, 0.2, 0.01),
-    "a guard rail of 5 %, margin 25 %, no harm": _guard_rail(),
+    "a guard rail of 5 %, margin 40 %, no harm": _guard_rail(),
 }
 
 
@@ -110,7 +113,7 @@ def _whole(units: Result) -> int:
 
 
 def _need(planned: Planned, rng: Generator) -> Need:
-    past = planned.draw(rng, PAST, 0.0, 1)
+    past = planned.draw(rng, planned.past, 0.0, 1)
     made = plan(past, LIMITS, planned.effect or None)
     return next(need for need in made.needs if need.metric == planned.metric)
 

@@ -51,7 +51,7 @@ def _arrivals(
 
 def losses(seed: int, runs: int) -> list[dict[str, object]]:
     """A share of the challenger's units is lost: by how many units of both arms is it found?"""
-    level, looks = POLICY.experiment.sample_ratio_level, 50
+    level, looks = POLICY.experiment.sample_ratio_level, 20
     found: list[dict[str, object]] = []
     for number, (lost, due) in enumerate(LOSSES.items()):
         rng = np.random.default_rng([seed, 9, number])

@@ -253,12 +253,17 @@ def test_a_plan_keeps_what_it_promises(tmp_path: Path) -> None:
     rng = np.random.default_rng(8)
     n = int(need.units.value) // 2
     sd = need.deviation.value
-    one, two = rng.normal(1, sd, (2000, n)).mean(1), rng.normal(1.1, sd, (2000, n)).mean(1)
-    power = float(np.mean((two - one) / (sd * np.sqrt(2 / n)) > 2.005))  # alpha 0.045, two-sided
+    one, two = rng.normal(1, sd, (2000, n)).mean(1), 1.1 * rng.normal(1, sd, (2000, n)).mean(1)
+    # a lift of a tenth has a tenth more error than none has; alpha 0.045, two-sided
+    power = float(np.mean((two / one - 1) / (1.1 * sd * np.sqrt(2 / n)) > 2.005))
     assert power == pytest.approx(0.8, abs=0.03)
     assert isinstance(need.sequence, Estimate) and need.sequence.value > need.units.value
     lifts = [lift for _, lift in found.detectable]
     assert lifts == sorted(lifts, reverse=True)
+    assert isinstance(found.per_day, Estimate)
+    day = need.sequence.value / found.per_day.value
+    after = dict(found.detectable)[int(np.ceil(day))]
+    assert after <= 0.1 < dict(found.detectable)[int(np.floor(day))]
 
 
 def test_a_registration_is_written_once(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from scipy import stats
 
 from analyzer.stats.effect_intervals import always_valid_interval, fixed_interval, fixed_p
 from analyzer.stats.effects import Effect, Ratio, effect, rate_effect
-from analyzer.stats.novelty import novelty
+from analyzer.stats.novelty import daily_lifts, novelty
 from analyzer.stats.planning import (
     margin_sample_size,
     mean_power,
@@ -359,3 +359,21 @@ def test_an_arm_of_weight_zero_must_be_empty() -> None:
     assert fixed_sample_ratio([50, 1], [1.0, 0.0]).p == 0.0  # type: ignore[union-attr]
     with pytest.raises(ValueError, match="arms cannot have the weights"):
         log_bayes_factor([5, 5], [1.0])
+
+
+def test_a_lift_that_lasts_does_not_wear_off() -> None:
+    """Units do less after the day that brought them: the difference shrinks, the lift does not."""
+    rng = np.random.default_rng(9)
+    usual = 10 / (1 + np.arange(10))
+    control = rng.gamma(4, usual / 4, (3000, 10))
+    treatment = 1.3 * rng.gamma(4, usual / 4, (3000, 10))
+    found = novelty(moments_of(control), moments_of(treatment))
+    assert isinstance(found.contrast, Estimate) and isinstance(found.late, Estimate)
+    assert found.contrast.low < 0 < found.contrast.high
+    assert found.late.value == pytest.approx(0.3, abs=0.05)
+    days = daily_lifts(moments_of(control), moments_of(treatment))
+    late = (treatment[:, 9].mean() / control[:, 9].mean()) - 1
+    assert isinstance(days[9], Estimate) and days[9].value == pytest.approx(late)
+    noise = moments_of(rng.normal(0.01, 1, (300, 10)))
+    assert all(isinstance(day, Undefined) for day in daily_lifts(noise, noise))
+    assert isinstance(novelty(noise, noise).contrast, Undefined)
