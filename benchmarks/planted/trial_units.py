@@ -17,7 +17,7 @@ from analyzer import ids
 from analyzer.design import Experiment
 from analyzer.experiment.known import Known
 from analyzer.experiment.sums import ANY, MISSING, products
-from analyzer.experiment.tables import EVENTS, VALUE_BITS, Scales
+from analyzer.experiment.tables import EVENTS, VALUE_BITS, Scales, faults_table
 from analyzer.experiment.totals import changes_of
 from analyzer.histogram import codes_of, raw_bins
 from analyzer.profile import repeat, table
@@ -91,6 +91,7 @@ def known_from(
             "arrivals": arrivals,
             "unit_bins": made["unit_bins"],
             "unit_buckets": made["unit_buckets"],
+            "unit_faults": faults_table(FIRST, {}),
         },
         faults={},
         digests={},
