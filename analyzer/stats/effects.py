@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from operator import mul
 
 from .result import Undefined
 from .units import UnitMoments
@@ -99,9 +98,11 @@ class _Arm:
 
 def _form(left: list[float], matrix: list[list[float]], right: list[float]) -> float:
     # a handful of numbers: an array costs more to make than to add up
-    rows = [sum(map(mul, row, right)) for row in matrix]
-    found: float = sum(map(mul, left, rows))
-    return found
+    return sum(
+        x * y * z
+        for x, row in zip(left, matrix, strict=True)
+        for y, z in zip(row, right, strict=True)
+    )
 
 
 @dataclass(frozen=True)
