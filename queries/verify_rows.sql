@@ -2,7 +2,7 @@
 -- grain: one row
 -- reads: logged (ts and file_first in microseconds UTC, request_id, score, latency_ms, status, message, stray)
 -- parameters: $start, $stop (microseconds UTC, stop excluded), $least, $most (ends of the usable scores), $limit_ms, $largest_ms (beyond it a latency is impossible)
--- columns: requests, errors, with_latency, over_limit, rejected
+-- columns: requests, errors, with_latency, over_limit, scored, rejected
 WITH chosen AS (
     SELECT
         ts,
@@ -33,6 +33,7 @@ SELECT
     count(*) FILTER (
         WHERE ts IS NOT NULL AND has_latency AND latency_ms >= $limit_ms
     ) AS over_limit,
+    count(*) FILTER (WHERE ts IS NOT NULL AND score >= $least AND score <= $most) AS scored,
     count(*) FILTER (WHERE ts IS NULL)
     + count(*) FILTER (WHERE ts IS NOT NULL AND NOT (score >= $least AND score <= $most))
     + count(*) FILTER (WHERE ts IS NOT NULL AND request_id IS NULL)

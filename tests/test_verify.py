@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import msgspec
@@ -12,12 +13,15 @@ import pyarrow as pa
 import pytest
 from logbook import START, Book, plain, times, write_messy
 
-from analyzer import engine, policy, sql
+from analyzer import cli, engine, policy, sql
+from analyzer.diary import Event
 from analyzer.gate import gate
 from analyzer.logs import SIDES
+from analyzer.profiles import open_profiles
+from analyzer.slo.answer import Slo, slo
 from analyzer.verdict import Verdict
-from analyzer.verify import Verification, verify
-from analyzer.window import HOUR, Window
+from analyzer.verify import Verification, verify, verify_levels
+from analyzer.window import HOUR, MINUTE, Window, show
 
 # DuckDB warns that `execute` copies Arrow results; engine.run is where that would change
 pytestmark = pytest.mark.filterwarnings("ignore:Arrow output on a DB-API result")
@@ -26,7 +30,7 @@ GOLDEN = Path(__file__).parent / "golden"
 POLICY = msgspec.structs.replace(
     policy.load(), record=msgspec.structs.replace(policy.load().record, splits=0)
 )
-QUERIES = ("verify_nulls", "verify_pairs", "verify_parity", "verify_rows")
+QUERIES = ("verify_ages", "verify_nulls", "verify_pairs", "verify_parity", "verify_rows")
 TYPES = {
     "string": (pa.string(), str),
     "int64": (pa.int64(), int),
@@ -278,3 +282,70 @@ def test_an_unknown_number_is_named_and_nothing_counted_is_no_agreement(book: Bo
     found = recounted(book, msgspec.structs.replace(verdict, checks=[check]))
     assert found.uncounted == (f"{check.id}: novelty",)
     assert not found.agrees
+
+
+def dated(side: str) -> pa.Table:
+    """Four hours of a log: every fifth feature is a day old, of every seventh no time is known."""
+    ours, theirs = plain(400, hours=4)
+    log = ours if side == "champion" else theirs
+    moments = log["ts"].cast(pa.timestamp("us", tz="UTC")).cast(pa.int64()).to_numpy()
+    ages = np.where(np.arange(len(moments)) % 5 == 0, 24 * HOUR, MINUTE)
+    silent = np.arange(len(moments)) % 7 == 0
+    known = pa.array(moments - ages, mask=silent).cast(pa.timestamp("us", tz="UTC"))
+    return log.append_column("feature_ts", known)
+
+
+def levels_of(book: Book, *changes: tuple[float, float]) -> tuple[Slo, list[Event]]:
+    """Service levels of four hours in which the challenger's weight changed at these hours."""
+    for side in SIDES:
+        book.write(f"{side}.parquet", dated(side))
+    book.describe()
+    book.scan()
+    events = [
+        Event(ts=show(START + round(hour * 60) * MINUTE), kind="weight", challenger_weight=weight)
+        for hour, weight in changes
+    ]
+    profiles = open_profiles(book.store, Window(START, START + 4 * HOUR))
+    return slo(book.rollout, POLICY, profiles, events), events
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [(), ((1, 0.3), (3, 0.0)), ((1, 1.0),), ((0, 0.5),), ((1.5, 0.3),), ((1.5, 0.3), (1.75, 0.0))],
+)
+def test_service_levels_are_recounted_by_who_answers(
+    book: Book, changes: tuple[tuple[float, float], ...]
+) -> None:
+    levels, events = levels_of(book, *changes)
+    found = verify_levels(book.rollout, POLICY, levels, events)
+    assert [n for n in found.numbers if not n.same] == []
+    counted = {(n.check, n.name): n.logs for n in found.numbers}
+    hour = {s: (dated(s)["ts"].cast(pa.int64()).to_numpy() - START) / HOUR for s in SIDES}
+    weight = {s: np.zeros(400) for s in SIDES}
+    for at, share in changes:
+        weight = {s: np.where(hour[s] >= at, share, weight[s]) for s in SIDES}
+    requests = int((weight["champion"] < 1).sum() + (weight["challenger"] > 0).sum())
+    assert counted["infrastructure.errors", "requests"] == requests
+    assert counted["infrastructure.latency_median", "requests"] == requests
+    assert 0 < counted["infrastructure.freshness", "fresh"] < 0.8 * requests + 50
+    assert "infrastructure.availability: due_minutes" in found.uncounted
+    assert found.agrees
+    forged = [
+        msgspec.structs.replace(check, counts={k: n + 1 for k, n in check.counts.items()})
+        for check in levels.checks
+    ]
+    wrong = verify_levels(book.rollout, POLICY, replace(levels, checks=forged), events)
+    assert len(wrong.numbers) > 8 and not any(n.same for n in wrong.numbers)
+
+
+def test_the_command_tells_levels_from_verdicts(
+    book: Book, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    levels, _ = levels_of(book)
+    monkeypatch.chdir(book.root)
+    (book.root / "slo.json").write_bytes(msgspec.json.encode(levels))
+    assert cli.run(["verify", "slo.json"]) == 0
+    assert "Service levels of" in capsys.readouterr().out
+    (book.root / "slo.json").write_bytes(b'{"budgets": []}')
+    assert cli.run(["verify", "slo.json"]) == 2
+    assert "is no verdict of this version" in capsys.readouterr().err

@@ -71,7 +71,7 @@ def _budget(material: Material, past: History, objective: Objective) -> tuple[Re
     first = past.hours - limits.budget_days * 24
     hours = slice(first, past.hours)
     bad, n = by_hour(objective.bad)[hours], by_hour(objective.n)[hours]
-    dark = np.minimum(objective.dark[hours], n)
+    dark = np.minimum(objective.dark[hours], n - bad)  # known by hour only
     found = share(bad, n, dark, confidence=limits.confidence)
     spent = _times(found.result, 1 / objective.allowed)
     left = _times(spent, -1.0, 1.0)

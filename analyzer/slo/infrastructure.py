@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from analyzer.logs import Side
+from analyzer.logs import SIDES, Side
 from analyzer.measure import in_buckets, latency_quantile, realised
 from analyzer.phases.gate import (
     Material,
@@ -106,7 +106,8 @@ def _errors(material: Material, past: History) -> Check:
     limits = material.policy.slo
     n, failed = served(past, "n"), served(past, "errors")
     assert n is not None and failed is not None
-    unknown = past.unknown_errors[past.inside]
+    # known by hour only: of an hour in which a model served for a while, no more than was answered
+    unknown = np.minimum(past.unknown_errors[past.inside], n - failed)
     units = _units(material, past, "errors")
     found = share(failed, n, unknown, units, confidence=limits.confidence)
     told = isinstance(found.result, Estimate)
@@ -218,8 +219,10 @@ def _freshness(material: Material, past: History) -> list[Check]:
 def _ages(material: Material, past: History) -> tuple[Share, int, str]:
     """Answers on stale features, those whose features lie ahead, and the ages in words."""
     limits = material.policy.slo
-    n = served(past, "n")
-    assert n is not None
+    n = np.zeros(past.hours, dtype=np.int64)  # ages are known by hour: so are the answers
+    for side in SIDES:
+        n += np.where(past.serving_hours(side), by_hour(past.sums[side]["n"]), 0)
+    n = n[past.inside]
     table = material.profiles.table("freshness")
     column = fresh(material.policy.max_feature_age)
     parts = [_of_side(past, table, side) for side in past.serving()]
