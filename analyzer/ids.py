@@ -174,3 +174,26 @@ def _words(
         if shortest < done + 8:
             word &= _MASKS[np.minimum(left, 8)]
         yield rows, word
+
+
+def ascending(keys: Hashes) -> tuple[NDArray[np.int64], Hashes]:
+    """The order that sorts hashes (equal ones stay in theirs), and the sorted hashes.
+
+    Learnt by measuring: as hashes are random, sorting their high bits packed with the row's number
+    takes a third of the time of an argsort.
+
+    >>> ascending(np.array([7, 3, 7], dtype=np.uint64))[0].tolist()
+    [1, 0, 2]
+    """
+    bits = np.uint64(max(len(keys) - 1, 1).bit_length())
+    low = (np.uint64(1) << bits) - np.uint64(1)
+    packed = keys & ~low
+    packed |= np.arange(len(keys), dtype=np.uint64)
+    packed.sort()
+    packed &= low
+    order = packed.view(np.int64)
+    found = keys[order]
+    if np.any(found[1:] < found[:-1]):  # hashes with the same high bits: rare, nearly in order
+        again = np.argsort(found, kind="stable")
+        order, found = order[again], found[again]
+    return order, found

@@ -1,8 +1,8 @@
 """Rows of a day to one row per unit, by sorting.
 
-Learnt by measuring (7e5 to 7e6 rows of nearly as many units): hashes are random, so sorting their
-high bits packed with the row's number, then adding neighbours, takes a third of the processor time
-of a hash aggregation, and the units come out in order.
+Learnt by measuring (7e5 to 7e6 rows of nearly as many units): sorting hashes (`ids.ascending`) and
+adding neighbours takes a third of the processor time of a hash aggregation, and the units come out
+in order.
 """
 
 from __future__ import annotations
@@ -12,6 +12,8 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from analyzer import ids
 
 Columns = Mapping[str, NDArray[Any]]
 Ints = NDArray[np.int64]
@@ -39,7 +41,7 @@ def by_unit(rows: Columns) -> dict[str, NDArray[Any]]:
     >>> {name: column.tolist() for name, column in found.items() if not name.endswith("#high")}
     {'unit': [3, 7], 'events': [1, 2], 'variant': [1, 0], 'first': [20, 10], 'v0': [2, 4]}
     """
-    order, keys = ascending(rows["unit"])
+    order, keys = ids.ascending(rows["unit"])
     starts = _starts(keys)
     in_time = "first" in rows and bool(np.all(rows["first"][1:] >= rows["first"][:-1]))
     found: dict[str, NDArray[Any]] = {"unit": keys[starts]}
@@ -85,28 +87,12 @@ def _ends(
     return low.reduceat(values, starts), high.reduceat(largest, starts)
 
 
-def ascending(keys: Keys) -> tuple[Ints, Keys]:
-    """The order that sorts hashes, and the sorted hashes."""
-    bits = np.uint64(max(len(keys) - 1, 1).bit_length())
-    low = (np.uint64(1) << bits) - np.uint64(1)
-    packed = keys & ~low
-    packed |= np.arange(len(keys), dtype=np.uint64)
-    packed.sort()
-    packed &= low
-    order = packed.view(np.int64)
-    found = keys[order]
-    if np.any(found[1:] < found[:-1]):  # hashes with the same high bits: rare, nearly in order
-        again = np.argsort(found, kind="stable")
-        order, found = order[again], found[again]
-    return order, found
-
-
 def once(rows: Columns) -> dict[str, NDArray[Any]]:
     """Rows whose unit and `event` came before left out: the earliest stays, of several the one
     with the smallest values. The column `event` is dropped.
     """
     unit, event = rows["unit"], rows["event"]
-    order, mixed = ascending(unit * _ODD + event)
+    order, mixed = ids.ascending(unit * _ODD + event)
     same = mixed[1:] == mixed[:-1]
     twice = np.zeros(len(unit), dtype=bool)  # rows that may be of one event: few
     twice[order[1:][same]] = twice[order[:-1][same]] = True

@@ -47,6 +47,25 @@ class Counting:
         """Count labels that were left out."""
         self.faults[reason] = self.faults.get(reason, 0) + n
 
+    def of_day(self, predicted: int, changes: Changes) -> Counting:
+        """The changes among requests of one prediction day, counted by themselves."""
+        found = Counting(self.shape, self.day)
+        found.add(predicted, changes)
+        return found
+
+    def extend(self, other: Counting) -> None:
+        """Add what was counted elsewhere."""
+        for mine, more in (
+            (self.sides, other.sides),
+            (self.pairs, other.pairs),
+            (self.made, other.made),
+            (self.explored, other.explored),
+        ):
+            mine += more
+        for counts, others in ((self.faults, other.faults), (self.basis, other.basis)):
+            for reason, n in others.items():
+                counts[reason] = counts.get(reason, 0) + n
+
     def add(self, predicted: int, changes: Changes) -> None:
         """Count the changes among requests predicted on a day (since 1970)."""
         conflicts = [np.count_nonzero(s == CONFLICT) for s in (changes.before, changes.after)]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -28,6 +29,9 @@ from analyzer.scan.narrow import Shape
 from analyzer.scan.run import slot_of
 from analyzer.store import Store
 from analyzer.window import HOUR, Window
+
+THREADS = 2
+"""Days that are worked on at once: a night's requests beside its labels, then prediction days."""
 
 
 @dataclass(frozen=True)
@@ -91,7 +95,9 @@ class Job:
         """
         since = last if self.shape.rollout.labels.arrival in COUNTED else day
         window = range(day - self.open_days + 1, day + 1)
-        digests = [[kept.digest(d) for d in window] for kept in (self.requests, self.labels)]
+        with ThreadPoolExecutor(THREADS) as threads:
+            kinds = (self.requests, self.labels)
+            digests = list(threads.map(lambda kept: [kept.digest(d) for d in window], kinds))
         everything = json.dumps([self.depends, since, *digests])
         depends = hashlib.sha256(everything.encode()).hexdigest()[:16]
         manifest = self.manifests.get(day * DAY)
@@ -108,8 +114,9 @@ class Job:
             counting.fault(reason, n)
         joined = self.joined(day)
         counting.fault(EARLY, joined.early)
-        for predicted, changes in joined.changes.items():
-            counting.add(predicted, changes)
+        with ThreadPoolExecutor(THREADS) as threads:
+            for part in threads.map(lambda item: counting.of_day(*item), joined.changes.items()):
+                counting.extend(part)
         for predicted in window:
             requests = self.requests.content(predicted) if predicted > since else None
             if requests is not None:
@@ -128,13 +135,12 @@ class Job:
         earlier = (self.labels.content(past) for past in window[:-1])
         events = (Events.of(t) for t in earlier if t)
         touched = Touched(day, self.open_days, self._labels_of(day), events)
-        found, early = {}, 0
-        for predicted in window:
-            requests = self.requests.content(predicted)
-            if requests is not None:
-                found[predicted], n = touched.changes(arrays_of(requests))
-                early += n
-        return _Joined(touched, found, early)
+        held = {predicted: self.requests.content(predicted) for predicted in window}
+        rows = {predicted: arrays_of(t) for predicted, t in held.items() if t is not None}
+        with ThreadPoolExecutor(THREADS) as threads:
+            found = dict(zip(rows, threads.map(touched.changes, rows.values()), strict=True))
+        changes = {predicted: change for predicted, (change, _) in found.items()}
+        return _Joined(touched, changes, sum(early for _, early in found.values()))
 
     def close(self, day: int) -> None:
         """Remember what was made, and let go of what no later label day needs."""

@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from analyzer.ids import ascending
+
 
 def by_key(key: NDArray[np.uint64], *others: NDArray[Any]) -> NDArray[np.int64]:
     """Places of rows in order of `key`, then of the other columns.
@@ -17,8 +19,7 @@ def by_key(key: NDArray[np.uint64], *others: NDArray[Any]) -> NDArray[np.int64]:
     >>> by_key(np.array([7, 3, 7], dtype=np.uint64), np.array([2, 9, 1])).tolist()
     [1, 2, 0]
     """
-    order = np.argsort(key)
-    sorted_key = key[order]
+    order, sorted_key = ascending(key)
     same = sorted_key[1:] == sorted_key[:-1]
     if same.any():
         tied = np.zeros(len(key), dtype=bool)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,7 @@ from analyzer.labels.calls import calls, chances, columns_of
 from analyzer.labels.order import by_key
 from analyzer.logs import SIDES, LogFile, Side, has_column
 from analyzer.reader import read
-from analyzer.scan.narrow import OK, UNKNOWN, Shape
+from analyzer.scan.narrow import OK, UNKNOWN, Shape, Spool
 from analyzer.scan.pairing import pair
 from analyzer.scan.pairs import inside_of, leave_to_neighbours, parts_of, rows_of, spooled
 from analyzer.scan.rows import Rows
@@ -58,7 +59,12 @@ def _slot_parts(slot: Slot) -> list[Arrays]:
     columns = list(dict.fromkeys(columns))  # the score also decides between duplicates
     try:
         with tempfile.TemporaryDirectory(prefix="analyzer-") as folder:
-            spools = {s: spooled(slot, s, parts, Path(folder), columns) for s in SIDES}
+            with ThreadPoolExecutor(len(SIDES)) as threads:
+
+                def spool(side: Side) -> Spool:
+                    return spooled(slot, side, parts, Path(folder), columns)
+
+                spools = dict(zip(SIDES, threads.map(spool, SIDES), strict=True))
             pieces = zip(*(rows_of(slot, spools[side]) for side in SIDES), strict=True)
             return [_requests(slot, ours, theirs) for ours, theirs in pieces]
     except OSError as error:

@@ -8,11 +8,15 @@ import numpy as np
 import polars as pl
 import pytest
 
+from analyzer import ids
 from analyzer.experiment import grouping
 
 
 def test_doctests() -> None:
-    assert doctest.testmod(grouping).failed == 0
+    for module in (grouping, ids):
+        found = doctest.testmod(module)
+        assert found.attempted > 0
+        assert found.failed == 0
 
 
 def _rows(seed: int, in_time: bool, varied: bool) -> dict[str, np.ndarray]:
@@ -59,7 +63,7 @@ def test_units_are_what_polars_says_in_one_part_or_many(in_time: bool, varied: b
 
 def test_hashes_that_share_their_high_bits_are_still_in_order() -> None:
     keys = np.array([9, 1, 8, 1, 3, 0, 9], dtype=np.uint64)  # fewer bits than rows need
-    order, found = grouping.ascending(keys)
+    order, found = ids.ascending(keys)
     assert found.tolist() == sorted(keys.tolist())
     assert keys[order].tolist() == found.tolist()
     assert order[found == 9].tolist() == [0, 6]
