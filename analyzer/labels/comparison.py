@@ -105,6 +105,7 @@ class Comparison:
 def better_model(difference: Result, wanted: Literal["lower", "higher"]) -> Better:
     """The model that the whole interval of challenger minus champion speaks for.
 
+    >>> from analyzer.stats.result import Estimate
     >>> better_model(Estimate(-0.2, -0.3, -0.1, 9, "example"), "lower")
     'challenger'
     """

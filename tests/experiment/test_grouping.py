@@ -2,21 +2,12 @@
 
 from __future__ import annotations
 
-import doctest
-
 import numpy as np
 import polars as pl
 import pytest
 
 from analyzer import ids
 from analyzer.experiment import grouping
-
-
-def test_doctests() -> None:
-    for module in (grouping, ids):
-        found = doctest.testmod(module)
-        assert found.attempted > 0
-        assert found.failed == 0
 
 
 def _rows(seed: int, in_time: bool, varied: bool) -> dict[str, np.ndarray]:
