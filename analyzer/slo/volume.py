@@ -14,6 +14,7 @@ from analyzer.slo.history import History, by_hour
 from analyzer.slo.strays import Strays
 from analyzer.stats.level import dispersion, volume_change
 from analyzer.stats.result import Estimate, Result, Undefined
+from analyzer.stats.scatter import LEAST_DF, Scatter
 from analyzer.verdict import Check, judge
 from analyzer.window import HOUR, Window
 
@@ -110,10 +111,14 @@ def _volume(
 
 
 def _change(block: _Block, strays: Strays, confidence: float) -> Result:
-    """How far a run lies from what is usual, by how much such runs stray from week to week."""
+    """How far a run lies from what is usual, by how much such runs stray from week to week. Where
+    that is not known only silence is certain: however much volumes vary, they do not vanish.
+    """
     stray = strays.over(block.hours, block.weeks > 0)
     if isinstance(stray, Undefined):
-        return Undefined(stray.reason, block.n)
+        if block.n:
+            return Undefined(stray.reason, block.n)
+        stray = Scatter(0.0, LEAST_DF, block.hours)
     return volume_change(
         block.n,
         block.usual,

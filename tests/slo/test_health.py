@@ -106,6 +106,9 @@ def test_a_young_log_stands_on_the_clean_day_before_then_on_nothing() -> None:
     second = checked(service, service.window(1))["model.volume"]  # how much do days differ?
     assert second.outcome == "undecided" and "how much volumes vary" in second.observed.undefined
     assert "576,000 where 576,000 are usual" in second.sentence
+    silent = calm(7)
+    scaled(silent, 1, 0.0)
+    assert checked(silent, silent.window(1))["model.volume"].outcome == "fail"
     first = checked(service, service.window(0))
     assert first["model.volume"].outcome == "undecided"
     assert "neither clean weeks nor a clean day" in first["model.volume"].observed.undefined
