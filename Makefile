@@ -78,7 +78,7 @@ browser: $(STAMP)
 
 mlflow: $(MLFLOW)/.installed
 
-$(MLFLOW)/.installed: $(STAMP) tests/registry/requirements.lock
+$(MLFLOW)/.installed: tests/registry/requirements.lock | $(STAMP)
 	@echo 'set-up: a real MLflow for the tests -> $(MLFLOW)'
 	@rm -rf "$(MLFLOW)"
 	@"$(PY)" -m venv --without-pip "$(MLFLOW)"

@@ -113,6 +113,7 @@ class Instances:
                     break
         else:
             told |= {name: Unreachable(why) for name, why in plan.left.items()}
+            told |= {name: "applied" for name in plan.parts if name not in wanted}
             told |= self._each(wanted, write)
         return _sum(told, rises)
 
@@ -176,13 +177,14 @@ def _plan(share: float, parts: Mapping[str, tuple[Plan, Live]], left: Mapping[st
 
 
 def _sum(told: Mapping[str, Outcome | RouterError], rises: bool) -> Outcome:
-    """`applied` where all did. Raises for what failed, with the names of those that took it."""
+    """`applied` where all did. Raises what failed, and says who has the wanted weights."""
     done = [name for name, one in told.items() if one == "applied"]
     failed = {name: one for name, one in told.items() if one != "applied"}
     if not failed:
         return "applied"
     errors = {n: e if isinstance(e, RouterError) else Rejected(e) for n, e in failed.items()}
-    error = _worst(errors, [f"{', '.join(done)} took it"] if done else [])
+    have = f"{', '.join(done)} {'has' if len(done) == 1 else 'have'} the wanted weights"
+    error = _worst(errors, [have] if done else [])
     if rises and done:
         raise Rejected(str(error))  # never believed: it is taken back at once
     outcomes = [one for one in failed.values() if not isinstance(one, RouterError)]

@@ -36,7 +36,6 @@ def watch(controller: Controller) -> Seen:
         live = controller.adapter.read()
     except RouterError as error:
         return Seen(None, allowed, [*alarms, str(error)])
-    alarms += live.faults
     seen = None if live.missing else live.share
     if live.share <= allowed + TOLERANCE:
         if live.share < allowed - TOLERANCE:
@@ -44,10 +43,10 @@ def watch(controller: Controller) -> Seen:
                 f"the challenger has {live.share:.2%} and may have {allowed:.2%}: somebody lowered "
                 "it; nothing is raised without a verdict"
             )
-        return Seen(seen, allowed, alarms)
+        return Seen(seen, allowed, [*alarms, *live.faults])
     alarms.append(f"the challenger has {live.share:.2%} and may have {allowed:.2%}")
     report = lower(controller, allowed, "; ".join(alarms))
-    return Seen(seen, allowed, alarms, report)
+    return Seen(seen, allowed, [*alarms, *live.faults], report)
 
 
 def _allowed(controller: Controller) -> tuple[float, list[str]]:

@@ -22,6 +22,8 @@ from analyzer.verdict import Observed, Verdict
 
 ROOT = Path(__file__).parents[2]
 MLFLOW = ROOT / ".mlflow" / "bin" / "python"
+pytestmark = pytest.mark.xdist_group("mlflow")  # one server
+
 MODELS = {"champion": "v6", "challenger": "v7"}
 TOML = """
 name = "shop"

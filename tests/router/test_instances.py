@@ -99,6 +99,7 @@ def test_one_that_is_gone_holds_no_rollback_up_and_shows_in_the_exit_code(
         assert time.monotonic() - began < 5
         assert (report.outcome, report.after, report.done) == ("unreachable", None, False), report
         assert any(note.startswith("one: ") for note in report.notes), report
+        assert any("two has the wanted weights" in note for note in report.notes), report
         assert controller(both[1]).adapter.read().share == 0
         assert audit.read(to.log).records[-1]["outcome"] == "unreachable"
         seen = watch(to)
@@ -122,7 +123,7 @@ def test_a_rise_that_one_does_not_take_is_taken_back_from_all(
         adapters["two"] = Stubborn(second)
         report = raised(dataclasses.replace(to, adapter=Instances(adapters)), 0.2)
         assert (report.outcome, report.done) == ("rejected", False), report
-        assert any("two: no; one took it" in note for note in report.notes), report
+        assert any("two: no; one has the wanted weights" in note for note in report.notes), report
         assert [controller(one).adapter.read().share for one in both] == [0.05, 0.05]
         assert to.in_force() is None
         live = second.read()
