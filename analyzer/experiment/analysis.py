@@ -9,7 +9,7 @@ from pathlib import Path
 from analyzer.config import Rollout
 from analyzer.design import Experiment
 from analyzer.diary import Event
-from analyzer.experiment.by_segment import Named, by_segment
+from analyzer.experiment.by_segment import Named, by_segment, worst_split
 from analyzer.experiment.clusters import FEW, counts
 from analyzer.experiment.dates import iso
 from analyzer.experiment.gaps import Gap, gaps
@@ -42,7 +42,8 @@ class Analysis:
 
     ended: whether the planned end has come, with outcomes up to it. registration: digest of what
     was `promised`. ratio: p of the planned split over all weights `held`; mixed: share of units
-    seen in both arms; `valid` says whether the numbers can be trusted at all. adjusted: Holm's p
+    seen in both arms; worst_split: p of the split in the worst segment, adjusted for all of them;
+    `valid` says whether the numbers can be trusted at all. adjusted: Holm's p
     of each goal. wear: the effect by day since exposure. looks: the primary metric day by day;
     stops: the first of them at which one might have stopped. unread, gaps: outcomes that are not
     there; `deciding` are the columns of the metrics that promote or hold.
@@ -69,6 +70,7 @@ class Analysis:
     novelty: Novelty
     wear: tuple[Result, ...]
     segments: tuple[Named, ...]
+    worst_split: Result
     comparisons: int
     looks: tuple[Look, ...]
     stops: tuple[Stop, ...]
@@ -119,11 +121,9 @@ def analyze(
     ratio, mixed = sample_ratio(known, days), mixed_share(known, run[0])
     readings = tuple(_read(counted, name, errors, last) for name in counted.design.metrics)
     segments = by_segment(counted, errors, limits.segment_q)
-    valid, wear, seen = (
-        _valid(ratio, mixed, limits),
-        worn(counted),
-        looks(counted, registration, errors),
-    )
+    apart = worst_split(segments)
+    valid, wear = _valid((ratio, apart), mixed, limits), worn(counted)
+    clusters, seen = counts(counted), looks(counted, registration, errors)
     return Analysis(
         registration.rollout,
         iso(known.as_of),
@@ -135,7 +135,7 @@ def analyze(
         registration,
         registration.n_star,
         counted.units(),
-        counts(counted),
+        clusters,
         ratio,
         held_weights(known, days),
         mixed,
@@ -146,6 +146,7 @@ def analyze(
         wear.novelty,
         wear.days,
         segments,
+        apart,
         len(segments),
         seen,
         stops(seen),
@@ -153,7 +154,7 @@ def analyze(
         known.unread,
         gaps(known),
         tuple(mistakes(known, registration, whole, limits)),
-        tuple(_notes(known, days, run, registration, limits)),
+        tuple(_notes(known, days, run, registration, limits, clusters)),
         _deciding(known.design),
     )
 
@@ -176,9 +177,11 @@ def _read(known: Known, name: str, errors: Errors, last: int) -> Reading:
     return replace(now, final=then.final, harm=then.harm)
 
 
-def _valid(ratio: Result, mixed: Result, limits: Experiments) -> Outcome:
+def _valid(ratios: tuple[Result, ...], mixed: Result, limits: Experiments) -> Outcome:
+    """What the split says, of all units and of each segment as far as that can be told."""
+    told = [p for p in ratios[1:] if isinstance(p, Estimate)]
     outcomes = [
-        judge(ratio, ">", limits.sample_ratio_level),
+        *(judge(p, ">", limits.sample_ratio_level) for p in (ratios[0], *told)),
         judge(mixed, "<=", limits.max_mixed_share),
     ]
     return "invalid" if "fail" in outcomes else worst(outcomes)
@@ -197,6 +200,7 @@ def _notes(
     run: tuple[int, int],
     registration: Registration,
     limits: Experiments,
+    clusters: dict[str, float] | None,
 ) -> list[str]:
     found = []
     newest = known.newest
@@ -217,7 +221,6 @@ def _notes(
             f"Effects are those of units first exposed from {iso(run[0])} to {iso(run[1])} "
             "(exclusive), while the planned split was in force."
         )
-    clusters = counts(known.exposed_in(*run))
     if clusters is not None and min(clusters.values()) < FEW:
         found.append(
             f"{min(clusters.values()):,.0f} clusters in the smaller arm: with fewer than {FEW} "

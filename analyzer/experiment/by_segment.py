@@ -9,7 +9,7 @@ from analyzer.experiment.readings import Errors, Reading, reading
 from analyzer.experiment.split import segment_ratio
 from analyzer.experiment.totals import EVERYONE, Segment
 from analyzer.stats.multiplicity import benjamini_yekutieli
-from analyzer.stats.result import Estimate, Result
+from analyzer.stats.result import Estimate, Result, Undefined, point
 
 
 @dataclass(frozen=True)
@@ -56,3 +56,14 @@ def by_segment(known: Known, errors: Errors, q: float) -> tuple[Named, ...]:
             key=lambda n: (2.0 if n.p is None else n.p, n.column, n.value is None, n.value or ""),
         )
     )
+
+
+def worst_split(segments: tuple[Named, ...]) -> Result:
+    """p of "units of every segment came in the planned ratio": the smallest times how many there
+    are (Bonferroni), readable at any time as each is. Undefined without a segment that tells.
+    """
+    told = [one.ratio for one in segments if isinstance(one.ratio, Estimate)]
+    if not told:
+        return Undefined("no segment whose units can be counted")
+    least = min(told, key=lambda p: p.value)
+    return point(min(1.0, least.value * len(told)), least.n, f"worst of {len(told)} segments")

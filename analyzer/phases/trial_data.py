@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from analyzer.experiment.analysis import Analysis
 from analyzer.phases.gate import Material, check, percent
-from analyzer.stats.result import point
+from analyzer.stats.result import Estimate, point
 from analyzer.verdict import Check, judge
 
 MOST_NAMED = 3
@@ -16,6 +16,8 @@ def outcome_checks(material: Material, found: Analysis) -> Iterator[Check]:
     """Files of outcomes that could not be read, values that cannot be used."""
     yield _files(material, found)
     yield _values(material, found)
+    if isinstance(found.worst_split, Estimate):
+        yield _segments(material, found)
 
 
 def _files(material: Material, found: Analysis) -> Check:
@@ -35,6 +37,27 @@ def _files(material: Material, found: Analysis) -> Check:
         if bad
         else "Every file of outcomes could be read.",
         outcome="invalid" if bad else "pass",
+    )
+
+
+def _segments(material: Material, found: Analysis) -> Check:
+    """The planned split in every segment: units of one may be lost where the whole looks right."""
+    limit = material.policy.experiment.sample_ratio_level
+    told = [one for one in found.segments if isinstance(one.ratio, Estimate)]
+    worst = min(told, key=lambda one: one.ratio.value if isinstance(one.ratio, Estimate) else 1.0)
+    outcome = judge(found.worst_split, ">", limit)
+    p = found.worst_split.value if isinstance(found.worst_split, Estimate) else 1.0
+    return check(
+        material,
+        "experiment.segment_ratio",
+        "experiment",
+        "p of the planned split by segment",
+        found.worst_split,
+        ">",
+        limit,
+        f"Least as planned is the split in {worst.column} = {worst.value or 'NULL'}: p {p:.3g} "
+        f"after correction for {len(told)} segments, above {limit:g} is needed.",
+        outcome="invalid" if outcome == "fail" else outcome,
     )
 
 

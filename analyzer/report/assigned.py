@@ -19,6 +19,7 @@ def split_section(found: Analysis) -> Section:
     facts: list[tuple[Text, Text]] = [
         ("Units can be trusted", chip(found.valid)),
         ("p over all weights in force", _number(found.ratio)),
+        ("p in the worst segment, adjusted", _number(found.worst_split)),
         ("Units seen in both arms", _share(found.mixed)),
         *(
             [("Clusters", f"{count(clusters['champion'])} and {count(clusters['challenger'])}")]

@@ -58,6 +58,18 @@ def trial_sections(found: Analysis | str | None) -> Iterator[Section]:
         yield from experiment_sections(found)
 
 
+def trial_answer(found: Analysis | str | None) -> Iterator[Answer]:
+    """What a night says of the A/B test on its first screen."""
+    if not isinstance(found, Analysis):
+        return
+    one = _primary(found)
+    when, lift = ("at the planned end", one.final) if found.ended else ("so far", one.lift)
+    yield Answer(
+        f"A/B test: lift of {shown(one.metric, 60)}, {when}",
+        [result(lift, "share"), f"{count(sum(found.units.values()))} units"],
+    )
+
+
 def experiment_sections(found: Analysis) -> Iterator[Section]:
     """All that stands on the page but what was registered."""
     yield metrics_section(found)

@@ -11,7 +11,7 @@ from analyzer.report.again import how
 from analyzer.report.blocks import Answer, Block, Facts, Head, Lines, Page, Section, Table, Text
 from analyzer.report.chain import chain_section
 from analyzer.report.columns import drift_section
-from analyzer.report.experiment import trial_sections
+from analyzer.report.experiment import trial_answer, trial_sections
 from analyzer.report.levels import levels_answer, levels_section
 from analyzer.report.marks import bullet, chip, tone
 from analyzer.report.page import render
@@ -109,6 +109,7 @@ def _answers(found: Overview) -> Iterator[Answer]:
     waiting = [prose(w.sentence) for w in verdict.enough_data]
     undecided = any(c.outcome == "undecided" for c in blocking)
     enough = "Not known for what is undecided." if undecided else "There is enough for every check."
+    yield from trial_answer(found.trial)
     yield Answer("When there is enough data", waiting or [enough])
     step = verdict.next
     after = (

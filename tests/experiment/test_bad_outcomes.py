@@ -73,6 +73,23 @@ def test_an_empty_arm_is_invalid_and_says_nothing(tmp_path: Path) -> None:
     assert all(isinstance(named.lift, Undefined) for named in found.segments)
 
 
+def test_a_segment_that_lost_units_voids_what_the_whole_hides(tmp_path: Path) -> None:
+    """In France a third of B's units are lost, in Italy a third of A's: together nothing shows."""
+    frame = events(units=6000, days=DAYS, seed=6)
+    digit = pl.col("unit_id").str.tail(1).cast(pl.Int32) < 4
+    lost = digit & (
+        ((pl.col("country") == "fr") & (pl.col("variant") == "B"))
+        | ((pl.col("country") == "it") & (pl.col("variant") == "A"))
+    )
+    found = analysis(tmp_path, frame.filter(~lost))
+    assert isinstance(found.ratio, Estimate) and found.ratio.value > 0.01
+    assert isinstance(found.worst_split, Estimate) and found.worst_split.value < 0.001
+    assert found.valid == "invalid"
+    whole = analysis(tmp_path / "whole", frame)
+    assert whole.valid == "pass"
+    assert isinstance(whole.worst_split, Estimate) and whole.worst_split.value > 0.01
+
+
 def test_what_does_not_vary_is_not_certain(tmp_path: Path) -> None:
     """Rounding leaves a lift of 1e-17 with an interval of 0: neither harm nor success."""
     once = EVENTS.unique("unit_id", keep="first", maintain_order=True)

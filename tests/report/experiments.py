@@ -97,6 +97,7 @@ def made(
             )
             for i in range(segments)
         ),
+        worst_split=point(0.7, 1000, "made up"),
         comparisons=segments,
         looks=found,
         stops=stops(found),
