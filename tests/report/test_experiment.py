@@ -86,7 +86,10 @@ def test_a_plan_says_when_the_lift_worth_finding_is_reached() -> None:
 
     def page(days: Result) -> str:
         units = point(20_000.0, 4_000, "made up")
-        need = Need("<b>revenue", "primary", units, 0.2, 0.05, units, units, days)
+        need = Need(
+            metric="<b>revenue", role="primary", level=12.0, deviation=units, explained=0.2,
+            effect=0.05, units=units, sequence=units, days=days,
+        )  # fmt: skip
         curve = tuple((day, 0.2 / day**0.5) for day in range(1, 31))
         n_star = units if not isinstance(days, Undefined) else days
         found = Plan("<b>revenue", units, 0.5, (need,), curve, days, n_star)
