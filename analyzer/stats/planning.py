@@ -33,11 +33,17 @@ def mean_power(
     df = n_one + n_other - 2
     apart = effect * math.sqrt(n_one * n_other / (n_one + n_other))
     if side == "both":
-        reach = student_isf(alpha / 2, df)
-        power = float(1 - nctdtr(df, apart, reach) + nctdtr(df, apart, -reach))
+        t = student_isf(alpha / 2, df)
+        power = 1 - _below(t, df, apart) + _below(-t, df, apart)
     else:
-        power = float(1 - nctdtr(df, apart, student_isf(alpha, df)))
+        power = 1 - _below(student_isf(alpha, df), df, apart)
     return point(power, n_one + n_other, f"noncentral t, {side}")
+
+
+def _below(t: float, df: float, apart: float) -> float:
+    """Noncentral t. Far in a tail scipy gives no number: there the normal law says 0 or 1, too."""
+    found = float(nctdtr(df, apart, t))
+    return found if math.isfinite(found) else float(ndtr(t - apart))
 
 
 def mean_sample_size(
@@ -58,10 +64,12 @@ def mean_sample_size(
         found = mean_power(size, n, n, alpha, side)
         return -power if isinstance(found, Undefined) else found.value - power
 
-    # the noncentral t runs out of digits in large samples, where the normal law is exact enough
-    normal = 2 * (tail(alpha, side) + norm_isf(1 - power)) ** 2 / size**2
+    # the noncentral t runs out of digits in large samples, where z^2 / 4 more than the normal
+    # law says is exact to 1e-6 of a unit: Guenther (1981), The American Statistician 35
+    z = tail(alpha, side)
+    normal = 2 * (z + norm_isf(1 - power)) ** 2 / size**2
     if normal > 1e5:
-        return point(normal, 2 * normal, f"normal, {side}")
+        return point(normal + z**2 / 4, 2 * normal, f"normal, {side}")
     high = max(8.0, 2 * normal + 8)
     n = 2.0 if short(2.0) >= 0 else float(brentq(short, 2.0, high, xtol=1e-9))
     return point(n, 2 * n, f"noncentral t, {side}")
@@ -123,17 +131,28 @@ def cohens_h(share: float, other: float) -> float:
 def share_sample_size(
     share: float, other: float, alpha: float = 0.05, power: float = 0.8, side: Side = "both"
 ) -> Result:
-    """Units per arm, not rounded, of two equal arms that tell two shares apart.
+    """Units per arm, not rounded, that give `share_power` in two equal arms.
 
-    2 (z + z_power)^2 / h^2. Undefined for equal shares. Cohen (1988), 6; pwr.
+    One-sided 2 (z + z_power)^2 / h^2; for both sides a little less, as the far tail counts, too.
+    Undefined for equal shares, or a power that alpha alone gives. Cohen (1988), 6; pwr.
 
-    >>> round(share_sample_size(0.5, 0.6477601).value, 1)
-    174.4
+    >>> round(share_sample_size(0.5, 0.6477601).value, 4)
+    174.4195
     """
     h = cohens_h(share, other)
     if h == 0:
         return Undefined("no solution: the shares are equal")
+    if not alpha < power < 1:
+        return Undefined(f"no solution: a power of {power:g} at alpha {alpha:g}")
     n = 2 * (tail(alpha, side) + norm_isf(1 - power)) ** 2 / h**2
+    if side == "both":
+
+        def short(n: float) -> float:
+            found = share_power(share, other, n, n, alpha, side)
+            return -power if isinstance(found, Undefined) else found.value - power
+
+        if short(n) > 0:
+            n = float(brentq(short, n * 1e-9, n, rtol=1e-13))
     return point(n, 2 * n, f"arcsine, {side}")
 
 

@@ -99,9 +99,8 @@ def main() -> None:
         print(f"{name}: {result[name]['CPU seconds']:.0f} CPU seconds", flush=True)
         for line in LINES[name](found):
             print(*line[:3], met(line), sep="  |  ", flush=True)
-    text = json.dumps(result, indent=1, sort_keys=True) + "\n"
-    file.write_text(text, encoding="utf-8")
-    (options.out / "experiments.md").write_text(page(result), encoding="utf-8")
+        file.write_text(json.dumps(result, indent=1, sort_keys=True) + "\n", encoding="utf-8")
+        (options.out / "experiments.md").write_text(page(result), encoding="utf-8")
 
 
 if __name__ == "__main__":

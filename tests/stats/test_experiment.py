@@ -1,6 +1,7 @@
 """Effects, sample ratio, novelty and planning: published values, other methods, simulations."""
 
 import math
+from typing import Literal
 
 import numpy as np
 import pytest
@@ -109,6 +110,61 @@ def test_pwr_and_gpower() -> None:
     assert isinstance(n, Estimate)
     again = share_power(0.5, other, n.value, n.value)
     assert again.value == pytest.approx(0.8, abs=1e-6)  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize(
+    ("effect", "alpha", "power", "side", "units"),
+    [  # statsmodels 0.15.0, TTestIndPower.solve_power
+        (0.2, 0.001, 0.9, "both", 1047.9033710199924),
+        (1.5, 0.01, 0.8, "greater", 10.38724338014655),
+        (0.05, 0.05, 0.8, "both", 6280.048916291407),
+        (0.02, 0.01, 0.99, "both", 120158.36414128054),
+        (0.01, 0.01, 0.5, "greater", 108239.24160196536),
+    ],
+)
+def test_units_of_means_are_statsmodels(
+    effect: float, alpha: float, power: float, side: Literal["both", "greater"], units: float
+) -> None:
+    found = mean_sample_size(effect, alpha, power, side)
+    assert isinstance(found, Estimate)
+    assert found.value == pytest.approx(units, rel=2e-8)
+
+
+@pytest.mark.parametrize(
+    ("share", "other", "alpha", "power", "side", "units"),
+    [  # statsmodels 0.15.0, NormalIndPower.solve_power with proportion_effectsize
+        (0.001, 0.0012, 0.05, 0.8, "both", 430320.341665584),
+        (0.9, 0.95, 0.05, 0.8, "both", 423.7318628483554),
+        (0.5, 0.65, 0.01, 0.95, "both", 383.7704088872189),
+        (0.01, 0.5, 0.01, 0.8, "greater", 10.687058859799286),
+    ],
+)
+def test_units_of_shares_are_statsmodels(
+    share: float,
+    other: float,
+    alpha: float,
+    power: float,
+    side: Literal["both", "greater"],
+    units: float,
+) -> None:
+    found = share_sample_size(share, other, alpha, power, side)
+    assert isinstance(found, Estimate)
+    assert found.value == pytest.approx(units, rel=2e-8)
+    assert isinstance(share_sample_size(share, other, 0.05, 0.05), Undefined)
+
+
+def test_any_plan_of_means_has_a_number() -> None:
+    # far in its tails scipy's noncentral t is no number: a search for units must pass through them
+    for effect_size in (0.05, 0.1, 0.5, 1.5, 3.0):
+        for alpha in (1e-4, 0.001, 0.05):
+            for power in (0.5, 0.8, 0.99):
+                n = mean_sample_size(effect_size, alpha, power)
+                assert isinstance(n, Estimate)
+                again = mean_power(effect_size, n.value, n.value, alpha)
+                assert isinstance(again, Estimate)
+                if n.value > 2:
+                    assert again.value == pytest.approx(power, abs=1e-5)
+    assert mean_power(-2.0, 400, 400).value == 1.0  # type: ignore[union-attr]
 
 
 def test_savvi() -> None:

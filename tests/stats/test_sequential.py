@@ -14,6 +14,7 @@ from analyzer.stats.sequential import (
     any_time_confidence,
     gamma_exponential_log_mixture,
     gamma_exponential_mixture_bound,
+    gamma_poisson_log_mixture,
     gamma_poisson_mixture_bound,
     hourly_look,
     lift,
@@ -49,6 +50,13 @@ def test_growthbook() -> None:  # growthbook packages/stats/tests/frequentist/te
 
 
 def test_confseq_boundaries() -> None:  # confseq test/uniform_boundaries_unittest.cpp
+    assert two_sided_rho(100) == pytest.approx(12.60056, abs=1e-5)
+    both = normal_log_mixture(10, 100, 100, one_sided=False)
+    assert both == pytest.approx(-0.6510052, abs=1e-5)
+    bound = normal_mixture_bound(100, 0.05, 100, one_sided=False)
+    assert bound == pytest.approx(30.35209, abs=1e-5)
+    assert gamma_poisson_log_mixture(10, 100, 100, 2) == pytest.approx(-0.06991219, abs=1e-5)
+    assert gamma_poisson_mixture_bound(100, 0.05, 100, 2) == pytest.approx(30.1949, abs=1e-5)
     assert normal_log_mixture(10, 100, 100) == pytest.approx(-0.06502391, abs=1e-5)
     assert normal_mixture_bound(100, 0.05, 100) == pytest.approx(27.66071, abs=1e-5)
     assert gamma_exponential_log_mixture(10, 100, 100, 2) == pytest.approx(-0.2490165, abs=1e-5)
