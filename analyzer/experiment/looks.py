@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from analyzer.design import Metric
 from analyzer.experiment.comparing import compared
 from analyzer.experiment.dates import iso
 from analyzer.experiment.known import Known
+from analyzer.experiment.planned_error import errors as errors_at
+from analyzer.experiment.planned_error import variance_at, with_its_error
 from analyzer.experiment.readings import Errors, naive, sequence
 from analyzer.experiment.registration import Registration
+from analyzer.stats.effects import Effect
 from analyzer.stats.planning import sequence_detectable, sequence_power
-from analyzer.stats.result import Estimate, Result, Undefined
+from analyzer.stats.result import Estimate, Result, Undefined, point
+from analyzer.stats.sequential import two_sided_radius
 from analyzer.verdict import judge
 
 Way = Literal["always valid", "naive"]
@@ -64,20 +70,37 @@ def _look(known: Known, registration: Registration, errors: Errors) -> Look:
     metric = known.design.metrics[known.design.primary]
     day, units = iso(known.as_of), sum(known.units().values())
     found = compared(known, metric)
-    lifted, apart, level = found.lift, found.difference, found.champion
-    if isinstance(lifted, Undefined) or isinstance(apart, Undefined) or not level:
+    lifted, level = found.lift, found.champion
+    if isinstance(lifted, Undefined) or not level:
         why = lifted if isinstance(lifted, Undefined) else Undefined("no value of the champion")
         return Look(day, units, why, why, why, why)
-    # as planned for: the error of a lift that is not there
-    error, n_star, alpha = apart.error / level, errors.n_star, errors.sequence
     return Look(
         day,
         units,
         sequence(lifted, errors),
         naive(lifted, errors),
-        sequence_detectable(error, units, n_star, alpha, registration.power),
-        sequence_power(registration.min_effect, error, units, n_star, alpha),
+        *_reached(metric, lifted, level, units, registration),
     )
+
+
+def _reached(
+    metric: Metric, lifted: Effect, level: float, units: float, promised: Registration
+) -> tuple[Result, Result]:
+    """The smallest lift that would be found, and the power for the one planned for, each with the
+    error that such a lift would have: the one seen, freed of what the lift seen adds to it.
+    """
+    taken, _ = errors_at(metric, lifted.value, lifted.value, level, promised.weight)
+    error, alpha, n_star = lifted.error / taken, promised.sequence_alpha, float(promised.n_star)
+    z = two_sided_radius(1.0, units, alpha, n_star)
+    power = promised.power
+    least = sequence_detectable(error, units, n_star, alpha, power)
+    if isinstance(least, Estimate):
+        lift = with_its_error(metric, least.value, level, promised.weight, z, power)
+        short = Undefined("no lift would be found yet", units)
+        least = short if lift is None else point(lift, units, least.method)
+    grown = variance_at(metric, promised.min_effect, level, promised.weight, z, power)
+    error *= math.sqrt(grown)
+    return least, sequence_power(promised.min_effect, error, units, n_star, alpha)
 
 
 def stops(found: Sequence[Look]) -> tuple[Stop, ...]:

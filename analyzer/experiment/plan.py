@@ -12,7 +12,7 @@ import pyarrow as pa
 from analyzer.design import Metric
 from analyzer.experiment.comparing import compared
 from analyzer.experiment.known import Known
-from analyzer.experiment.planned_error import variance_at
+from analyzer.experiment.planned_error import variance_at, with_its_error
 from analyzer.experiment.registration import Registration, design_digest
 from analyzer.policy import Experiments
 from analyzer.stats.planning import margin_sample_size, reach, sequence_factor, tail
@@ -207,24 +207,10 @@ def _detectable(
         error = need.deviation.value / math.sqrt(n * weight * (1 - weight))
         least = smallest_detectable_difference(error, limits.sequence_alpha, limits.power)
         if isinstance(least, Estimate):
-            lift = _with_its_error(
-                metric, least.value * factor, need.level, weight, z, limits.power
-            )
+            lift = with_its_error(metric, least.value * factor, need.level, weight, z, limits.power)
             if lift is not None:
                 found.append((day, lift))
     return tuple(found)
-
-
-def _with_its_error(
-    metric: Metric, lift: float, level: float, weight: float, z: float, power: float
-) -> float | None:
-    """The lift d with d / sqrt(variance_at(d)) = `lift`; None where there is none below 10."""
-    found = lift
-    for _ in range(200):
-        found = lift * math.sqrt(variance_at(metric, found, level, weight, z, power))
-        if not found < 10:
-            return None
-    return found
 
 
 def register(

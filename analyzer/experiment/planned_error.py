@@ -56,3 +56,15 @@ def errors(
         treated = (1 + true) ** 2
         taken = (1 - weight) * treated + weight * above**2
     return math.sqrt(taken), math.sqrt((1 - weight) * treated + weight * (1 + seen) ** 2)
+
+
+def with_its_error(
+    metric: Metric, lift: float, level: float, weight: float, z: float, power: float
+) -> float | None:
+    """The lift d with d / sqrt(variance_at(d)) = `lift`; None where there is none below 10."""
+    found = lift
+    for _ in range(200):
+        found = lift * math.sqrt(variance_at(metric, found, level, weight, z, power))
+        if not found < 10:
+            return None
+    return found

@@ -129,7 +129,7 @@ def power_section(found: Analysis) -> Section:
         "Power reached",
         "Both of the interval that may be read at any time: the smallest true lift that it would "
         f"exclude 0 for with a power of {percent(promised.power)}, and its power for the lift that "
-        "was planned for. The scatter is the one seen; the effect seen plays no part.",
+        "was planned for. The scatter is the one seen, freed of what the effect seen adds to it.",
         blocks,
         how(found),
     )
