@@ -137,7 +137,7 @@ def share_sample_size(
     Undefined for equal shares, or a power that alpha alone gives. Cohen (1988), 6; pwr.
 
     >>> round(share_sample_size(0.5, 0.6477601).value, 4)
-    174.4195
+    174.4191
     """
     h = cohens_h(share, other)
     if h == 0:
