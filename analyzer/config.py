@@ -121,7 +121,8 @@ class Labels(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     come (no news means not yet); only where the champion's action let them (selective); or a
     sample by design. open_days: labels of older predictions are not waited for any more. where:
     optional SQL that says which rows of the log are labels. stratum: a segment column, or `hour`
-    (of the prediction, UTC), in whose values labels arrive at different speeds. quantiles: of
+    (of the prediction, UTC), in whose values labels arrive at different speeds; it makes the tables
+    of labelled pairs larger (of a large log by `hour` about five times). quantiles: of
     which orders quantile losses are told, where labels are values.
     positive_decision: the logged decision that calls a request positive, where it is not 1 or
     true. explore: column of the champion's log that marks rows let through at random although

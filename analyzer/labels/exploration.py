@@ -15,7 +15,7 @@ from analyzer.labels.cells import Known, PairCells
 from analyzer.labels.compare import compare
 from analyzer.labels.comparison import Comparison, Question
 from analyzer.labels.evidence import evidence, picked, together
-from analyzer.labels.maturity import by_class
+from analyzer.labels.maturity import of_pairs
 from analyzer.labels.parts import ACCEPTED
 from analyzer.stats.result import Undefined
 
@@ -64,8 +64,7 @@ def exploration(known: Known, question: Question) -> Exploration | None:
     found = evidence(known)
     let = picked(known.pairs, known.pairs.champion_called == ACCEPTED)
     rows = together(let, _weighted(pairs, 1 / chance))
-    columns = (known.pairs.prediction_day, known.pairs.age, known.pairs.label, known.pairs.n)
-    ladders = by_class(*columns, found.rows, known.as_of)
+    ladders = of_pairs(found, known.pairs)
     whole = replace(found, pairs=rows, made=None, sides=None)
     said = compare(whole, replace(question, arrival="sampled"), ladders)
     return Exploration(*counted, said, said.refused)

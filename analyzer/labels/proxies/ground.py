@@ -198,7 +198,7 @@ class Ground:
 
 def ground(proxy: Proxy, known: Evidence, arrival: Arrival, kind: Kind, classes: int) -> Ground:
     """A proxy and the ladders that the labels known on the same day give. Raises ValueError where
-    the days differ.
+    the days differ. Completeness is that of all strata together: signals are not cut by them.
     """
     if proxy.as_of != known.as_of:
         raise ValueError(f"signals are known by day {proxy.as_of}, labels by {known.as_of}")
