@@ -129,7 +129,7 @@ def test_bad_input_is_no_traceback_and_no_pass(
 ) -> None:
     assert run(["slo"]) == 2
     write(here, feature_ts=pa.nulls(3 * 28_800))
-    assert run(["slo", "--from", "2020-01-01", "--to", "2020-01-02"]) == 1
+    assert run(["slo", "--from", "2020-01-01", "--to", "2020-01-02"]) == 2
     assert run(["slo", "--json"]) == 4
     out = capsys.readouterr()
     fresh = next(c for c in json.loads(out.out)["checks"] if c["id"] == "infrastructure.freshness")
