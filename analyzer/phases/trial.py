@@ -95,7 +95,9 @@ def _unread(material: Material, why: str) -> Check:
 
 def _ratio(material: Material, found: Analysis) -> Check:
     limit = material.policy.experiment.sample_ratio_level
-    counts = ", ".join(f"{arm} {n:,.0f}" for arm, n in found.units.items())
+    what = "Units" if found.clusters is None else "Clusters of units"
+    counted = found.units if found.clusters is None else found.clusters
+    counts = ", ".join(f"{arm} {n:,.0f}" for arm, n in counted.items())
     outcome = judge(found.ratio, ">", limit)
     return check(
         material,
@@ -105,7 +107,7 @@ def _ratio(material: Material, found: Analysis) -> Check:
         found.ratio,
         ">",
         limit,
-        f"Units in the planned split: {counts}; p over all weights in force {_p(found.ratio)}, "
+        f"{what} in the planned split: {counts}; p over all weights in force {_p(found.ratio)}, "
         f"above {limit:g} is needed. Below it units were lost or moved, and no effect can be "
         "trusted.",
         outcome="invalid" if outcome == "fail" else outcome,
