@@ -103,9 +103,10 @@ def refusal(settings: RouterAt) -> str:
     each = settings.each()
     if len(each) < len(settings.instances) or "" in each:
         return "each of the instances needs a name, an address or a path of its own"
-    places = [(one.address, one.path) for one in each.values()]
-    if len(set(places)) < len(places):
-        return "two of the instances have the same address and path"
+    for key in ("address", "path", "state_file"):
+        given = [value for one in each.values() if (value := getattr(one, key))]
+        if len(set(given)) < len(given):
+            return f"two of the instances have the same `{key}`; each needs its own"
     wrong = {name: _refusal(one) for name, one in each.items()}
     return next((f"instance {name}: {why}" for name, why in wrong.items() if why), "")
 

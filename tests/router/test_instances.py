@@ -212,7 +212,8 @@ backend = "models"
     [
         ('[{name = "a"}]', "instance a: kind = .* needs `address`"),
         ('[{address = "/a"}, {address = "/a"}]', "needs a name, an address"),
-        ('[{name = "a", address = "/a"}, {name = "b", address = "/a"}]', "the same address"),
+        ('[{name = "a", address = "/a"}, {name = "b", address = "/a"}]', "the same `address`"),
+        ('[{address = "/a"}, {address = "/b"}]\nstate_file = "s"', "the same `state_file`"),
         ('[{address = "/a", path = "x"}]', "`path` means nothing"),
         ('[{address = "/a", weight = 1}]', "unknown field `weight`"),
         ("[{}]", "needs a name"),
