@@ -147,7 +147,7 @@ def _units(
 ) -> Result:
     """Units of both arms for one test: of a guard rail, to show that there is no harm."""
     if math.isinf(variance):
-        return Undefined(f"no solution: a share cannot change by {effect:.3g} of itself")
+        return Undefined("no solution: with that effect the share would leave 0 to 1")
     if metric.role == "guard rail":
         return margin_sample_size(variance, effect, 0.0, alpha, power, weight)
     return sample_size(variance, effect, alpha, power, weight)

@@ -47,41 +47,40 @@ def _of_units(design: Experiment, metric: str, effect: float, world: World) -> P
     return Planned(design, metric, effect, draw)
 
 
-def _of_rates(rate: float, effect: float, weight: float) -> Planned:
-    design = rate_design(weight)
-
+def _of_rates(design: Experiment, rate: float, effect: float) -> Planned:
     def draw(rng: Generator, n: int, lift: float, days: int) -> Known:
         rates = (rate, rate * (1 + lift))
-        return counted(design, *drawn(rng, -(-n // days), (weight,) * days, rates))
+        weights = (design.weight,) * days
+        return counted(design, *drawn(rng, -(-n // days), weights, rates))
 
     return Planned(design, "conversion", effect, draw, 100 * PAST)
 
 
 def _guard_rail() -> Planned:
-    rail = Metric(role="guard rail", better="lower", margin=0.4, value="complaints")
-    design = design_of(plain=Metric(role="primary", value="orders"), complaints=rail)
-    return replace(_of_units(design, "complaints", 0.0, WORLD), harm=True)
+    rail = Metric(kind="proportion", role="guard rail", better="lower", margin=0.1, value="orders")
+    design = design_of(all=Metric(role="primary", kind="count"), conversion=rail)
+    return replace(_of_rates(design, 0.02, 0.0), harm=True)
 
 
 PLANS = {
-    "a mean with a covariate, + 20 %": _of_units(design_of("revenue"), "revenue", 0.2, WORLD),
+    "a mean with a covariate, + 15 %": _of_units(design_of("revenue"), "revenue", 0.15, WORLD),
     "a mean, 80 / 20, + 20 %": _of_units(
         design_of(weight=0.2, plain=Metric(role="primary", value="revenue")),
         "plain",
         0.2,
         WORLD,
     ),
-    "a ratio, + 10 %": _of_units(
+    "a ratio, + 5 %": _of_units(
         design_of(
             basket=Metric(kind="ratio", role="primary", value="revenue", denominator="orders")
         ),
         "basket",
-        0.1,
+        0.05,
         WORLD,
     ),
-    "a share of 5 %, + 2 %": _of_rates(0.05, 0.02, 0.5),
-    "a share of 0.1 %, 99 / 1, + 20 %": _of_rates(0.001, 0.2, 0.01),
-    "a guard rail of 5 %, margin 40 %, no harm": _guard_rail(),
+    "a share of 5 %, + 2 %": _of_rates(rate_design(), 0.05, 0.02),
+    "a share of 0.1 %, 99 / 1, + 20 %": _of_rates(rate_design(0.01), 0.001, 0.2),
+    "a guard rail of 2 %, margin 10 %, no harm": _guard_rail(),
 }
 
 
