@@ -8,13 +8,24 @@ from typing import Any
 import numpy as np
 
 Rows = Sequence[Mapping[str, Any]]
-Line = tuple[str, str, str, bool | None]
+Line = tuple[str, str, str, bool | str | None]
 """What, what was found, the target, whether it is met."""
 
 
 def met(line: Line) -> str:
     """Whether a line keeps its target, in a word."""
+    if isinstance(line[3], str):
+        return line[3]
     return "" if line[3] is None else "meets" if line[3] else "MISSES"
+
+
+def within(hits: float, of: float, low: float, high: float) -> bool | str:
+    """Whether a share of runs lies in a range; that it does not may be chance up to 2 SE."""
+    p = hits / of
+    room = 2 * float(np.sqrt(p * (1 - p) / of))
+    if low <= p <= high:
+        return True
+    return "misses by less than 2 SE" if low - room <= p <= high + room else False
 
 
 def percent(hits: float, of: float) -> str:
@@ -36,12 +47,11 @@ def _logs(found: Rows) -> Iterator[Line]:
 def _peeking(found: Rows) -> Iterator[Line]:
     for row in found:
         n, name = row["runs"], row["world"]
-        either = row["either"] / n
         yield (
             f"no effect, read daily: better or harm; {name}",
             percent(row["either"], n),
             "<= 5 %",
-            (either <= 0.05),
+            within(row["either"], n, 0.0, 0.05),
         )
         yield (
             "... better, harm, invalid",
@@ -55,18 +65,17 @@ def _peeking(found: Rows) -> Iterator[Line]:
 def _coverage(found: Rows) -> Iterator[Line]:
     for row in found:
         name = row["metric"]
-        once, always = row["once"] / max(row["runs"], 1), row["always"] / row["read"]
         yield (
             f"95 % interval at the end holds the truth: {name}",
             percent(row["once"], max(row["runs"], 1)),
             "93 to 97 %",
-            0.93 <= once <= 0.97,
+            within(row["once"], max(row["runs"], 1), 0.93, 0.97),
         )
         yield (
             "... always-valid, at every look",
             percent(row["always"], row["read"]),
             ">= 95 %",
-            (always >= 0.95),
+            within(row["always"], row["read"], 0.95, 1.0),
         )
         if row["width"] is not None:
             yield (
@@ -89,13 +98,12 @@ def _widths(found: Mapping[str, Any]) -> Iterator[Line]:
 def _powers(found: Rows) -> Iterator[Line]:
     for row in found:
         for what, units in (("once", "units"), ("sequence", "units of the sequence")):
-            power = row[what] / row["runs"]
             how = "the one test" if what == "once" else "the sequence at N*"
             yield (
                 f"planned power of 80 %, {how}: {row['plan']}, {row[units]:,} units",
                 percent(row[what], row["runs"]),
                 "78 to 82 %",
-                abs(power - 0.8) <= 0.02,
+                within(row[what], row["runs"], 0.78, 0.82),
             )
 
 
@@ -199,7 +207,7 @@ def page(result: Mapping[str, Any]) -> str:
     """The results for people."""
     known = {name: result[name] for name in LINES if name in result}
     lines = [line for name, part in known.items() for line in LINES[name](part["found"])]
-    judged = [line[3] for line in lines if line[3] is not None]
+    judged = [line[3] is True for line in lines if line[3] is not None]
     runs = [
         f"| {name} | {part['date']} | {part['seed']} | {part['runs']:,} | "
         f"{part['CPU seconds']:,.0f} | {part['policy']} | "
