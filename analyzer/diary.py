@@ -12,7 +12,7 @@ from msgspec import Meta, Struct
 
 from analyzer.config import Rollout
 from analyzer.errors import ConfigError
-from analyzer.policy import LADDER
+from analyzer.phase_limits import LADDER
 from analyzer.stages import Stages
 from analyzer.window import parse
 

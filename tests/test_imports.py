@@ -72,6 +72,8 @@ LAYERS = [
         *(
             "errors",
             "design",
+            "labelling",
+            "phase_limits",
             "routing",
             "registering",
             "config",

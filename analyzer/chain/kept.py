@@ -18,7 +18,8 @@ from typing import Any
 import msgspec
 
 from analyzer.errors import ConfigError, StoreError
-from analyzer.policy import LADDER, Policy
+from analyzer.phase_limits import LADDER
+from analyzer.policy import Policy
 from analyzer.verdict import Verdict, digest, encode
 from analyzer.window import parse
 

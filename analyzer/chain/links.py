@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from analyzer.chain.changes import models_of
 from analyzer.chain.kept import Chain, Kept
 from analyzer.diary import Event
+from analyzer.phase_limits import LADDER
 from analyzer.phases.gate import Material, check
-from analyzer.policy import LADDER, PHASES, Policy
+from analyzer.policy import PHASES, Policy
 from analyzer.stats.result import Estimate, Undefined, point
 from analyzer.verdict import Check, Outcome, judge
 from analyzer.window import HOUR, parse, show

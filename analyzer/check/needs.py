@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from analyzer.check.finding import Need
-from analyzer.policy import PhaseLimits, Policy, ServedPhase, ShadowPhase
+from analyzer.phase_limits import PhaseLimits, ServedPhase, ShadowPhase
+from analyzer.policy import Policy
 from analyzer.stats.proportion import requests_needed
 from analyzer.stats.result import Undefined
 from analyzer.window import HOUR

@@ -9,9 +9,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from analyzer.config import HOUR_OF_DAY, Rollout
+from analyzer.config import Rollout
 from analyzer.errors import NothingThere
 from analyzer.frozen import Frozen
+from analyzer.labelling import HOUR_OF_DAY
 from analyzer.labels.calls import CHANCES
 from analyzer.labels.cells import (
     ALL_ROWS,

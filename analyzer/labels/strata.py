@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from analyzer.config import HOUR_OF_DAY
+from analyzer.labelling import HOUR_OF_DAY
 from analyzer.profile import repeat
 from analyzer.scan.narrow import Shape
 from analyzer.scan.tallies import segment_label

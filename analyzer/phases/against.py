@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 
 from analyzer.accepted import same_hours
 from analyzer.measure import in_buckets, latency_quantile
+from analyzer.phase_limits import ServedPhase
 from analyzer.phases.gate import Material, check, number_with_interval
-from analyzer.policy import ServedPhase
 from analyzer.profile import OVER
 from analyzer.profiles import Profiles
 from analyzer.stats.dependence import carried_effect, combined_design_effect, design_effect

@@ -8,9 +8,9 @@ from numpy.typing import NDArray
 from analyzer.diary import weight_at
 from analyzer.logs import SIDES
 from analyzer.measure import BLOCK_HOURS, hourly, in_buckets, realised
+from analyzer.phase_limits import ServedPhase
 from analyzer.phases.data import coverage_sums
 from analyzer.phases.gate import Material, check, percent, share_with_interval
-from analyzer.policy import ServedPhase
 from analyzer.stats.dependence import combined_design_effect, design_effect
 from analyzer.stats.proportion import bernoulli_sequence, effective
 from analyzer.stats.result import Estimate, Result, Undefined, estimate, point

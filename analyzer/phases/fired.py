@@ -7,8 +7,8 @@ from collections.abc import Collection
 
 from analyzer.logs import SIDES
 from analyzer.measure import hourly
+from analyzer.phase_limits import ServedPhase
 from analyzer.phases.gate import Material, check
-from analyzer.policy import ServedPhase
 from analyzer.stats.result import Undefined, point
 from analyzer.triggers.run import Trigger, triggers
 from analyzer.verdict import Check, Outcome

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from analyzer.config import Rollout
 from analyzer.diary import Event
 from analyzer.logs import LogFile, Side
-from analyzer.policy import PhaseLimits, Policy
+from analyzer.phase_limits import PhaseLimits
+from analyzer.policy import Policy
 from analyzer.profiles import Profiles
 from analyzer.stats.result import Estimate, Result
 from analyzer.verdict import Check, Layer, Operator, Outcome, Step, Waiting, judge, observed

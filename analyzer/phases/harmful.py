@@ -17,9 +17,9 @@ from numpy.typing import NDArray
 
 from analyzer.ids import BUCKETS
 from analyzer.measure import BLOCK_HOURS
+from analyzer.phase_limits import SegmentHarm
 from analyzer.phases.arm_segments import SMALL, Segments, segment_name, segments_of
 from analyzer.phases.gate import Material, check, percent
-from analyzer.policy import SegmentHarm
 from analyzer.profile import over
 from analyzer.profiles import Profiles
 from analyzer.stats.dependence import combined_design_effect, design_effect, running_effects

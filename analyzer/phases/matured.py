@@ -10,8 +10,8 @@ from analyzer.labels.compare import compare
 from analyzer.labels.comparison import Compared, Comparison, Question
 from analyzer.labels.evidence import evidence
 from analyzer.labels.known import known
+from analyzer.phase_limits import MaturedLabels
 from analyzer.phases.gate import Material, check, share_with_interval
-from analyzer.policy import MaturedLabels
 from analyzer.stats.result import Result, Undefined, estimate
 from analyzer.verdict import Check, Waiting
 from analyzer.window import DAY, Window, show
