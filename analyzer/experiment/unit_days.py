@@ -35,7 +35,7 @@ NULL = "{} is NULL"
 INFINITE = "{} is infinite or NaN"
 FAR = "{} is out of range"
 
-CHUNK = 2_000_000
+CHUNK = 500_000
 """Rows that are aggregated at once."""
 
 Rows = Mapping[str, NDArray[Any]]
@@ -172,8 +172,7 @@ class Day:
         self._fold()
         if not self.parts:
             return pa.table({"unit": pa.array([], pa.uint64())})
-        whole = grouping.joined(self.parts)
-        units = whole if len(self.parts) == 1 else grouping.by_unit(whole)
+        units = grouping.merged(self.parts)
         self.parts = []
         found = {"unit": units["unit"]}
         low, high = units["variant"], units["variant" + grouping.HIGH]

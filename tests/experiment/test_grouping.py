@@ -30,8 +30,11 @@ def _rows(seed: int, in_time: bool, varied: bool) -> dict[str, np.ndarray]:
 @pytest.mark.parametrize("varied", [True, False])
 def test_units_are_what_polars_says_in_one_part_or_many(in_time: bool, varied: bool) -> None:
     rows = _rows(5, in_time, varied)
-    parts = [{n: x[cut] for n, x in rows.items()} for cut in (slice(0, 300), slice(300, None))]
-    twice = grouping.by_unit(grouping.joined([grouping.by_unit(part) for part in parts]))
+    parts = [
+        {n: x[cut] for n, x in rows.items()}
+        for cut in (slice(0, 300), slice(300, 301), slice(301, None))
+    ]
+    twice = grouping.merged([grouping.by_unit(part) for part in parts])
     plain = (
         pl.DataFrame(rows)
         .with_columns(pl.col("x0").fill_nan(None))
