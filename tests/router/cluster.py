@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import time
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +11,6 @@ from kube import Cluster
 from kube_patch import Object
 from real import MODELS
 
-from analyzer.router import change
-from analyzer.router.adapter import Live
 from analyzer.router.change import Controller
 from analyzer.router.connect import controller_of
 from analyzer.routing import RouterAt
@@ -130,18 +127,6 @@ def control(cluster: Cluster, kind: str, folder: Path, **more: object) -> Contro
     at = msgspec.convert({**settings, **more}, RouterAt)
     to = controller_of(at, str(folder), "flights", MODELS)
     return dataclasses.replace(to, down_seconds=1.0, confirm_seconds=0.5)
-
-
-def raised(to: Controller, share: float, live: Live | None = None) -> change.Report:
-    return change.apply(
-        to,
-        "canary",
-        share,
-        reason="a test",
-        verdict=f"{share:016g}",
-        expires=time.time() + 600,
-        live=live or to.adapter.read(),
-    )
 
 
 def weights(cluster: Cluster, kind: str) -> list[object]:

@@ -15,6 +15,8 @@ import msgspec
 
 sys.path.insert(0, str(Path(__file__).parents[2]))  # so that tests may `from benchmarks import ...`
 
+from analyzer.router import change
+from analyzer.router.adapter import Live
 from analyzer.router.connect import controller_of
 from analyzer.router.controller import Controller
 from analyzer.routing import RouterAt
@@ -90,3 +92,16 @@ class Load:
                 self.failed.append(repr(error))
                 connection.close()
         connection.close()
+
+
+def raised(to: Controller, share: float, live: Live | None = None) -> change.Report:
+    """The share applied as a canary's verdict would have it."""
+    return change.apply(
+        to,
+        "canary",
+        share,
+        reason="a test",
+        verdict=f"{share:016g}",
+        expires=time.time() + 600,
+        live=live or to.adapter.read(),
+    )

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from real import MODELS, Load, controller, started
+from real import MODELS, Load, controller, raised, started
 
 from analyzer.cli import run
 from analyzer.errors import ConfigError
@@ -53,18 +53,6 @@ def pair(
         settings = msgspec.convert({**shared, "instances": each}, RouterAt)
         made = controller_of(settings, str(folder), "flights", MODELS)
         yield both, dataclasses.replace(made, quiet_seconds=0.2, down_seconds=1.0)
-
-
-def raised(to: Controller, share: float) -> change.Report:
-    return change.apply(
-        to,
-        "canary",
-        share,
-        reason="a test",
-        verdict=f"{share:016g}",
-        expires=time.time() + 600,
-        live=to.adapter.read(),
-    )
 
 
 @pytest.mark.parametrize("files", [routers.haproxy(), routers.envoy()], ids=["haproxy", "envoy"])

@@ -13,13 +13,14 @@ from ipaddress import ip_address
 from pathlib import Path
 
 import pytest
-from cluster import KINDS, ZEROS, control, endpointslice, raised, weights
+from cluster import KINDS, ZEROS, control, endpointslice, weights
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 from kube import Cluster, running
 from kube_patch import No
+from real import raised
 
 from analyzer.errors import ConfigError
 from analyzer.router import audit, change

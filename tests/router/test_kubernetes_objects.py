@@ -6,8 +6,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from cluster import KINDS, control, meta, raised
+from cluster import KINDS, control, meta
 from kube import Cluster, running
+from real import raised
 
 from analyzer.router import change
 from analyzer.router.adapter import Refused

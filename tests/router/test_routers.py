@@ -10,7 +10,7 @@ from http.client import HTTPConnection
 from pathlib import Path
 
 import pytest
-from real import Load, controller, started
+from real import Load, controller, raised, started
 
 from analyzer.router import audit, change, haproxy
 from analyzer.router.adapter import Refused, Rejected, Unreachable
@@ -31,18 +31,6 @@ KINDS: dict[str, Files] = {
 def served() -> Iterator[dict[str, int]]:
     with routers.models() as ports:
         yield ports
-
-
-def raised(to: change.Controller, share: float) -> change.Report:
-    return change.apply(
-        to,
-        "canary",
-        share,
-        reason="a test",
-        verdict=f"{share:016g}",
-        expires=time.time() + 600,
-        live=to.adapter.read(),
-    )
 
 
 @pytest.mark.parametrize("kind", KINDS)

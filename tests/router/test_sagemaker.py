@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,11 +12,11 @@ import pytest
 from aws import LikeAWS, invalid
 from botocore.exceptions import ReadTimeoutError
 from moto import mock_aws
-from real import MODELS
+from real import MODELS, raised
 
 from analyzer.errors import ConfigError
 from analyzer.router import change
-from analyzer.router.adapter import Ambiguous, Live, Refused, Rejected, Unreachable
+from analyzer.router.adapter import Ambiguous, Refused, Rejected, Unreachable
 from analyzer.router.change import Controller
 from analyzer.router.connect import described
 from analyzer.router.sagemaker import SageMaker, connected
@@ -53,18 +52,6 @@ def client(monkeypatch: pytest.MonkeyPatch) -> Iterator[LikeAWS]:
 def control(client: object, folder: Path, **arms: str) -> Controller:
     adapter = SageMaker("models", {**ARMS, **arms}, client=client)
     return Controller(adapter, folder, "flights", MODELS, down_seconds=3.0, confirm_seconds=3.0)
-
-
-def raised(to: Controller, share: float, live: Live | None = None) -> change.Report:
-    return change.apply(
-        to,
-        "canary",
-        share,
-        reason="a test",
-        verdict=f"{share:016g}",
-        expires=time.time() + 600,
-        live=live or to.adapter.read(),
-    )
 
 
 def test_read_raise_roll_back(client: LikeAWS, tmp_path: Path) -> None:
