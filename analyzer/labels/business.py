@@ -15,8 +15,9 @@ import msgspec
 
 from analyzer.labels.answer import metrics_for
 from analyzer.labels.cells import Kind, Known
-from analyzer.labels.compare import compare
+from analyzer.labels.compare import compare, ladders_of, mature_days
 from analyzer.labels.comparison import Compared, Question
+from analyzer.labels.completeness import Completeness
 from analyzer.labels.evidence import Arrival, Evidence, evidence
 from analyzer.labels.tables import DAY
 from analyzer.logs import SIDES
@@ -56,10 +57,11 @@ def business_checks(
         limits.confidence,
         floor=limits.min_completeness,
     )
-    days = compare(found, base).days
-    end = max(days) + 1 if days else known.as_of
-    now = _week(found, replace(base, first=end - WEEK, last=end))
-    before = _week(found, replace(base, first=end - 2 * WEEK, last=end - WEEK))
+    ladders = ladders_of(found, arrival)
+    days = mature_days(found, base, ladders)
+    end = int(days.max()) + 1 if len(days) else known.as_of
+    now = _week(found, replace(base, first=end - WEEK, last=end), ladders)
+    before = _week(found, replace(base, first=end - 2 * WEEK, last=end - WEEK), ladders)
     said: dict[str, Result] = {
         side: _growth(_loss(now, side), _loss(before, side)) for side in SIDES
     }
@@ -96,8 +98,10 @@ def _checks(
     return [msgspec.structs.replace(c, window=span, severity=severity) for c in checks]
 
 
-def _week(found: Evidence, question: Question) -> Compared | Undefined:
-    said = compare(found, question)
+def _week(
+    found: Evidence, question: Question, ladders: dict[int, Completeness]
+) -> Compared | Undefined:
+    said = compare(found, question, ladders)
     if not said.metrics:
         return said.refused or Undefined("nothing can be compared")
     return said.metrics[0]

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from analyzer.labels.comparison import Comparison, Question
 from analyzer.labels.completeness import Completeness
-from analyzer.labels.evidence import Evidence, as_negative, picked, taken_away, together
+from analyzer.labels.evidence import Arrival, Evidence, as_negative, picked, taken_away, together
 from analyzer.labels.maturity import of_pairs
 from analyzer.labels.one_metric import SLOWED, compared, fine_bins
 from analyzer.labels.parts import Rows, comparable, mature
@@ -35,8 +35,7 @@ def compare(
     if ladders is None:
         ladders = of_pairs(known, pairs)
     rows = Rows(pairs, made, ladders, known.as_of)
-    asked = _asked(known, question)
-    days = mature(asked, ladders, question.floor)
+    asked, days = _asked(known, question), mature_days(known, question, ladders)
     question = question.after(len(days))
     alarms = tuple(x.alarm for x in ladders.values() if x.alarm)
     refused = _refusal(question, rows, asked, days)
@@ -57,6 +56,16 @@ def compare(
         alarms,
         refused,
     )
+
+
+def ladders_of(known: Evidence, arrival: Arrival) -> dict[int, Completeness]:
+    """Completeness by class of the pairs that can be compared: the same for every question."""
+    return of_pairs(known, comparable(known, arrival)[0])
+
+
+def mature_days(known: Evidence, question: Question, ladders: dict[int, Completeness]) -> Ints:
+    """Prediction days asked about whose labels are complete enough to be compared."""
+    return mature(_asked(known, question), ladders, question.floor)
 
 
 def _asked(known: Evidence, question: Question) -> Ints:
