@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -197,3 +198,14 @@ def ascending(keys: Hashes) -> tuple[NDArray[np.int64], Hashes]:
         again = np.argsort(found, kind="stable")
         order, found = order[again], found[again]
     return order, found
+
+
+def ranges(keys: Hashes, bits: int) -> list[slice]:
+    """Where ascending hashes with each value of their leading bits are.
+
+    >>> [(part.start, part.stop) for part in ranges(np.array([3, 7, 2**63], dtype=np.uint64), 1)]
+    [(0, 2), (2, 3)]
+    """
+    edges = np.arange(1, 1 << bits, dtype=np.uint64) << np.uint64(64 - bits)
+    cuts = [0, *np.searchsorted(keys, edges).tolist(), len(keys)]
+    return [slice(low, high) for low, high in pairwise(cuts)]

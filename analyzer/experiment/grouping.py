@@ -40,22 +40,16 @@ def merged(parts: Sequence[Columns]) -> dict[str, NDArray[Any]]:
     if len(parts) == 1:
         return dict(parts[0])
     bits = max(0, len(parts) - 1).bit_length()
-    edges = np.arange(1, 1 << bits, dtype=np.uint64) << np.uint64(64 - bits)
-    cuts = [
-        [0, *np.searchsorted(part["unit"], edges).tolist(), len(part["unit"])] for part in parts
-    ]
+    places = [ids.ranges(part["unit"], bits) for part in parts]
     pieces = [
-        by_unit(
-            joined(
-                [
-                    {name: column[cut[at] : cut[at + 1]] for name, column in part.items()}
-                    for part, cut in zip(parts, cuts, strict=True)
-                ]
-            )
-        )
-        for at in range(1 << bits)
+        by_unit(joined([_at(part, rows) for part, rows in zip(parts, piece, strict=True)]))
+        for piece in zip(*places, strict=True)
     ]
     return joined(pieces)
+
+
+def _at(part: Columns, rows: slice) -> Columns:
+    return {name: column[rows] for name, column in part.items()}
 
 
 def by_unit(rows: Columns) -> dict[str, NDArray[Any]]:

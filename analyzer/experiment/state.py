@@ -10,6 +10,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from analyzer import ids
 from analyzer.experiment.tables import MIXED
 
 Ints = NDArray[np.int64]
@@ -150,12 +151,8 @@ def advanced(units: Units, day: Units, *, exposing: bool) -> tuple[Units, list[C
 def _shards(units: Units, day: Units) -> Iterator[tuple[Units, Units]]:
     """Units and those of a day by ranges of their hashes; a power of two, at most 256."""
     bits = min(8, max(0, (max(len(units), len(day)) // SHARD).bit_length()))
-    edges = np.arange(1, 1 << bits, dtype=np.uint64) << np.uint64(64 - bits)
-    cuts = [
-        [0, *np.searchsorted(keys, edges).tolist(), len(keys)] for keys in (units.unit, day.unit)
-    ]
-    for number in range(1 << bits):
-        old, new = (slice(cut[number], cut[number + 1]) for cut in cuts)
+    places = (ids.ranges(keys, bits) for keys in (units.unit, day.unit))
+    for old, new in zip(*places, strict=True):
         yield units.at(old), day.at(new)
 
 
