@@ -53,6 +53,15 @@ def show(instant: int) -> str:
     return moment.strftime(pattern)
 
 
+def date(day: int) -> str:
+    """A day since 1970 (UTC) as a date.
+
+    >>> date(20_528)
+    '2026-03-16'
+    """
+    return datetime.fromtimestamp(day * 86_400, UTC).strftime("%Y-%m-%d")
+
+
 def parse(text: str) -> int:
     """An instant from ISO 8601 text: a date, a date with hour, minute or second; UTC unless said.
 

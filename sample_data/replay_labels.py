@@ -27,7 +27,6 @@ from numpy.typing import NDArray
 from analyzer import config, policy
 from analyzer.config import Features, Rollout, Segments
 from analyzer.diagnose.findings import Hours
-from analyzer.labels.answer import date
 from analyzer.labels.compare import compare, settled
 from analyzer.labels.comparison import Compared, Question, better_model
 from analyzer.labels.evidence import Evidence, evidence
@@ -43,7 +42,7 @@ from analyzer.report.plots import CHALLENGER, CHAMPION, NARROW, QUIET, WIDE, Lin
 from analyzer.report.words import number
 from analyzer.scan.run import scan
 from analyzer.stats.result import Estimate, point
-from analyzer.window import parse, show
+from analyzer.window import date, parse, show
 
 FLIGHTS = Path(__file__).parent / "flights"
 FIRST, LAST = "2013-05-22", "2014-01-01"

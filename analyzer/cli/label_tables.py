@@ -121,8 +121,8 @@ def _comparison(found: Comparison) -> None:
 
 
 def _waited(found: Waited) -> None:
-    from analyzer.labels.answer import date
     from analyzer.measure import scored
+    from analyzer.window import date
 
     if found.metrics:
         common.show_table(

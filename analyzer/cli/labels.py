@@ -108,11 +108,12 @@ def _expected(job: Job, known: Known) -> None:
 
 
 def _history(job: Job, known: Known) -> None:
-    from analyzer.labels.answer import date, metrics_for
+    from analyzer.labels.answer import metrics_for
     from analyzer.labels.evidence import evidence
     from analyzer.labels.history import history
     from analyzer.measure import scored
     from analyzer.stats.result import Undefined
+    from analyzer.window import date
 
     found = history(evidence(known), job.rollout.labels.arrival, metrics_for(known)[0])
     if job.json:

@@ -21,7 +21,7 @@ def show(answers: Sequence[ProxyAnswer]) -> None:
 
 
 def _facts(found: ProxyAnswer) -> None:
-    from analyzer.labels.answer import date
+    from analyzer.window import date
 
     common.say(f"Proxy {found.name}: signals settled on {common.counted(found.settled, 'day')}")
     for reason, n in found.faults.items():

@@ -13,7 +13,7 @@ from analyzer.diagnose.findings import Hours, Matured, MaturedLoss, Sentence, Sp
 from analyzer.diagnose.history import History
 from analyzer.diagnose.located import Located
 from analyzer.errors import StoreError
-from analyzer.labels.answer import date, metrics_for
+from analyzer.labels.answer import metrics_for
 from analyzer.labels.compare import compare
 from analyzer.labels.comparison import Compared, Comparison, Question
 from analyzer.labels.evidence import Evidence, evidence
@@ -22,7 +22,7 @@ from analyzer.policy import Policy
 from analyzer.stats.independent import moved
 from analyzer.stats.result import Estimate, Result, Undefined
 from analyzer.verdict import observed
-from analyzer.window import DAY, WEEK, Window, show
+from analyzer.window import DAY, WEEK, Window, date, show
 
 WHOSE = ("champion", "challenger", "difference")
 

@@ -11,7 +11,6 @@ from analyzer.design import Experiment
 from analyzer.diary import Event
 from analyzer.experiment.by_segment import Named, by_segment, worst_split
 from analyzer.experiment.clusters import FEW, counts
-from analyzer.experiment.dates import iso
 from analyzer.experiment.gaps import Gap, gaps
 from analyzer.experiment.guard_rails import Guard, guard_rails
 from analyzer.experiment.known import Known, known
@@ -33,6 +32,7 @@ from analyzer.stats.multiplicity import holm
 from analyzer.stats.novelty import Novelty
 from analyzer.stats.result import Estimate, Result
 from analyzer.verdict import Outcome, judge, worst
+from analyzer.window import date
 
 
 @dataclass(frozen=True)
@@ -126,9 +126,9 @@ def analyze(
     clusters, seen = counts(counted), looks(counted, registration, errors)
     return Analysis(
         registration.rollout,
-        iso(known.as_of),
-        iso(run[0]),
-        iso(run[1]),
+        date(known.as_of),
+        date(run[0]),
+        date(run[1]),
         min(run[1], known.as_of) - run[0],
         errors.ended,
         registration.digest,
@@ -206,7 +206,7 @@ def _notes(
     newest = known.newest
     if known.as_of > newest + 1 and newest + 1 < registration.days[1]:
         found.append(
-            f"No outcome is known from {iso(newest + 1)} on: without those of the last planned "
+            f"No outcome is known from {date(newest + 1)} on: without those of the last planned "
             "day the final test is not read."
         )
     if not days.recorded:
@@ -218,7 +218,7 @@ def _notes(
         found.append("On no day was the planned split in force: there is no effect to read.")
     elif len(days.weights) > run[1] - run[0]:
         found.append(
-            f"Effects are those of units first exposed from {iso(run[0])} to {iso(run[1])} "
+            f"Effects are those of units first exposed from {date(run[0])} to {date(run[1])} "
             "(exclusive), while the planned split was in force."
         )
     if clusters is not None and min(clusters.values()) < FEW:

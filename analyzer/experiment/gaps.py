@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from analyzer.experiment.dates import iso
 from analyzer.experiment.known import Known
 from analyzer.experiment.tables import EVENTS
 from analyzer.experiment.unit_days import FAR, INFINITE, NULL
+from analyzer.window import date
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ def gaps(known: Known) -> tuple[Gap, ...]:
     found = []
     for column in known.design.values:
         null = _by_day(known, NULL.format(column))
-        days = tuple(iso(day) for day, n in sorted(null.items()) if n >= rows.get(day, 0) > 0)
+        days = tuple(date(day) for day, n in sorted(null.items()) if n >= rows.get(day, 0) > 0)
         odd = sum(sum(_by_day(known, r.format(column)).values()) for r in (INFINITE, FAR))
         if days or odd:
             found.append(Gap(column, days, odd / whole if whole else 1.0))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 from functools import reduce
 
 import numpy as np
@@ -37,6 +36,7 @@ from analyzer.experiment.totals import (
 )
 from analyzer.stats.units import UnitMoments
 from analyzer.store import Manifest, Store
+from analyzer.window import date
 
 
 @dataclass(frozen=True, eq=False)
@@ -177,8 +177,7 @@ def known(
     today = max(held) // DAY + 1 if as_of is None else as_of // DAY
     chosen = [held[start] for start in sorted(held) if start // DAY < today]
     if not chosen:
-        moment = datetime.fromtimestamp(today * 86_400, UTC)
-        raise NothingThere(f"no outcome was known on {moment:%Y-%m-%d}; the first came later")
+        raise NothingThere(f"no outcome was known on {date(today)}; the first came later")
     sums = _joined(totals, chosen, "unit_sums")
     changes = changes_of(sums)
     read = [m for m in units.manifests().values() if m.start // DAY < today]

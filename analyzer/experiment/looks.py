@@ -9,7 +9,6 @@ from typing import Literal
 
 from analyzer.design import Metric
 from analyzer.experiment.comparing import compared
-from analyzer.experiment.dates import iso
 from analyzer.experiment.known import Known
 from analyzer.experiment.planned_error import errors as errors_at
 from analyzer.experiment.planned_error import variance_at, with_its_error
@@ -20,6 +19,7 @@ from analyzer.stats.planning import sequence_detectable, sequence_power
 from analyzer.stats.result import Estimate, Result, Undefined, point
 from analyzer.stats.sequential import two_sided_radius
 from analyzer.verdict import judge
+from analyzer.window import date
 
 Way = Literal["always valid", "naive"]
 
@@ -68,7 +68,7 @@ def looks(known: Known, registration: Registration, errors: Errors) -> tuple[Loo
 
 def _look(known: Known, registration: Registration, errors: Errors) -> Look:
     metric = known.design.metrics[known.design.primary]
-    day, units = iso(known.as_of), sum(known.units().values())
+    day, units = date(known.as_of), sum(known.units().values())
     found = compared(known, metric)
     lifted, level = found.lift, found.champion
     if isinstance(lifted, Undefined) or not level:

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from typing import Literal
 
 from analyzer.design import Experiment, offline
-from analyzer.experiment.dates import iso
 from analyzer.experiment.known import Known
 from analyzer.experiment.registration import Registration, design_digest
 from analyzer.experiment.split import Days
 from analyzer.policy import Experiments
+from analyzer.window import date
 
 Rule = Literal["registration", "primary", "guard_rails", "planned_days", "split"]
 
@@ -48,8 +48,8 @@ def mistakes(
     if early is not None and early < first:
         yield Mistake(
             "registration",
-            f"The planned split was in force from {iso(early)} on, before the registered start on "
-            f"{iso(first)}: results could be seen before anything was promised.",
+            f"The planned split was in force from {date(early)} on, before the registered start on "
+            f"{date(first)}: results could be seen before anything was promised.",
         )
     if offline(design.primary, design.metrics[design.primary]):
         yield Mistake(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 from typing import Literal
 
 import pyarrow as pa
@@ -18,6 +17,7 @@ from analyzer.policy import Experiments
 from analyzer.stats.planning import margin_sample_size, reach, sequence_factor, tail
 from analyzer.stats.power import sample_size, smallest_detectable_difference
 from analyzer.stats.result import Estimate, Result, Undefined, point
+from analyzer.window import date
 
 LONGEST = 365
 """Days beyond which an experiment is said to have no solution."""
@@ -226,7 +226,6 @@ def register(
     design = known.design
     once = next(need.units for need in found.needs if need.metric == found.primary)
     end = start + math.ceil(found.days.value)
-    days = [datetime.fromtimestamp(day * 86_400, UTC).strftime("%Y-%m-%d") for day in (start, end)]
     return Registration(
         rollout=rollout,
         primary=design.primary,
@@ -239,7 +238,7 @@ def register(
         sequence_alpha=limits.sequence_alpha,
         final_alpha=limits.final_alpha,
         n_star=int(found.n_star.value),
-        start=days[0],
-        end=days[1],
+        start=date(start),
+        end=date(end),
         n_final=int(once.value) if isinstance(once, Estimate) else None,
     )

@@ -17,7 +17,8 @@ from analyzer.experiment.unit_bins import bins_of
 from analyzer.experiment.unit_buckets import buckets_of
 from analyzer.experiment.unit_clusters import clusters_of
 from analyzer.profile import encode
-from analyzer.store import Manifest, Store, slot_name
+from analyzer.store import Manifest, Store
+from analyzer.window import date
 
 MIXED_UNITS = "unit seen in both arms"
 
@@ -56,7 +57,7 @@ class Summing:
         if self.units is not None:
             self.snapshot.save(self.units, self.digest)
         for gone in set(self.held) - {m.start for m in self.days}:
-            raise LogError(f"the sums of {slot_name(gone)[:10]} have no day of units any more")
+            raise LogError(f"the sums of {date(gone // DAY)} have no day of units any more")
 
     def _units(self, digest: str) -> Units:
         """The units after the days so far."""

@@ -17,7 +17,8 @@ from analyzer.experiment.days import Days, Read
 from analyzer.experiment.summing import Summing
 from analyzer.experiment.tables import DAY, sums_store, units_store
 from analyzer.logs import LogFile
-from analyzer.store import Store, slot_name
+from analyzer.store import Store
+from analyzer.window import date
 
 Progress = Callable[[int, int], None]
 """Called with days done and days in all."""
@@ -58,14 +59,10 @@ def update(rollout: Rollout, *, progress: Progress | None = None) -> Update:
             summing.add(day)
         summing.finish()
     return Update(
-        tuple(map(_name, read)),
-        tuple(map(_name, summing.made)),
+        tuple(map(date, read)),
+        tuple(map(date, summing.made)),
         tuple(f for files in days.files.values() for f in files if f.problem),
     )
-
-
-def _name(day: int) -> str:
-    return slot_name(day * DAY)[:10]
 
 
 def _ahead(days: Iterator[Read]) -> Iterator[Read]:

@@ -21,6 +21,7 @@ from analyzer.labels.proxies.answer import ProxyAnswer
 from analyzer.labels.quality import AGES, By, Quality, matured_days, quality
 from analyzer.labels.selective import Acceptance, acceptance
 from analyzer.stats.result import Estimate, Result
+from analyzer.window import date
 
 _ALL = 0.99
 USUAL_DAYS = 30
@@ -155,15 +156,6 @@ def metrics_for(known: Known) -> tuple[PairMetric, ...]:
     if known.kind == "binary":
         return PROBABILITY
     return VALUE if known.kind == "values" else of_classes(len(known.classes))
-
-
-def date(day: int) -> str:
-    """A day since 1970 as a date.
-
-    >>> date(20454)
-    '2026-01-01'
-    """
-    return str(np.datetime64(day, "D"))
 
 
 def _maturity(known: Known, code: int, found: Completeness, paces: Mapping[int, Pace]) -> Maturity:

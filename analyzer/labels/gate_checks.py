@@ -10,7 +10,6 @@ import msgspec
 
 from analyzer.config import Rollout
 from analyzer.errors import StoreError
-from analyzer.labels.answer import date
 from analyzer.labels.business import LOOK_BACK, business_checks, unsaid
 from analyzer.labels.known import known
 from analyzer.labels.proxies.answer import proxies
@@ -19,7 +18,7 @@ from analyzer.labels.tables import DAY, fragments
 from analyzer.policy import Policy
 from analyzer.store import Store
 from analyzer.verdict import Check
-from analyzer.window import Window
+from analyzer.window import Window, date
 
 
 @dataclass(frozen=True)

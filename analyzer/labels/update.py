@@ -29,7 +29,8 @@ from analyzer.reader import read
 from analyzer.roles import refuse_swapped
 from analyzer.scan.narrow import Shape
 from analyzer.scan.run import shape_of
-from analyzer.store import Store, slot_name
+from analyzer.store import Store
+from analyzer.window import date
 
 Progress = Callable[[int, int], None]
 """Called with label days done and label days in all."""
@@ -91,16 +92,10 @@ def update(rollout: Rollout, *, progress: Progress | None = None) -> Update:
         for proxy in proxies:
             proxy.close(days[-1] if days else 0)
     return Update(
-        tuple(_name(day) for day in done),
-        tuple(
-            _name(start // DAY) for start in sorted(made.manifests()) if start // DAY not in done
-        ),
+        tuple(date(day) for day in done),
+        tuple(date(start // DAY) for start in sorted(made.manifests()) if start // DAY not in done),
         tuple(f for found in (files["labels"], *signals.values()) for f in found if f.problem),
     )
-
-
-def _name(day: int) -> str:
-    return slot_name(day * DAY)[:10]
 
 
 def _survey(rollout: Rollout, store: Store, made: Store) -> dict[Source, list[LogFile]]:

@@ -5,12 +5,12 @@ from __future__ import annotations
 from markupsafe import Markup
 
 from analyzer.experiment.analysis import Analysis
-from analyzer.experiment.dates import iso
 from analyzer.report.blocks import Block, Facts, Head, Lines, Section, Table, Text
 from analyzer.report.lifts import how
 from analyzer.report.marks import chip
 from analyzer.report.words import count, name, number, percent, quiet, shown
 from analyzer.stats.result import Estimate, Result
+from analyzer.window import date
 
 
 def split_section(found: Analysis) -> Section:
@@ -34,7 +34,7 @@ def split_section(found: Analysis) -> Section:
     ]
     rows: list[list[Text]] = [
         [
-            f"{iso(part.first)} to {iso(part.last - 1)}",
+            f"{date(part.first)} to {date(part.last - 1)}",
             *(count(n) for n in part.units.values()),
             percent(part.weight),
             _seen(part.units),

@@ -6,7 +6,6 @@ from collections.abc import Iterator, Sequence
 
 from markupsafe import Markup
 
-from analyzer.labels.answer import date
 from analyzer.labels.proxies.answer import ProxyAnswer, Said
 from analyzer.labels.proxies.estimate import Powered
 from analyzer.overview import Late
@@ -14,6 +13,7 @@ from analyzer.report.blocks import Block, Facts, Head, Lines, Section, Table, Te
 from analyzer.report.words import count, name, number, percent, prose, result, shown
 from analyzer.stats.prediction_powered import PredictionPowered
 from analyzer.stats.result import Undefined
+from analyzer.window import date
 
 TITLE = "Proxies: fast signals in place of late labels"
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from markupsafe import Markup
 
-from analyzer.labels.answer import Labels, Maturity, date
+from analyzer.labels.answer import Labels, Maturity
 from analyzer.labels.quality import Quality
 from analyzer.overview import Late, Overview
 from analyzer.report import charts
@@ -15,6 +15,7 @@ from analyzer.report.marks import chip, swatch
 from analyzer.report.plots import CHALLENGER, CHAMPION, HALF, NARROW
 from analyzer.report.words import count, name, number, percent, prose, result, shown
 from analyzer.stats.result import Estimate
+from analyzer.window import date
 
 SHARES = ("accuracy", "precision", "recall")
 """Metrics written in per cent."""

@@ -8,7 +8,6 @@ import pytest
 from experiment.outcomes import FIRST_DAY, START, events, rollout_of
 
 from analyzer import config, policy
-from analyzer.experiment.dates import iso
 from analyzer.experiment.known import known
 from analyzer.experiment.looks import Look, looks, stops
 from analyzer.experiment.plan import plan
@@ -16,6 +15,7 @@ from analyzer.experiment.readings import Errors
 from analyzer.experiment.registration import Registration
 from analyzer.experiment.update import update
 from analyzer.stats.result import Estimate, Result, Undefined
+from analyzer.window import date
 
 DAYS = 5
 LIMITS = policy.load().experiment
@@ -32,11 +32,11 @@ def test_the_power_reached_is_the_power_planned(tmp_path: Path) -> None:
         rollout="shop", primary="revenue", design="", weight=0.5, weight_reason="",
         min_effect=planned, alpha=0.05, power=LIMITS.power,
         sequence_alpha=LIMITS.sequence_alpha, final_alpha=LIMITS.final_alpha, n_star=int(units),
-        start=f"{START:%Y-%m-%d}", end=iso(FIRST_DAY + DAYS),
+        start=f"{START:%Y-%m-%d}", end=date(FIRST_DAY + DAYS),
     )  # fmt: skip
     errors = Errors(units, LIMITS.sequence_alpha, LIMITS.final_alpha, False)
     found = looks(whole.exposed_in(FIRST_DAY, FIRST_DAY + DAYS), promised, errors)
-    assert [look.day for look in found] == [iso(FIRST_DAY + 1 + day) for day in range(DAYS)]
+    assert [look.day for look in found] == [date(FIRST_DAY + 1 + day) for day in range(DAYS)]
     last = found[-1]
     assert isinstance(last.detectable, Estimate) and isinstance(last.power, Estimate)
     assert last.detectable.value == pytest.approx(planned, rel=0.02)
@@ -47,7 +47,7 @@ def test_the_power_reached_is_the_power_planned(tmp_path: Path) -> None:
 
 def look(day: int, lift: Result, naive: Result) -> Look:
     nothing = Undefined("not asked")
-    return Look(iso(FIRST_DAY + day), 100.0 * day, lift, naive, nothing, nothing)
+    return Look(date(FIRST_DAY + day), 100.0 * day, lift, naive, nothing, nothing)
 
 
 def test_a_stop_on_chance_is_told_as_one() -> None:
@@ -60,6 +60,6 @@ def test_a_stop_on_chance_is_told_as_one() -> None:
     always, naively = stops(found)
     assert (always.day, always.back) == (None, 0)
     assert isinstance(always.lift, Undefined)
-    assert (naively.day, naively.units, naively.back) == (iso(FIRST_DAY + 2), 200.0, 1)
+    assert (naively.day, naively.units, naively.back) == (date(FIRST_DAY + 2), 200.0, 1)
     assert naively.lift == naive[1]
     assert [stop.day for stop in stops([])] == [None, None]

@@ -8,7 +8,6 @@ from report.specimens import HOSTILE, estimate
 
 from analyzer.experiment.analysis import Analysis
 from analyzer.experiment.by_segment import Named
-from analyzer.experiment.dates import iso
 from analyzer.experiment.gaps import Gap
 from analyzer.experiment.guard_rails import guard_rails
 from analyzer.experiment.looks import Look, stops
@@ -20,6 +19,7 @@ from analyzer.report import experiment
 from analyzer.stats.novelty import Novelty
 from analyzer.stats.result import Undefined, point
 from analyzer.verdict import Outcome
+from analyzer.window import date
 
 DAY = 20_150
 
@@ -52,14 +52,14 @@ def made(
     promised = Registration(
         rollout=names[0], primary=names[0], design="0" * 16, weight=0.5, weight_reason=names[1],
         min_effect=0.05, alpha=0.05, power=0.8, sequence_alpha=0.01, final_alpha=0.045,
-        n_star=20_000, start=iso(DAY), end=iso(DAY + 60),
+        n_star=20_000, start=date(DAY), end=date(DAY + 60),
     )  # fmt: skip
     effect, nothing = estimate(0.3), Undefined("half of the units were followed for 3 days")
     return Analysis(
         rollout=names[0],
-        as_of=iso(DAY + days),
-        first=iso(DAY),
-        last=iso(DAY + days),
+        as_of=date(DAY + days),
+        first=date(DAY),
+        last=date(DAY + days),
         days=days,
         ended=ended,
         registration=promised.digest,
@@ -103,7 +103,7 @@ def made(
         stops=stops(found),
         faults={names[2]: 12, names[3]: 3},
         unread=(f"outcomes/{names[5]}.parquet is cut off",),
-        gaps=(Gap(names[6], (iso(DAY), iso(DAY + 1)), 0.01),),
+        gaps=(Gap(names[6], (date(DAY), date(DAY + 1)), 0.01),),
         deciding=(names[6],),
         mistakes=tuple(Mistake("split", f"No reason: {name}") for name in names[:4]),
         notes=tuple(f"Beware of {name}" for name in names[:4]),
@@ -138,8 +138,10 @@ def _look(day: int) -> Look:
     units = 1_000.0 * (day + 1)
     if day == 0:
         few = Undefined("the smaller arm tells as much as 4 events, 25 needed", units)
-        return Look(iso(DAY + 1), units, few, few, few, few)
+        return Look(date(DAY + 1), units, few, few, few, few)
     width = 0.3 / (day + 1) ** 0.5
     lift, naive = estimate(0.08, 1.6 * width), estimate(0.08, width if day != 3 else 0.2)
     power = point(min(0.99, day / 70), units, "made up")
-    return Look(iso(DAY + day + 1), units, lift, naive, point(2.4 * width, units, "made up"), power)
+    return Look(
+        date(DAY + day + 1), units, lift, naive, point(2.4 * width, units, "made up"), power
+    )
