@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from hashlib import blake2b
 from typing import Protocol
+
+try:  # hashlib loads OpenSSL first, a quarter of what importing the client costs, for nothing
+    from _blake2 import blake2b
+except ImportError:
+    from hashlib import blake2b
 
 BYTES = 8
 SCALE = 1 << (8 * BYTES)

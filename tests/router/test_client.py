@@ -341,11 +341,14 @@ def test_a_forked_child_goes_on_reading(tmp_path: Path) -> None:
 
 def test_an_address_is_polled_without_waiting_for_it(tmp_path: Path, clock: Clock) -> None:
     answers = [encode(decided(0.5, 1))]
+    asked, released = threading.Event(), threading.Event()
+    in_time: list[bool] = []
 
     class Handler(http.server.BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             if answers[-1] == b"slow":
-                time.sleep(1.0)
+                asked.set()
+                in_time.append(released.wait(20))
             self.send_response(200)
             self.end_headers()
             self.wfile.write(answers[-1])
@@ -366,15 +369,18 @@ def test_an_address_is_polled_without_waiting_for_it(tmp_path: Path, clock: Cloc
             time.sleep(0.01)
         assert router.status() == Status("decision", 0.1, 2, "")
         answers.append(b"slow")
-        time.sleep(0.05)
-        started = time.monotonic()
+        until = time.monotonic() + 10
+        while not asked.is_set() and time.monotonic() < until:
+            router.status()
         for _ in range(100):
             router.status()
-        assert time.monotonic() - started < 0.9
     finally:
+        released.set()
         server.shutdown()
         thread.join()
         server.server_close()
+    assert in_time  # the slow answer was asked for,
+    assert all(in_time)  # and no call waited for it
     until = time.monotonic() + 10
     while router.status().source == "decision" and time.monotonic() < until:
         time.sleep(0.01)
@@ -382,25 +388,23 @@ def test_an_address_is_polled_without_waiting_for_it(tmp_path: Path, clock: Cloc
     assert router.status().share == 0.1
 
 
-def test_it_needs_nothing_but_the_standard_library_and_loads_in_50_ms() -> None:
-    code = (
-        "import sys, time; start = time.process_time(); import analyzer.router;"
-        "print(time.process_time() - start);"
-        "print(*sorted({m.split('.')[0] for m in sys.modules} - sys.stdlib_module_names))"
+# What makes a standard library import slow; the milliseconds are benchmarks/router_client.py's.
+SLOW = {"_hashlib", "asyncio", "email", "http", "inspect", "logging", "socket", "ssl", "subprocess"}
+SLOW |= {"dataclasses", "decimal", "pathlib", "tempfile", "urllib", "uuid"}
+
+
+def test_it_loads_little_and_nothing_but_the_standard_library() -> None:
+    code = "import sys; import analyzer.router; print(*{m.split('.')[0] for m in sys.modules})"
+    done = subprocess.run(
+        [sys.executable, "-I", "-S", "-c", f"import sys; sys.path.insert(0, {ROOT!r}); {code}"],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
     )
-    taken = [1.0]
-    while min(taken) >= 0.05 and len(taken) <= 20:  # other work on the machine only slows it
-        done = subprocess.run(
-            [sys.executable, "-I", "-S", "-c", f"import sys; sys.path.insert(0, {ROOT!r}); {code}"],
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=True,
-        )
-        seconds, modules = done.stdout.splitlines()
-        taken.append(float(seconds))
-        assert set(modules.split()) == {"__main__", "analyzer"} - set(sys.stdlib_module_names)
-    assert min(taken) < 0.05
+    loaded = set(done.stdout.split())
+    assert loaded - sys.stdlib_module_names == {"analyzer"} | ({"__main__"} & loaded)
+    assert not loaded & SLOW
 
 
 ROOT = os.fspath(Path(__file__).parents[2])
