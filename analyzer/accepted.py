@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 
 import numpy as np
-import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from analyzer import compute as pc
 from analyzer.baseline import UNUSUAL, marked
 from analyzer.diary import Event, weight_at
 from analyzer.profiles import Profiles

@@ -215,9 +215,8 @@ def _check(rollout: Rollout, file: Path) -> None:
     def refuse(message: str) -> None:
         raise ConfigError(f"{file}: {message}")
 
-    zones = available_timezones()
     for key, zone in (("zone", rollout.time.zone), ("calendar", rollout.time.calendar)):
-        if zone is not None and zone not in zones:
+        if zone not in (None, "UTC") and zone not in available_timezones():
             refuse(f"[time] {key} = {zone!r} is no IANA time zone; write one like 'Europe/Paris'")
     features = [*rollout.features.numeric, *rollout.features.categorical]
     for what, names in (("[features]", features), ("[segments]", rollout.segments.columns)):

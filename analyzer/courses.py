@@ -8,11 +8,12 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from analyzer.binned import fine_bins
 from analyzer.column_counts import Counts, Key, counts_of
 from analyzer.diagnose.findings import Hours, Latency
 from analyzer.drift import psi_of
 from analyzer.logs import SIDES
-from analyzer.measure import fine_bins, hourly, quantile_of_bins
+from analyzer.measure import hourly, quantile_of_bins
 from analyzer.profiles import Profiles
 from analyzer.stats.psi import Psi
 from analyzer.stats.result import Estimate

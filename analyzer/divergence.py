@@ -8,9 +8,10 @@ import numpy as np
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from analyzer.binned import fine_bins
 from analyzer.histogram import bin_edges
 from analyzer.logs import SIDES
-from analyzer.measure import Rate, fine_bins, hourly, in_buckets, rate
+from analyzer.measure import Rate, hourly, in_buckets, rate
 from analyzer.profiles import Profiles
 from analyzer.stats.dependence import combined_design_effect, design_effect
 from analyzer.stats.distances import js_distance, ks_statistic

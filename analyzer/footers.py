@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
+
+from analyzer import compute as pc
 
 _UNITS = {"ms": "milliseconds", "us": "microseconds", "ns": "nanoseconds"}
 
@@ -49,26 +50,28 @@ def _stated_ends(
     if unit is None:
         return None
     # the stored integers, since Python's datetime neither holds nanoseconds nor the year 10,000
-    raw = pa.chunked_array([[stats.min_raw, stats.max_raw]], pa.int64())
-    first, last = to_utc(raw.cast(pa.timestamp(unit, field.type.tz)), zone).cast(pa.int64())
-    return first.as_py(), last.as_py(), stats.null_count
+    raw = pa.array([stats.min_raw, stats.max_raw], pa.int64())
+    first, last = microseconds(raw.view(pa.timestamp(unit, field.type.tz)), zone).to_pylist()
+    return first, last, stats.null_count
 
 
 def _measure_ts(
     parquet: pq.ParquetFile, group: int, column: str, zone: str | None
 ) -> tuple[int | None, int | None, int]:
-    values = to_utc(parquet.read_row_group(group, columns=[column])[column], zone)
+    values = parquet.read_row_group(group, columns=[column])[column].combine_chunks()
     if values.null_count == len(values):
         return None, None, values.null_count
-    ends = pc.min_max(values.cast(pa.int64())).as_py()
+    ends = pc.min_max(microseconds(values, zone)).as_py()
     return ends["min"], ends["max"], values.null_count
 
 
-def to_utc(values: pa.ChunkedArray, zone: str | None) -> pa.ChunkedArray:
-    """Timestamps of any unit, naive ones read in `zone`, as microseconds UTC.
+def microseconds(values: pa.Array, zone: str | None) -> pa.Array:
+    """Timestamps of any unit, naive ones read in `zone`, as int64 microseconds UTC.
 
     Of an hour that occurs twice the earlier is taken; of one that does not exist, the later edge.
     """
     if values.type.tz is None and zone not in (None, "UTC"):
         values = pc.assume_timezone(values, zone, ambiguous="earliest", nonexistent="latest")
-    return values.cast(pa.timestamp("us", tz="UTC"), safe=False)
+    if values.type.unit != "us":
+        values = values.cast(pa.timestamp("us", values.type.tz), safe=False)
+    return values.view(pa.int64())

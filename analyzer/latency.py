@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from analyzer.binned import fine_bins
 from analyzer.logs import SIDES
 from analyzer.measure import (
     Rate,
-    fine_bins,
     hourly,
     latency_quantile,
     quantiles_of_bins,

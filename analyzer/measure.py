@@ -14,6 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from analyzer.binned import fine_bins
 from analyzer.histogram import NULL, bin_edges
 from analyzer.ids import BUCKETS
 from analyzer.profiles import Profiles
@@ -182,20 +183,6 @@ def rate(
 def realised(k: int, n: int, what: str) -> Result:
     """A share that describes the log itself, so nothing is estimated and it has no interval."""
     return point(k / n, n, what) if n else Undefined("no rows")
-
-
-def fine_bins(profiles: Profiles, model: str, column: str) -> tuple[Ints, Ints, Ints]:
-    """Hourly fine bins of latency or score: (hour index in the window, code, n)."""
-    return profiles.remember(
-        ("fine bins", model, column), lambda: _fine_bins(profiles, model, column)
-    )
-
-
-def _fine_bins(profiles: Profiles, model: str, column: str) -> tuple[Ints, Ints, Ints]:
-    table = profiles.table("fine_hours")
-    rows = table.filter(pc.and_(pc.equal(table["model"], model), pc.equal(table["column"], column)))
-    hour = (rows["hour"].cast(pa.int64()).to_numpy() - profiles.window.start) // HOUR
-    return hour, rows["code"].to_numpy().astype(np.int64), rows["n"].to_numpy()
 
 
 def latency_quantile(

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from analyzer import compute as pc
 from analyzer.errors import StoreError
 
 SCHEMA = 2

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from analyzer.config import Log, Rollout
 from analyzer.errors import LogError
-from analyzer.footers import to_utc
+from analyzer.footers import microseconds
 from analyzer.logs import EARLIEST, LATEST, LogFile, Source
 
 if TYPE_CHECKING:
@@ -249,7 +249,7 @@ def _with_strays(batch: Batch, day: tuple[int, int]) -> Batch:
 def _window(
     names: dict[str, str], full: dict[str, pa.Array], zone: str | None, start: int, end: int
 ) -> Batch:
-    moments = to_utc(full[names["ts"]], zone).cast(pa.int64())
+    moments = microseconds(full[names["ts"]], zone)
     columns = {c: full[source] for c, source in names.items() if c != "ts"}
     if moments.null_count:
         present = moments.is_valid()

@@ -9,9 +9,9 @@ from collections.abc import Sequence
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from analyzer import compute as pc
 from analyzer.kinds import kind_of
 from analyzer.reader import null_positions, numbers, text
 
@@ -64,7 +64,8 @@ def failures(values: pa.Array | None, rows: int) -> Bits:
     kind = values.type
     unknown = np.zeros(0, dtype=np.int64)
     if pa.types.is_boolean(kind):
-        unknown, failed = null_positions(values), values.fill_null(False)
+        unknown = null_positions(values)
+        failed = values.fill_null(False) if len(unknown) else values
     elif pa.types.is_dictionary(kind) or kind_of(kind) == "text":
         failed = _failed_text(text(values))
     else:  # 0 is no error and 1 is `true`; below 100 there is no status of HTTP

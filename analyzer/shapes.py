@@ -11,11 +11,11 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import NDArray
 
+from analyzer.binned import fine_bins
 from analyzer.column_counts import Counts
 from analyzer.diagnose.findings import Cell, Density
 from analyzer.frozen import Frozen
 from analyzer.histogram import bin_edges
-from analyzer.measure import fine_bins
 from analyzer.profiles import Profiles
 
 BINS = 24

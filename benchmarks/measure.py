@@ -104,6 +104,8 @@ def run(
         "POLARS_MAX_THREADS": allowed,
         "OMP_NUM_THREADS": allowed,
         "ARROW_IO_THREADS": allowed,
+        # modules are compiled once, as those of an installed package are
+        "PYTHONDONTWRITEBYTECODE": "",
     }
     own = set(_children().get(os.getpid(), []))
     watch = _Watch(own)

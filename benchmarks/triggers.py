@@ -1,7 +1,8 @@
 """Rollback triggers over the newest minutes: `python -m benchmarks.triggers --date D`.
 
 Two hours of a file a minute and model. Cold: nothing is known. Warm: one minute of both models is
-new. Again: nothing is. Each is a whole process of `analyzer triggers --live`.
+new. Again: nothing is. Each is a whole process of `analyzer triggers --live`. Beside them the
+decode floor: another process reads the three columns of the same files, one after the other.
 """
 
 import json
@@ -23,6 +24,14 @@ MINUTES = 124
 
 START = np.datetime64("2025-03-10T10:00", "us").astype(np.int64)
 MINUTE = 60_000_000
+
+DECODE = """
+import sys
+import pyarrow.parquet as pq
+for file in sys.argv[1:]:
+    pq.read_table(file, columns=["ts", "latency_ms", "error"], use_threads=False)
+"""
+"""The least that counting the minutes of some files can cost."""
 
 
 def make(folder: Path, rows: int) -> Path:
@@ -86,7 +95,14 @@ def main() -> None:
         shutil.rmtree(store, ignore_errors=True)
         return asked(MINUTES - 2)
 
+    def decode() -> Run:
+        files = sorted(map(str, folder.glob("*/*.parquet")))
+        needed = [name for name in files if int(Path(name).stem) < MINUTES - 4]
+        command = [sys.executable, "-c", DECODE, *needed]
+        return run(command, cores=options.cores, memory=True)
+
     contenders = {
+        "(decode floor)": decode,
         "cold": cold,
         "one minute is new": lambda: asked(MINUTES - 1),
         "nothing is new": lambda: asked(MINUTES - 1),
@@ -99,7 +115,7 @@ def main() -> None:
             "CPU s": shown(spread([r.cpu for r in each])),
             "peak MB": shown(spread([r.peak_pss / 1e6 for r in each])),
             "target": ""
-            if name == "cold"
+            if name in ("cold", "(decode floor)")
             else against(spread([r.seconds for r in each])["median"], LIMIT_SECONDS) + " s",
         }
         for name, each in runs.items()

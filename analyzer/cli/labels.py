@@ -87,9 +87,10 @@ def _days(job: Job) -> tuple[int | None, int | None]:
 
 
 def _expected(job: Job, known: Known) -> None:
+    from analyzer.binned import fine_bins
     from analyzer.labels.maturity import of_labels
     from analyzer.labels.unlabelled import hinted
-    from analyzer.measure import fine_bins, scored
+    from analyzer.measure import scored
 
     profiles, ladders = job.profiles(), of_labels(known)
     found = [

@@ -9,13 +9,13 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from analyzer.binned import fine_bins
 from analyzer.column_counts import Counts
 from analyzer.courses import percentiles
 from analyzer.diagnose.features import Counted, chosen, name_of
 from analyzer.diagnose.findings import Cell, Density, Feature, Hours, Latency, Series
 from analyzer.diagnose.history import History
 from analyzer.diagnose.series import TITLES, usual
-from analyzer.measure import fine_bins
 from analyzer.onset.precursors import Precursors
 from analyzer.profiles import Profiles
 from analyzer.shapes import density, distribution, reference_distribution

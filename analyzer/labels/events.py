@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from analyzer import ids
-from analyzer.footers import to_utc
+from analyzer.footers import microseconds
 from analyzer.kinds import NOTHING, kind_of
 from analyzer.labels.order import by_key
 from analyzer.labels.tables import DAY
@@ -124,7 +124,7 @@ def _predicted(shape: Shape, batch: Batch) -> NDArray[np.int32]:
         return np.full(len(batch), -1, dtype=np.int32)
     if values.type.tz is None and shape.rollout.time.zone is None:
         return np.full(len(batch), -1, dtype=np.int32)
-    moments = to_utc(values, shape.rollout.time.zone).cast(pa.int64())
+    moments = microseconds(values, shape.rollout.time.zone)
     day = pc.floor(pc.divide(moments.cast(pa.float64()), float(DAY)))
     return np.asarray(day.fill_null(-1)).astype(np.int32)
 

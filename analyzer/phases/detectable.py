@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from analyzer.binned import fine_bins
 from analyzer.histogram import bin_edges
-from analyzer.measure import fine_bins, hourly, rate
+from analyzer.measure import hourly, rate
 from analyzer.phases.gate import Material, percent
 from analyzer.profile import over
 from analyzer.stats.proportion import detectable_rate

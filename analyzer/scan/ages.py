@@ -6,7 +6,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from analyzer.footers import to_utc
+from analyzer.footers import microseconds
 from analyzer.histogram import codes_of
 from analyzer.logs import Side
 from analyzer.profile import UNDATED, empty, fresh, repeat, table
@@ -63,7 +63,7 @@ class FeatureAges:
         """
         values, zone = batch.columns.get(COLUMN), self.slot.shape.rollout.time.zone
         if values is not None and pa.types.is_timestamp(values.type) and (values.type.tz or zone):
-            return to_utc(values, zone).cast(pa.int64())
+            return microseconds(values, zone)
         return pa.nulls(len(batch), pa.int64())
 
     def table(self) -> pa.Table:

@@ -74,12 +74,11 @@ def _batch(batch: Batch, buffer: Ints) -> Counts:
     """Counts of rows that come in order of `ts`."""
     rows = len(batch)
     flags, latency = served(batch.columns.get("latency_ms"), batch.columns.get("error"), rows)
-    minute = batch.ts // MINUTE
-    bounds = np.concatenate([[0], np.flatnonzero(np.diff(minute)) + 1, [rows]])
+    bounds = _bounds(batch.ts)
     raw = raw_bins(latency, np.flatnonzero(np.isnan(latency)), "distance", LATENCY_ORIGIN, buffer)
-    bins, count = _bins(minute, raw, bounds)
+    bins, count = _bins(batch.ts, raw, bounds)
     return Counts(
-        minute[bounds[:-1]] * MINUTE,
+        batch.ts[bounds[:-1]] // MINUTE * MINUTE,
         np.diff(bounds),
         _yes((flags & ERROR) != 0, bounds),
         np.diff(bounds) - _yes((flags & UNKNOWN_ERROR) != 0, bounds),
@@ -90,22 +89,30 @@ def _batch(batch: Batch, buffer: Ints) -> Counts:
     )
 
 
+def _bounds(ts: Ints) -> Ints:
+    """Where each minute that has rows begins among rows in order, and where the last one ends."""
+    first, last = ts[0] // MINUTE, ts[-1] // MINUTE
+    if last - first < len(ts):  # few minutes are looked up faster than all rows are divided
+        return np.unique(np.searchsorted(ts, np.arange(first, last + 2) * MINUTE))
+    return np.concatenate([[0], np.flatnonzero(np.diff(ts // MINUTE)) + 1, [len(ts)]])
+
+
 def _yes(flags: NDArray[np.bool_], bounds: Ints) -> Ints:
     """How many rows of each slice carry the flag."""
     found: Ints = np.diff(np.searchsorted(np.flatnonzero(flags), bounds))
     return found
 
 
-def _bins(minute: Ints, raw: Ints, bounds: Ints) -> tuple[Ints, Ints]:
+def _bins(ts: Ints, raw: Ints, bounds: Ints) -> tuple[Ints, Ints]:
     """Bins that hold a latency, as minute * CODES + bin, and how many."""
     raw >>= COARSE
-    if len(minute) < DENSE_ROWS * (len(bounds) - 1):
+    if len(ts) < DENSE_ROWS * (len(bounds) - 1):
         known = raw < CODES
-        return np.unique(minute[known] * CODES + raw[known], return_counts=True)
+        return np.unique(ts[known] // MINUTE * CODES + raw[known], return_counts=True)
     bins, counts = [], []
     for low, high in zip(bounds[:-1].tolist(), bounds[1:].tolist(), strict=True):
         n = np.bincount(raw[low:high], minlength=CODES)[:CODES]
         busy = np.flatnonzero(n)
-        bins.append(minute[low] * CODES + busy)
+        bins.append(ts[low] // MINUTE * CODES + busy)
         counts.append(n[busy])
     return np.concatenate(bins), np.concatenate(counts)

@@ -12,9 +12,9 @@ from typing import Literal
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from analyzer import compute as pc
 from analyzer.logs import SIDES, Side
 from analyzer.profile import ERROR_UNKNOWN
 from analyzer.profiles import Profiles
@@ -100,8 +100,8 @@ def hours_served(store: Store, manifests: Iterable[Manifest]) -> dict[int, float
         )
         # a request that both answered was mirrored, and counts once
         served = (champion + challenger - matched).astype(np.float64)
-        hours = table["hour"].cast(pa.int64()).to_pylist()
-        known.update(zip(hours, served.tolist(), strict=True))
+        hours = table["hour"].to_numpy().view(np.int64)
+        known.update(zip(hours.tolist(), served.tolist(), strict=True))
     return known
 
 

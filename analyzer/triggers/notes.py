@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from zoneinfo import ZoneInfo
 
 import numpy as np
-import pyarrow.compute as pc
 
+from analyzer import compute as pc
 from analyzer.baseline import UNUSUAL, marked
 from analyzer.diary import Event
 from analyzer.logs import SIDES

@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from analyzer.accepted import champion_before, span_of
+from analyzer.binned import fine_bins
 from analyzer.diary import Event
-from analyzer.measure import fine_bins
 from analyzer.policy import Trigger as Limits
 from analyzer.profiles import Profiles
 from analyzer.stats.result import Undefined

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from dataclasses import replace
 from typing import Any
 
@@ -249,3 +251,21 @@ def test_the_command(book: Book, capsys: pytest.CaptureFixture[str]) -> None:
     assert run([*command, "--as-of", show(NOW)]) == 2
     with pytest.raises(LogError, match="matches no file"):
         asked(book)
+
+
+def test_it_waits_for_no_library_that_it_does_not_need(book: Book) -> None:
+    for side in SIDES:
+        minute_file(book, side, 9 * 60)
+        minute_file(book, side, 9 * 60 + 1)
+    book.describe({"paths": ["champion/*.parquet"]}, {"paths": ["challenger/*.parquet"]})
+    command = ["triggers", "--live", "--config", str(book.root / "rollout.toml"), "--as-of"]
+    done = subprocess.run(
+        [sys.executable, "-X", "importtime", "-m", "analyzer.cli", *command, show(NOW)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 4 and "4 files read, 0 known before" in done.stderr, done.stderr
+    loaded = {line.split("|")[-1].strip() for line in done.stderr.splitlines() if "|" in line}
+    slow = {"scipy", "pyarrow.compute", "polars", "duckdb", "numpy.random", "altair"}
+    assert "analyzer.triggers.newest" in loaded and not loaded & slow, loaded & slow
