@@ -26,7 +26,7 @@ from analyzer.design import Experiment, Metric
 from analyzer.experiment.analysis import analyze
 from analyzer.experiment.days import SCALES
 from analyzer.experiment.known import known
-from analyzer.experiment.readings import Errors, reading
+from analyzer.experiment.readings import Errors, readings
 from analyzer.experiment.registration import Registration, design_digest
 from analyzer.experiment.tables import (
     DAY,
@@ -132,10 +132,10 @@ def once(options: argparse.Namespace) -> dict[str, object]:
         whole = known(rollout)
         errors = Errors(options.units * options.days, 0.01, 0.045, False)
         read = [
-            reading(whole.at(day), name, errors, segment)
+            one
             for day in range(FIRST + 1, FIRST + options.days + 1)
-            for segment in whole.segments()
             for name in whole.design.metrics
+            for one in readings(whole.at(day), name, errors, whole.segments())
         ]
         found = len(read)
     return {

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from analyzer.experiment.known import Known
-from analyzer.experiment.readings import Errors, Reading, reading
+from analyzer.experiment.readings import Errors, readings
 from analyzer.experiment.split import segment_ratio
-from analyzer.experiment.totals import EVERYONE, Segment
+from analyzer.experiment.totals import EVERYONE
 from analyzer.stats.multiplicity import benjamini_yekutieli
 from analyzer.stats.result import Estimate, Result, Undefined, point
 
@@ -30,11 +30,9 @@ class Named:
 def by_segment(known: Known, errors: Errors, q: float) -> tuple[Named, ...]:
     """Every segment value, most certain first; false discoveries controlled over all of them."""
     primary = known.design.primary
-    found: list[tuple[Segment, Reading]] = [
-        (segment, reading(known, primary, errors, segment))
-        for segment in known.segments()
-        if segment != EVERYONE
-    ]
+    segments = [segment for segment in known.segments() if segment != EVERYONE]
+    read = readings(known, primary, errors, segments)
+    found = list(zip(segments, read, strict=True))
     sure = [(s, r) for s, r in found if isinstance(r.p, Estimate)]
     p = benjamini_yekutieli([r.p.value for _, r in sure if isinstance(r.p, Estimate)], q)
     adjusted = {s: float(x) for (s, _), x in zip(sure, p.p, strict=True)}

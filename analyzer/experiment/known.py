@@ -34,7 +34,7 @@ from analyzer.experiment.totals import (
     Totals,
     changes_of,
 )
-from analyzer.stats.units import UnitMoments
+from analyzer.stats.units import CellMoments, UnitMoments
 from analyzer.store import Manifest, Store
 from analyzer.window import date
 
@@ -104,21 +104,26 @@ class Known:
         self, names: Sequence[str], segment: Segment = EVERYONE
     ) -> dict[str, UnitMoments]:
         """Moments of each arm's units over some measures whose products are summed."""
-        place, summands = self.totals.segments.get(segment), self.totals.summands
+        return {arm: cells.at(0) for arm, cells in self.cells(names, [segment]).items()}
+
+    def cells(self, names: Sequence[str], segments: Sequence[Segment]) -> dict[str, CellMoments]:
+        """The same of many segments at once."""
+        place, summands = self.totals.segments, self.totals.summands
         pairs = [
             (min(one, other), max(one, other))
             for i, one in enumerate(names)
             for other in names[: i + 1]
         ]
         wanted: list[Summand] = [UNITS, *((name, "") for name in names), *pairs]
-        columns = [summands.get(summand, -1) for summand in wanted]
+        rows = np.array([place.get(segment, -1) for segment in segments], dtype=np.int64)
+        columns = np.array([summands.get(summand, -1) for summand in wanted])
+        held = (rows[:, None] >= 0) & (columns >= 0)
         sizes = [self.scales.columns.get(name, 1.0) for name in names]
-        found = {}
-        for arm, name in enumerate(ARMS):
-            sums = self._sums[place, arm].tolist() if place is not None else []
-            held = [sums[column] if sums and column >= 0 else 0 for column in columns]
-            found[name] = _moments(held, sizes)
-        return found
+        sums = self._sums
+        return {
+            name: _moments(np.where(held, sums[rows][:, arm, columns], 0).T, sizes)
+            for arm, name in enumerate(ARMS)
+        }
 
     @property
     def _sums(self) -> Ints:
@@ -134,24 +139,24 @@ def units_by_day(arrivals: pa.Table) -> dict[int, tuple[float, float]]:
     return {day: (one, other) for day, (one, other) in sorted(found.items())}
 
 
-def _moments(sums: Sequence[int], sizes: Sequence[float]) -> UnitMoments:
-    """Moments from units, totals and the lower half of the products, whole numbers all.
+def _moments(sums: Ints, sizes: Sequence[float]) -> CellMoments:
+    """Moments from units, totals and the lower half of the products, whole numbers all: (sums,
+    cells).
 
-    n^-1 (n P - T T'), exact before it is divided: products and totals are counted in quanta.
+    n^-1 (n P - T T'), exact before it is divided: products and totals are counted in quanta, and
+    whole numbers of Python's are as long as need be.
     """
-    n, p = sums[0], len(sizes)
-    if n == 0:
-        return UnitMoments(0.0, np.zeros(p), np.zeros((p, p)))
-    totals, product = sums[1 : 1 + p], iter(sums[1 + p :])
+    n, p = np.maximum(sums[0], 1).astype(object), len(sizes)
+    totals, product = sums[1 : 1 + p].astype(object), iter(sums[1 + p :].astype(object))
     shift = 2 * VALUE_BITS - PRODUCT_BITS
-    mean, scatter = np.empty(p), np.empty((p, p))
+    mean, scatter = np.empty((p, len(n))), np.empty((p, p, len(n)))
     for i, size in enumerate(sizes):
         mean[i] = totals[i] / (n << VALUE_BITS) * size
         for j in range(i + 1):
             cross = ((n * next(product)) << shift) - totals[i] * totals[j]
             scatter[i, j] = scatter[j, i] = cross / (n << 2 * VALUE_BITS) * size * sizes[j]
-        scatter[i, i] = max(scatter[i, i], 0.0)  # squares are rounded
-    return UnitMoments(float(n), mean, scatter)
+        np.maximum(scatter[i, i], 0.0, out=scatter[i, i])  # squares are rounded
+    return CellMoments(sums[0].astype(np.float64), mean, scatter)
 
 
 def known(

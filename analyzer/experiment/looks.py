@@ -70,15 +70,15 @@ def _look(known: Known, registration: Registration, errors: Errors) -> Look:
     metric = known.design.metrics[known.design.primary]
     day, units = date(known.as_of), sum(known.units().values())
     found = compared(known, metric)
-    lifted, level = found.lift, found.champion
+    lifted, level = found.lift.at(0), found.champion[0]
     if isinstance(lifted, Undefined) or not level:
         why = lifted if isinstance(lifted, Undefined) else Undefined("no value of the champion")
         return Look(day, units, why, why, why, why)
     return Look(
         day,
         units,
-        sequence(lifted, errors),
-        naive(lifted, errors),
+        sequence(found.lift, errors).results()[0],
+        naive(found.lift, errors).results()[0],
         *_reached(metric, lifted, level, units, registration),
     )
 

@@ -156,14 +156,14 @@ def _units(
 def _deviation(known: Known, metric: Metric) -> tuple[float, float, float, float] | Undefined:
     """The metric's value, SD of a unit's contribution over it, what covariates explain, n."""
     both = compared(_pooled(known), metric)
-    found = both.lift
+    found, level = both.lift.at(0), both.champion[0]
     if isinstance(found, Undefined):
         return found
-    if not (found.error > 0 and both.champion is not None):
+    if not (found.error > 0 and level is not None):
         return Undefined("the metric does not vary", found.n)
     # both arms are the same units: twice the variance of one, each of half the counted units
     deviation = found.error * math.sqrt(found.n) / 2
-    return both.champion, deviation, found.covariates_explain, found.n / 2
+    return level, deviation, found.covariates_explain, found.n / 2
 
 
 def _pooled(known: Known) -> Known:

@@ -2,26 +2,26 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from analyzer.design import Metric
-from analyzer.experiment.comparing import binned, compared, varies
+from analyzer.experiment.comparing import binned, compared, varying
 from analyzer.experiment.known import Known
 from analyzer.experiment.tables import PRODUCT_BITS, VALUE_BITS
 from analyzer.experiment.totals import EVERYONE, Segment
 from analyzer.histogram import bin_edges
+from analyzer.stats.cells import Estimates, has_answer
 from analyzer.stats.effect_intervals import (
-    always_valid_effect_p,
-    always_valid_interval,
-    fixed_interval,
+    always_valid_intervals,
+    always_valid_ps,
+    fixed_intervals,
 )
-from analyzer.stats.effects import Effect, Ratio, effect
-from analyzer.stats.result import Estimate, Result, Undefined
+from analyzer.stats.effects import Effects, Ratio, contrast
+from analyzer.stats.result import Result, Undefined
 from analyzer.stats.units import UnitMoments, moments_from_sums
 
 Floats = NDArray[np.float64]
@@ -70,70 +70,62 @@ class Reading:
 
 def reading(known: Known, name: str, errors: Errors, segment: Segment = EVERYONE) -> Reading:
     """Read one metric of all units exposed in the days of `known`, or of one segment's."""
+    return readings(known, name, errors, [segment])[0]
+
+
+def readings(known: Known, name: str, errors: Errors, segments: Sequence[Segment]) -> list[Reading]:
+    """Read one metric in many segments."""
     metric = known.design.metrics[name]
-    found = compared(known, metric, segment)
+    found = compared(known, metric, segments)
     lifted = found.lift
-    return Reading(
-        name,
-        metric.kind,
-        metric.role,
-        metric.better,
-        metric.margin,
+    explained = np.where(has_answer(lifted.why), lifted.covariates_explain, 0.0)
+    columns = (
         found.champion,
         found.challenger,
-        found.units,
-        sequence(found.difference, errors),
-        sequence(lifted, errors),
-        _final(lifted, errors),
-        naive(lifted, errors),
-        _harm(lifted, metric, errors),
-        _p(lifted, errors),
-        lifted.covariates_explain if isinstance(lifted, Effect) else 0.0,
-        _cut(known, metric, errors) if metric.winsorise and segment == EVERYONE else None,
+        found.units.tolist(),
+        sequence(found.difference, errors).results(),
+        sequence(lifted, errors).results(),
+        _final(lifted, errors).results(),
+        naive(lifted, errors).results(),
+        _harm(lifted, metric, errors).results(),
+        always_valid_ps(lifted, errors.n_star, errors.sequence).results(),
+        explained.tolist(),
+        [
+            _cut(known, metric, errors) if metric.winsorise and segment == EVERYONE else None
+            for segment in segments
+        ],
     )
+    what = (name, metric.kind, metric.role, metric.better, metric.margin)
+    return [Reading(*what, *row) for row in zip(*columns, strict=True)]
 
 
-def sequence(found: Effect | Undefined, errors: Errors) -> Result:
-    """The interval that may be read at any time."""
-    if isinstance(found, Undefined):
-        return found
-    return always_valid_interval(found, errors.n_star, errors.sequence)
+def sequence(found: Effects, errors: Errors) -> Estimates:
+    """The intervals that may be read at any time."""
+    return always_valid_intervals(found, errors.n_star, errors.sequence)
 
 
-def naive(found: Effect | Undefined, errors: Errors) -> Result:
-    """The interval of the final test as if this were the planned end."""
-    return found if isinstance(found, Undefined) else fixed_interval(found, errors.final)
+def naive(found: Effects, errors: Errors) -> Estimates:
+    """The intervals of the final test as if this were the planned end."""
+    return fixed_intervals(found, errors.final)
 
 
-def _final(found: Effect | Undefined, errors: Errors) -> Result:
-    if isinstance(found, Undefined):
-        return found
-    if not errors.ended:
-        return Undefined("not to be read before the planned end", found.n)
-    return fixed_interval(found, errors.final)
+def _final(found: Effects, errors: Errors) -> Estimates:
+    early = np.full(len(found.n), not errors.ended)
+    return naive(found.unless(early, "not to be read before the planned end"), errors)
 
 
-def _harm(lifted: Effect | Undefined, metric: Metric, errors: Errors) -> Result:
+def _harm(lifted: Effects, metric: Metric, errors: Errors) -> Estimates:
     """The lift as harm (positive is worse), each end one-sided."""
-    if isinstance(lifted, Undefined):
-        return lifted
-    sign = 1.0 if metric.better == "lower" else -1.0
     if errors.ended:
-        both = fixed_interval(lifted, 2 * errors.final)
-        low, high = (both.low, both.high) if isinstance(both, Estimate) else (-math.inf, math.inf)
+        both = fixed_intervals(lifted, 2 * errors.final)
+        low, high = both.low, both.high
     else:
-        up = always_valid_interval(lifted, errors.n_star, errors.sequence, "greater")
-        down = always_valid_interval(lifted, errors.n_star, errors.sequence, "less")
-        assert isinstance(up, Estimate) and isinstance(down, Estimate)
-        low, high = up.low, down.high
-    ends = sorted((sign * low, sign * high))
-    return Estimate(sign * lifted.value + 0.0, ends[0], ends[1], lifted.n, "one-sided ends")
-
-
-def _p(lifted: Effect | Undefined, errors: Errors) -> Result:
-    if isinstance(lifted, Undefined):
-        return lifted
-    return always_valid_effect_p(lifted, errors.n_star, errors.sequence)
+        low = always_valid_intervals(lifted, errors.n_star, errors.sequence, "greater").low
+        high = always_valid_intervals(lifted, errors.n_star, errors.sequence, "less").high
+    value = lifted.value
+    if metric.better == "higher":
+        value, low, high = -value + 0.0, -high, -low
+    return Estimates(value, low, high, lifted.n, "one-sided ends", lifted.why)
 
 
 def _cut(known: Known, metric: Metric, errors: Errors) -> Result:
@@ -155,7 +147,8 @@ def _cut(known: Known, metric: Metric, errors: Errors) -> Result:
     last = codes[np.searchsorted(below, metric.winsorise * below[-1])]
     edge = float(bin_edges(np.array([last]), "distance", 0.0)[1][0])
     one, two = (_moments_up_to(arm, int(last), edge) for arm in bins.values())
-    return sequence(varies(effect(one, two, Ratio(0), relative=True), 1.0), errors)
+    lifted = contrast(one.cells(), two.cells(), Ratio(0)).lift()
+    return sequence(varying(lifted, np.ones(1)), errors).results()[0]
 
 
 def _moments_up_to(bins: Mapping[str, NDArray[np.int64]], last: int, edge: float) -> UnitMoments:

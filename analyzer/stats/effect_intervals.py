@@ -5,10 +5,13 @@ from __future__ import annotations
 import math
 from typing import Literal
 
-from .effects import Effect
+import numpy as np
+
+from .cells import Estimates, Floats, unless
+from .effects import Effect, Effects, effects_of
 from .laws import norm_isf, norm_sf, student_isf, student_sf
-from .result import Result, Significance, Undefined, estimate
-from .sequential import always_valid_p, one_sided_radius, two_sided_radius
+from .result import Result, Significance, Undefined
+from .sequential import mixture_p, one_sided_radius, two_sided_radius
 
 Side = Literal["both", "greater", "less"]
 
@@ -25,11 +28,26 @@ def fixed_interval(found: Effect, alpha: float = 0.05) -> Result:
     >>> round(r.low, 4), round(r.high, 4)
     (0.0453, 0.5347)
     """
-    tail = alpha / 2
-    quantile = norm_isf(tail) if math.isinf(found.df) else student_isf(tail, found.df)
-    half = quantile * found.error
+    return fixed_intervals(_alone(found), alpha).results()[0]
+
+
+def fixed_intervals(found: Effects, alpha: float = 0.05) -> Estimates:
+    """`fixed_interval` of many cells."""
     method = f"fixed horizon {1 - alpha:.4g}"
-    return estimate(found.value, found.value - half, found.value + half, found.n, method)
+    half = _student(found.df, alpha / 2) * found.error
+    return Estimates(
+        found.value, found.value - half, found.value + half, found.n, method, found.why
+    )
+
+
+def _alone(found: Effect) -> Effects:
+    return effects_of([found], found.relative)
+
+
+def _student(df: Floats, tail: float) -> Floats:
+    """The value that Student's t exceeds with a chance of `tail`; of infinite df the normal law."""
+    finite = np.isfinite(df) & (df > 0)
+    return np.where(finite, student_isf(tail, np.where(finite, df, 1.0)), norm_isf(tail))
 
 
 def fixed_p(
@@ -66,25 +84,40 @@ def always_valid_interval(
     >>> round(r.low, 4), round(r.high, 4)
     (-0.5584, 1.5652)
     """
+    return always_valid_intervals(_alone(found), n_star, alpha, side).results()[0]
+
+
+def always_valid_intervals(
+    found: Effects, n_star: float, alpha: float = 0.05, side: Side = "both"
+) -> Estimates:
+    """`always_valid_interval` of many cells."""
     radius = two_sided_radius if side == "both" else one_sided_radius
-    half = radius(found.error, found.n, alpha, n_star) * _heavier(found.df, alpha)
-    low = -math.inf if side == "less" else found.value - half
-    high = math.inf if side == "greater" else found.value + half
+    n = np.maximum(found.n, 1.0)  # of no unit there is no effect
+    half = radius(found.error, n, alpha, n_star) * _heavier(found.df, alpha)
+    end = np.full(len(half), math.inf)
+    low = -end if side == "less" else found.value - half
+    high = end if side == "greater" else found.value + half
     method = f"always valid {1 - alpha:.4g}, N* {n_star:g}, {side}"
-    return estimate(found.value, low, high, found.n, method)
+    return Estimates(found.value, low, high, found.n, method, found.why)
 
 
-def _heavier(df: float, alpha: float) -> float:
-    if df >= FEW_DEGREES:
-        return 1.0
-    return student_isf(alpha / 2, df) / norm_isf(alpha / 2)
+def _heavier(df: Floats, alpha: float) -> Floats:
+    tail = alpha / 2
+    return np.where(df >= FEW_DEGREES, 1.0, _student(df, tail) / norm_isf(tail))
 
 
-def always_valid_effect_p(found: Effect, n_star: float, alpha: float = 0.05) -> Result:
-    """p of "no effect" that may be read at any time, see `sequential.always_valid_p`.
+def always_valid_ps(found: Effects, n_star: float, alpha: float = 0.05) -> Estimates:
+    """p of "no effect" of many cells that may be read at any time, see `sequential.mixture_p`.
 
-    >>> always_valid_effect_p(Effect(0.5, 0.1, 6461, float("inf"), False), 5000).value < 0.001
+    Undefined without an error.
+
+    >>> sure = effects_of([Effect(0.5, 0.1, 6461, float("inf"), False)], relative=False)
+    >>> always_valid_ps(sure, 5000).value.tolist()[0] < 0.001
     True
     """
     error = found.error * _heavier(found.df, alpha)
-    return always_valid_p(found.value, error, found.n, n_star, alpha)
+    some = (error > 0) & (found.n > 0)
+    z = found.value / np.where(some, error, 1.0)
+    p = mixture_p(z, np.where(some, found.n, 1.0), n_star, alpha)
+    why = unless(found.why, ~some, "no standard error", found.n)
+    return Estimates(p, p, p, found.n, "mixture sequential test", why)

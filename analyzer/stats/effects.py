@@ -1,21 +1,25 @@
 """The effect of a treatment on a metric, from moments over units: means, ratios, CUPED, lifts.
 
 Every effect is a function of both arms' mean vectors. Its error follows from the gradients by the
-delta method, so that clusters, ratios and covariates need no formula of their own.
+delta method, so that clusters, ratios and covariates need no formula of their own. Formulas are
+of many cells (segments, say) at once.
 """
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 
+import numpy as np
+
+from .cells import Flags, Floats, Why, answered, has_answer, unless
 from .result import Undefined
-from .units import UnitMoments
+from .units import CellMoments, UnitMoments
 
 FEWEST_EVENTS = 25
 """Events that the smaller arm must expect before a rate or a lift is read. Of other metrics, what
 tells as much: n mean^2 / variance, which is the number of events where they come by chance."""
-
 
 COLLINEAR = 1e-10
 """Share of a covariate's variance that others must leave for it to be used."""
@@ -48,6 +52,41 @@ class Effect:
     covariates_explain: float = 0.0
 
 
+@dataclass(frozen=True, eq=False)
+class Effects:
+    """An `Effect` of each cell, or why there is none: arrays of one length."""
+
+    value: Floats
+    error: Floats
+    n: Floats
+    df: Floats
+    relative: bool
+    covariates_explain: Floats
+    why: Why
+
+    def unless(self, fault: Flags, reason: str | Callable[[int], str]) -> Effects:
+        """The same, with a reason in the cells of `fault` that have none yet."""
+        return replace(self, why=unless(self.why, fault, reason, self.n))
+
+    def at(self, cell: int) -> Effect | Undefined:
+        """That of one cell."""
+        gap: Undefined | None = self.why[cell]
+        columns = self.value, self.error, self.n, self.df, self.covariates_explain
+        value, error, n, df, explained = (float(column[cell]) for column in columns)
+        return Effect(value, error, n, df, self.relative, explained) if gap is None else gap
+
+
+def effects_of(found: Sequence[Effect | Undefined], relative: bool) -> Effects:
+    """Effects of cells that were found one by one."""
+    nothing = Effect(0.0, 0.0, 0.0, math.inf, relative)
+    held = [replace(nothing, n=one.n) if isinstance(one, Undefined) else one for one in found]
+    rows = np.array([(e.value, e.error, e.n, e.df, e.covariates_explain) for e in held])
+    value, error, n, df, explained = rows.reshape(len(held), 5).T
+    why = answered(len(held))
+    why[:] = [one if isinstance(one, Undefined) else None for one in found]
+    return Effects(value, error, n, df, relative, explained, why)
+
+
 def effect(
     control: UnitMoments,
     treatment: UnitMoments,
@@ -76,38 +115,35 @@ def effect(
     >>> round(found.value, 3), round(found.error, 3), round(found.covariates_explain, 3)
     (1.0, 0.115, 0.98)
     """
-    found = contrast(control, treatment, metric, covariates)
-    if isinstance(found, Undefined):
-        return found
-    return found.lift() if relative else found.difference()
+    found = contrast(control.cells(), treatment.cells(), metric, covariates)
+    return (found.lift() if relative else found.difference()).at(0)
 
 
-@dataclass(frozen=True)
+Weights = Sequence[Floats | float]
+
+
+@dataclass(frozen=True, eq=False)
 class _Arm:
     """values: of the metric and of each covariate; covariance (1 + q, 1 + q) of those values;
-    n units."""
+    n units; each an array of cells. why: cells without them, meaningless there."""
 
-    values: list[float]
-    covariance: list[list[float]]
-    n: float
+    values: list[Floats]
+    covariance: list[list[Floats]]
+    n: Floats
+    why: Why
 
-    def variance(self, weights: list[float]) -> float:
+    def variance(self, weights: Weights) -> Floats:
         """Variance of a weighted sum of the values."""
-        return max(_form(weights, self.covariance, weights), 0.0)
+        found = np.zeros(len(self.n))
+        for x, row in zip(weights, self.covariance, strict=True):
+            for y, z in zip(row, weights, strict=True):
+                found = found + x * y * z
+        return np.maximum(found, 0.0)
 
 
-def _form(left: list[float], matrix: list[list[float]], right: list[float]) -> float:
-    # a handful of numbers: an array costs more to make than to add up
-    return sum(
-        x * y * z
-        for x, row in zip(left, matrix, strict=True)
-        for y, z in zip(row, right, strict=True)
-    )
-
-
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Contrast:
-    """Both arms of a metric, adjusted for covariates: what a difference and a lift are read from.
+    """Both arms of a metric, adjusted for covariates: what differences and lifts are read from.
 
     value: the adjusted difference; theta: the covariates' coefficients; strength: n mean^2 /
     variance that the smaller arm would have of both arms' units as if they were one.
@@ -115,114 +151,122 @@ class Contrast:
 
     control: _Arm
     treatment: _Arm
-    value: float
-    theta: list[float]
-    explained: float
-    strength: float
+    value: Floats
+    theta: list[Floats]
+    explained: Floats
+    strength: Floats
 
-    def difference(self) -> Effect:
+    def difference(self) -> Effects:
         """Treatment minus control."""
-        weights = [1.0, *(-x for x in self.theta)]
-        return self._effect(self.value, weights, weights, False)
+        weights: Weights = [1.0, *(-x for x in self.theta)]
+        return self._effects(self.value, weights, weights, False)
 
-    def lift(self) -> Effect | Undefined:
+    def lift(self) -> Effects:
         """The difference over the control's plain value. Undefined as `effect`."""
-        base, n = self.control.values[0], self.control.n + self.treatment.n
-        if not base > 0:
-            return Undefined("the control's value is not above 0: no relative effect", n)
-        if self.strength < FEWEST_EVENTS:
-            told = f"{self.strength:.3g} events, {FEWEST_EVENTS} needed"
-            return Undefined(f"the smaller arm tells as much as {told}", n)
-        found = self.value / base
-        covariates = [-x / base for x in self.theta]
-        return self._effect(
-            found, [(1 + max(found, 0.0)) / base, *covariates], [1 / base, *covariates], True
-        )
+        base = self.control.values[0]
+        safe = np.where(base > 0, base, 1.0)
+        found = self.value / safe
+        covariates = [-x / safe for x in self.theta]
+        of_control = [(1 + np.maximum(found, 0.0)) / safe, *covariates]
+        lifts = self._effects(found, of_control, [1 / safe, *covariates], True)
+        lifts = lifts.unless(~(base > 0), "the control's value is not above 0: no relative effect")
+        return lifts.unless(self.strength < FEWEST_EVENTS, self._weak)
 
-    def _effect(
-        self, value: float, of_control: list[float], of_treatment: list[float], relative: bool
-    ) -> Effect:
-        parts = (self.control.variance(of_control), self.treatment.variance(of_treatment))
-        n_c, n_t = self.control.n, self.treatment.n
-        df = _welch(parts, n_c, n_t)
-        return Effect(value, math.sqrt(sum(parts)), n_c + n_t, df, relative, self.explained)
+    def _weak(self, cell: int) -> str:
+        told = f"{self.strength[cell]:.3g} events, {FEWEST_EVENTS} needed"
+        return f"the smaller arm tells as much as {told}"
+
+    def _effects(
+        self,
+        value: Floats,
+        of_control: Weights,
+        of_treatment: Weights,
+        relative: bool,
+    ) -> Effects:
+        one, two = self.control, self.treatment
+        parts = one.variance(of_control), two.variance(of_treatment)
+        why = np.where(has_answer(one.why), two.why, one.why)
+        error, df = np.sqrt(parts[0] + parts[1]), _welch(parts, one.n, two.n)
+        return Effects(value, error, one.n + two.n, df, relative, self.explained, why)
 
 
 def contrast(
-    control: UnitMoments,
-    treatment: UnitMoments,
+    control: CellMoments,
+    treatment: CellMoments,
     metric: Ratio,
     covariates: tuple[Ratio, ...] = (),
-) -> Contrast | Undefined:
-    """What `effect` reads a difference and a lift from; see there.
+) -> Contrast:
+    """What `effect` reads a difference and a lift from, of many cells; see there.
 
     >>> from .units import moments_of
-    >>> found = contrast(moments_of([[1.0], [2.0]]), moments_of([[2.0], [5.0]]), Ratio(0))
-    >>> found.value, round(found.difference().error, 4)
-    (2.0, 1.5811)
+    >>> one, two = moments_of([[1.0], [2.0]]).cells(), moments_of([[2.0], [5.0]]).cells()
+    >>> found = contrast(one, two, Ratio(0))
+    >>> found.value.tolist(), found.difference().error.round(4).tolist()
+    ([2.0], [1.5811])
     """
     one, two = _arm(control, metric, covariates), _arm(treatment, metric, covariates)
-    if isinstance(one, Undefined):
-        return one
-    if isinstance(two, Undefined):
-        return two
     (plain, *before), (other, *after) = one.values, two.values
-    value, explained = other - plain, 0.0
-    theta = _theta(one, two) if covariates else []
+    value, explained = other - plain, np.zeros(len(plain))
+    theta = _theta(one, two)
     if covariates:
-        value -= sum(t * (x - y) for t, x, y in zip(theta, after, before, strict=True))
-        weights = [1.0, *(-x for x in theta)]
+        value = value - sum(t * (x - y) for t, x, y in zip(theta, after, before, strict=True))
+        weights: Weights = [1.0, *(-x for x in theta)]
         whole = one.covariance[0][0] + two.covariance[0][0]
         left = one.variance(weights) + two.variance(weights)
-        explained = 1 - left / whole if whole > 0 else 0.0
-    strength = _strength(control + treatment, metric) * min(one.n, two.n) / (one.n + two.n)
+        explained = np.where(whole > 0, 1 - left / np.where(whole > 0, whole, 1.0), 0.0)
+    strength = _strength(control + treatment, metric)
+    strength *= np.minimum(one.n, two.n) / np.maximum(one.n + two.n, 1.0)
     return Contrast(one, two, value, theta, explained, strength)
 
 
-def _strength(both: UnitMoments, metric: Ratio) -> float:
+def _strength(both: CellMoments, metric: Ratio) -> Floats:
     """n mean^2 / variance of both arms' units as if they were one."""
     arm = _arm(both, metric, ())
-    if isinstance(arm, Undefined):
-        return 0.0
     variance = arm.variance([1.0])
-    return arm.values[0] ** 2 / variance if variance > 0 else math.inf
+    found = arm.values[0] ** 2 / np.where(variance > 0, variance, 1.0)
+    found = np.where(variance > 0, found, math.inf)
+    return np.where(has_answer(arm.why), found, 0.0)
 
 
-def _arm(moments: UnitMoments, metric: Ratio, covariates: tuple[Ratio, ...]) -> _Arm | Undefined:
-    if moments.n < 2:
-        return Undefined("fewer than two units", moments.n)
-    main = _ratio(moments, metric)
-    if isinstance(main, Undefined):
-        return main
-    parts = [main]
-    for covariate in covariates:
-        found = _ratio(moments, covariate)
-        parts.append(_NOTHING if isinstance(found, Undefined) else found)
-    scatter, size = moments.scatter.tolist(), moments.n * (moments.n - 1)
+def _arm(moments: CellMoments, metric: Ratio, covariates: tuple[Ratio, ...]) -> _Arm:
+    n = moments.n
+    parts = [_ratio(moments, one) for one in (metric, *covariates)]
+    size = np.where(n > 1, n * (n - 1), 1.0)
+    nothing = np.zeros(len(n))
     covariance = [
-        [sum(u * v * scatter[i][j] for i, u in one for j, v in two) / size for _, two in parts]
+        [
+            sum((u * v * moments.scatter[i, j] for i, u in one for j, v in two), nothing) / size
+            for _, two in parts
+        ]
         for _, one in parts
     ]
-    return _Arm([value for value, _ in parts], covariance, moments.n)
+    why = unless(answered(len(n)), n < 2, "fewer than two units", n)
+    if metric.denominator is not None:
+        none = moments.mean[metric.denominator] == 0
+        why = unless(why, none, "the denominator totals 0", n)
+    return _Arm([value for value, _ in parts], covariance, n, why)
 
 
-_Part = tuple[float, list[tuple[int, float]]]
-_NOTHING: _Part = (0.0, [])
-"""A covariate without a value explains nothing."""
+_Part = tuple[Floats, list[tuple[int, Floats]]]
 
 
-def _ratio(moments: UnitMoments, metric: Ratio) -> _Part | Undefined:
-    """Value and gradient of a ratio of means: places and slopes there, 0 elsewhere."""
-    top = float(moments.mean[metric.numerator])
+def _ratio(moments: CellMoments, metric: Ratio) -> _Part:
+    """Value and gradient of a ratio of means: places and slopes there, 0 elsewhere. Where the
+    denominator totals 0 all are 0: a covariate without a value explains nothing.
+    """
+    top = moments.mean[metric.numerator]
     if metric.denominator is None:
-        return top, [(metric.numerator, 1.0)]
-    bottom = float(moments.mean[metric.denominator])
-    if bottom == 0:
-        return Undefined("the denominator totals 0", moments.n)
-    return top / bottom, [(metric.numerator, 1 / bottom), (metric.denominator, -top / bottom**2)]
+        return top, [(metric.numerator, np.ones(len(top)))]
+    bottom = moments.mean[metric.denominator]
+    some = bottom != 0
+    bottom = np.where(some, bottom, 1.0)
+    value, slope, fall = (
+        np.where(some, x, 0.0) for x in (top / bottom, 1 / bottom, -top / bottom**2)
+    )
+    return value, [(metric.numerator, slope), (metric.denominator, fall)]
 
 
-def _theta(one: _Arm, two: _Arm) -> list[float]:
+def _theta(one: _Arm, two: _Arm) -> list[Floats]:
     """The coefficients that leave the difference the least variance: (sum V_xx)^-1 sum V_xv.
 
     Gauss's elimination; of collinear covariates the later ones get 0.
@@ -232,51 +276,24 @@ def _theta(one: _Arm, two: _Arm) -> list[float]:
     rows = [[*row[1:], row[0]] for row in whole]
     used = []
     for k in range(len(rows)):
-        if rows[k][k] > COLLINEAR * whole[k][k + 1]:
-            used.append(k)
-            for i in range(len(rows)):
-                if i != k:
-                    factor = rows[i][k] / rows[k][k]
-                    rows[i] = [x - factor * y for x, y in zip(rows[i], rows[k], strict=True)]
-    return [row[-1] / row[k] if k in used else 0.0 for k, row in enumerate(rows)]
+        used.append(rows[k][k] > COLLINEAR * whole[k][k + 1])
+        pivot = np.where(used[k], rows[k][k], 1.0)
+        for i in range(len(rows)):
+            if i != k:
+                factor = np.where(used[k], rows[i][k] / pivot, 0.0)
+                rows[i] = [x - factor * y for x, y in zip(rows[i], rows[k], strict=True)]
+    return [
+        np.where(used[k], row[-1] / np.where(used[k], row[k], 1.0), 0.0)
+        for k, row in enumerate(rows)
+    ]
 
 
-def _welch(parts: tuple[float, float], n_c: float, n_t: float) -> float:
-    """Welch (1947), Biometrika 34."""
-    whole = sum(parts)
-    if whole == 0:
-        return math.inf
-    return whole**2 / (parts[0] ** 2 / (n_c - 1) + parts[1] ** 2 / (n_t - 1))
-
-
-def rate_effect(
-    control: tuple[float, float], treatment: tuple[float, float], *, relative: bool = False
-) -> Effect | Undefined:
-    """Effect on a share of units, each arm given as (units that did, units).
-
-    The error is that of equal rates, p (1 - p) (1/n_C + 1/n_T) with p pooled: an arm that has
-    seen no event yet is not certain of 0. Undefined while the smaller arm expects fewer than 25
-    events and non-events (n p and n (1 - p)), for which a normal law is wrong. Fisher (1925).
-
-    >>> found = rate_effect((200, 1000), (230, 1000))
-    >>> round(found.value, 3), round(found.error, 5)
-    (0.03, 0.01837)
+def _welch(parts: tuple[Floats, Floats], n_c: Floats, n_t: Floats) -> Floats:
+    """Welch (1947), Biometrika 34: 1 / (s_C^2 / (n_C - 1) + s_T^2 / (n_T - 1)), s an arm's share of
+    the variance; infinite without one.
     """
-    (k_c, n_c), (k_t, n_t) = control, treatment
-    n = n_c + n_t
-    if min(n_c, n_t) < 1:
-        return Undefined("an arm without units", n)
-    pooled = (k_c + k_t) / n
-    expected = min(n_c, n_t) * min(pooled, 1 - pooled)
-    if expected < FEWEST_EVENTS:
-        return Undefined(
-            f"the smaller arm expects {expected:.3g} events, {FEWEST_EVENTS} needed", n
-        )
-    value = k_t / n_t - k_c / n_c
-    error = math.sqrt(pooled * (1 - pooled) * (1 / n_c + 1 / n_t))
-    if relative:
-        if k_c == 0:
-            return Undefined("the control's rate is 0: no relative effect", n)
-        base = k_c / n_c
-        value, error = value / base, error / base * math.sqrt(max(k_t / n_t / base, 1.0))
-    return Effect(value, error, n, math.inf, relative)
+    whole = parts[0] + parts[1]
+    some = whole > 0
+    shares = [part / np.where(some, whole, 1.0) for part in parts]
+    spread = sum(s**2 / np.maximum(n - 1, 1.0) for s, n in zip(shares, (n_c, n_t), strict=True))
+    return np.where(some, 1 / np.where(some, spread, 1.0), math.inf)

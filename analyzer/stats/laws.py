@@ -10,6 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import special
 
+from .cells import Number, plain
+
 
 def norm_isf(p: float) -> float:
     """The standard normal value that is exceeded with probability p.
@@ -29,13 +31,14 @@ def norm_sf(x: float) -> float:
     return float(special.ndtr(-x))
 
 
-def student_isf(p: float, df: float) -> float:
-    """The value that Student's t with df degrees of freedom exceeds with probability p.
+def student_isf(p: float, df: Number) -> Number:
+    """The value that Student's t with df degrees of freedom (finite) exceeds with probability p.
 
     >>> round(student_isf(0.025, 10), 6)
     2.228139
     """
-    return -float(special.stdtrit(df, p))
+    found: Number = plain(-special.stdtrit(df, p))
+    return found
 
 
 def student_sf(x: float, df: float) -> float:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 
+import numpy as np
 from scipy.optimize import brentq
 from scipy.special import gammainc, gammaincc, log_ndtr
 
+from .cells import Number, plain
 from .laws import norm_sf
 from .paired import Sums, variance
 from .result import Result, Undefined, estimate, point
@@ -25,7 +27,7 @@ def mixture_precision(alpha: float, n_star: float) -> float:
     return (nats + math.log1p(nats)) / n_star
 
 
-def two_sided_radius(error: float, n: float, alpha: float, n_star: float) -> float:
+def two_sided_radius(error: Number, n: Number, alpha: float, n_star: float) -> Number:
     """SE sqrt((N rho^2 + 1) / (N rho^2) ln((N rho^2 + 1) / a^2)).
 
     Waudby-Smith, Arbour, Sinha, Kennedy, Ramdas (2024), Annals of Statistics 52.
@@ -34,7 +36,9 @@ def two_sided_radius(error: float, n: float, alpha: float, n_star: float) -> flo
     3.0352
     """
     scale = n * mixture_precision(alpha, n_star)
-    return error * math.sqrt((scale + 1) / scale * (math.log1p(scale) - 2 * math.log(alpha)))
+    nats = np.log1p(scale) - 2 * math.log(alpha)
+    found: Number = plain(error * np.sqrt((scale + 1) / scale * nats))
+    return found
 
 
 def any_time_confidence(n: float, n_star: float, alpha: float = 0.05) -> float:
@@ -50,7 +54,7 @@ def any_time_confidence(n: float, n_star: float, alpha: float = 0.05) -> float:
     return 1 - 2 * norm_sf(two_sided_radius(1.0, n, alpha, n_star))
 
 
-def one_sided_radius(error: float, n: float, alpha: float, n_star: float) -> float:
+def one_sided_radius(error: Number, n: Number, alpha: float, n_star: float) -> Number:
     """SE sqrt(N) sqrt(2 (N rho^2 + 1) / (N^2 rho^2) ln(1 + sqrt(N rho^2 + 1) / (2a))), rho of 2a.
 
     Waudby-Smith et al. (2024), Annals of Statistics 52.
@@ -59,8 +63,9 @@ def one_sided_radius(error: float, n: float, alpha: float, n_star: float) -> flo
     2.7791
     """
     scale = n * mixture_precision(2 * alpha, n_star)
-    nats = math.log1p(math.sqrt(scale + 1) / (2 * alpha))
-    return error * math.sqrt(2 * (scale + 1) / scale * nats)
+    nats = np.log1p(np.sqrt(scale + 1) / (2 * alpha))
+    found: Number = plain(error * np.sqrt(2 * (scale + 1) / scale * nats))
+    return found
 
 
 def lift(control: Sums, treatment: Sums, relative: bool = True) -> Result:
@@ -128,20 +133,30 @@ def always_valid_lift(
 def always_valid_p(
     value: float, error: float, n: float, n_star: float, alpha: float = 0.05
 ) -> Result:
-    """Always-valid p-value of a zero effect, two-sided.
+    """Always-valid p-value of a zero effect, two-sided, see `mixture_p`.
 
-    min(1, sqrt(N rho^2 + 1) exp(-z^2 N rho^2 / (2 (N rho^2 + 1)))), z = value / error; at most
-    alpha exactly when the sequence of the same alpha excludes 0. Undefined without an error.
-    Johari, Koomen, Pekelis, Walsh (2022), Operations Research 70.
+    Undefined without an error.
 
     >>> always_valid_p(0.50336, 0.33341, 6461, 1000).value
     1.0
     """
     if not error > 0 or n <= 0:
         return Undefined("no standard error", n)
+    return point(mixture_p(value / error, n, n_star, alpha), n, "mixture sequential test")
+
+
+def mixture_p(z: Number, n: Number, n_star: float, alpha: float = 0.05) -> Number:
+    """min(1, sqrt(N rho^2 + 1) exp(-z^2 N rho^2 / (2 (N rho^2 + 1)))), z = value / error; at most
+    alpha exactly when the sequence of the same alpha excludes 0.
+    Johari, Koomen, Pekelis, Walsh (2022), Operations Research 70.
+
+    >>> round(mixture_p(4.0, 1000.0, 1000), 6)
+    0.002455
+    """
     scale = n * mixture_precision(alpha, n_star)
-    nats = math.log1p(scale) / 2 - (value / error) ** 2 * scale / (2 * (scale + 1))
-    return point(min(1.0, math.exp(min(nats, 0.0))), n, "mixture sequential test")
+    nats = np.log1p(scale) / 2 - z**2 * scale / (2 * (scale + 1))
+    found: Number = plain(np.exp(np.minimum(nats, 0.0)))
+    return found
 
 
 def spend(alpha: float, look: int) -> float:

@@ -30,14 +30,11 @@ class UnitMoments:
     scatter: Floats
 
     def __add__(self, other: UnitMoments) -> UnitMoments:
-        """Chan, Golub, LeVeque (1983), The American Statistician 37."""
-        n = self.n + other.n
-        if n == 0:
-            return self
-        apart = other.mean - self.mean
-        between = np.outer(apart, apart) * (self.n * other.n / n)
-        mean = self.mean + apart * (other.n / n)
-        return UnitMoments(n, mean, self.scatter + other.scatter + between)
+        return (self.cells() + other.cells()).at(0)
+
+    def cells(self) -> CellMoments:
+        """The same as one cell of many."""
+        return CellMoments(np.array([self.n]), self.mean[..., None], self.scatter[..., None])
 
     @property
     def covariance(self) -> Floats | Undefined:
@@ -45,6 +42,30 @@ class UnitMoments:
         if self.n < 2:
             return Undefined("fewer than two units", self.n)
         return np.asarray(self.scatter / (self.n - 1))
+
+
+@dataclass(frozen=True, eq=False)
+class CellMoments:
+    """Moments of the units of many cells (segments, say) at once: n (cells,), mean (p, cells),
+    scatter (p, p, cells).
+    """
+
+    n: Floats
+    mean: Floats
+    scatter: Floats
+
+    def __add__(self, other: CellMoments) -> CellMoments:
+        """Chan, Golub, LeVeque (1983), The American Statistician 37."""
+        n = self.n + other.n
+        whole = np.where(n > 0, n, 1.0)
+        apart = other.mean - self.mean
+        between = apart[:, None] * apart * (self.n * other.n / whole)
+        mean = self.mean + apart * (other.n / whole)
+        return CellMoments(n, mean, self.scatter + other.scatter + between)
+
+    def at(self, cell: int) -> UnitMoments:
+        """Those of one cell."""
+        return UnitMoments(float(self.n[cell]), self.mean[..., cell], self.scatter[..., cell])
 
 
 def moments_of(values: ArrayLike) -> UnitMoments:

@@ -13,7 +13,7 @@ from experiment.outcomes import FIRST_DAY, START, by_unit, events, rollout_of
 from analyzer import config, policy
 from analyzer.experiment.analysis import Analysis, analyze
 from analyzer.experiment.clusters import clustered
-from analyzer.experiment.comparing import Compared, compared
+from analyzer.experiment.comparing import compared
 from analyzer.experiment.known import Known, known
 from analyzer.experiment.plan import plan
 from analyzer.experiment.registration import Registration, design_digest
@@ -54,8 +54,8 @@ def opened(folder: Path, frame: pl.DataFrame, more: str = MORE) -> Known:
     return known(rollout)
 
 
-def comparison(found: Known, name: str) -> Compared:
-    return compared(found, found.design.metrics[name])
+def difference(found: Known, name: str) -> Effect | Undefined:
+    return compared(found, found.design.metrics[name]).difference.at(0)
 
 
 def totals(frame: pl.DataFrame) -> pl.DataFrame:
@@ -91,7 +91,7 @@ def test_errors_are_those_of_cluster_robust_regression(sixty: tuple[pl.DataFrame
         sums = np.array([scores[house == h].sum(0) for h in np.unique(house)])
         meat = sums.T @ sums
         variance = (inverse @ meat @ inverse)[1, 1] * 30 / 29
-        told = comparison(found, metric).difference
+        told = difference(found, metric)
         assert isinstance(told, Effect)
         assert told.value == pytest.approx(beta[1], abs=1e-9)
         assert told.error == pytest.approx(math.sqrt(variance), rel=1e-6)
@@ -113,7 +113,7 @@ def test_a_ratio_and_cuped_by_hand(sixty: tuple[pl.DataFrame, Known]) -> None:
         s, n = one[above].to_numpy(), one[below].to_numpy()
         return (s - s.sum() / n.sum() * n) / n.mean()
 
-    ratio = comparison(found, "basket").difference
+    ratio = difference(found, "basket")
     spread = sum(linear(a, "revenue", "orders").var(ddof=1) / len(a) for a in arms)
     assert isinstance(ratio, Effect)
     assert ratio.error == pytest.approx(math.sqrt(spread), rel=1e-6)
@@ -127,7 +127,7 @@ def test_a_ratio_and_cuped_by_hand(sixty: tuple[pl.DataFrame, Known]) -> None:
     )
     theta = np.linalg.solve(every, with_y)
     left = sum((y - x @ theta).var(ddof=1) / len(y) for x, y in zip(xs, ys, strict=True))
-    adjusted = comparison(found, "revenue").difference
+    adjusted = difference(found, "revenue")
     assert isinstance(adjusted, Effect)
     assert adjusted.error == pytest.approx(math.sqrt(left), rel=1e-6)
 
@@ -136,8 +136,8 @@ def test_without_clusters_the_same_users_look_far_too_certain(
     sixty: tuple[pl.DataFrame, Known], tmp_path: Path
 ) -> None:
     frame, found = sixty
-    plain = comparison(opened(tmp_path, frame, ""), "revenue").difference
-    nested_ = comparison(found, "revenue").difference
+    plain = difference(opened(tmp_path, frame, ""), "revenue")
+    nested_ = difference(found, "revenue")
     assert isinstance(plain, Effect) and isinstance(nested_, Effect)
     assert nested_.error > 2 * plain.error
 
@@ -151,7 +151,7 @@ def test_no_effect_is_rarely_certain(tmp_path: Path) -> None:
         frame = nested(50, units=300, seed=100 + seed)
         for which, more in (("nested", MORE), ("plain", "")):
             found = opened(tmp_path / f"{which}{seed}", frame, more)
-            effect = comparison(found, "basket").difference
+            effect = difference(found, "basket")
             assert isinstance(effect, Effect)
             interval = fixed_interval(effect, 0.05)
             assert isinstance(interval, Estimate)
@@ -163,7 +163,7 @@ def test_any_past_day_is_what_it_was(tmp_path: Path, sixty: tuple[pl.DataFrame, 
     frame, found = sixty
     early = opened(tmp_path, frame.filter(pl.col("ts").dt.epoch("d") < FIRST_DAY + 2))
     for name in ("revenue", "conversion", "basket", "complaints"):
-        assert comparison(found.at(FIRST_DAY + 2), name) == comparison(early, name)
+        assert difference(found.at(FIRST_DAY + 2), name) == difference(early, name)
     names = ("revenue",)
     then, now = clustered(found.at(FIRST_DAY + 2), names), clustered(early, names)
     assert [a.clusters for a in then.values()] == [a.clusters for a in now.values()] == [30, 30]
@@ -176,7 +176,7 @@ def test_more_clusters_than_buckets_still_tell_the_error(tmp_path: Path) -> None
     houses = totals(frame).group_by("household", "variant").agg(pl.col("complaints", "one").sum())
     for variant, arm in zip("AB", arms.values(), strict=True):
         assert arm.clusters == len(houses.filter(pl.col("variant") == variant))
-    told = comparison(found, "complaints").difference
+    told = difference(found, "complaints")
     spread = 0.0
     for variant in "AB":
         one = houses.filter(pl.col("variant") == variant)

@@ -9,7 +9,8 @@ import pytest
 
 from analyzer.design import Metric
 from analyzer.experiment.planned_error import errors, variance_at
-from analyzer.stats.effects import Effect, Ratio, effect, rate_effect
+from analyzer.stats.effects import Effect, Ratio, effect
+from analyzer.stats.rate_effects import rate_effect
 from analyzer.stats.units import UnitMoments
 
 

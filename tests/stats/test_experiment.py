@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from analyzer.stats.effect_intervals import always_valid_interval, fixed_interval, fixed_p
-from analyzer.stats.effects import Effect, Ratio, effect, rate_effect
+from analyzer.stats.effects import Effect, Ratio, effect
 from analyzer.stats.novelty import daily_lifts, novelty
 from analyzer.stats.planning import (
     margin_sample_size,
@@ -23,6 +23,7 @@ from analyzer.stats.planning import (
 )
 from analyzer.stats.quantile_effects import quantile_effect
 from analyzer.stats.quantiles import quantile
+from analyzer.stats.rate_effects import rate_effect
 from analyzer.stats.result import Estimate, Significance, Undefined
 from analyzer.stats.sample_ratio import (
     Epoch,
