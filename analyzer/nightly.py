@@ -148,7 +148,8 @@ def nightly(
         rollout, policy, events, scan(rollout, policy, jobs=jobs, progress=progress, window=needed)
     )
     if rollout.labels.paths:
-        night.joined = night.tried("labels", lambda: update(rollout))
+        until = as_of if as_of is not None or window is None else window.end
+        night.joined = night.tried("labels", lambda: update(rollout, until=until))
     if rollout.experiment is not None:
         night.tried("outcomes", lambda: read_outcomes(rollout))
     _judge(night, window, as_of, out)

@@ -126,8 +126,10 @@ def _known(job: Job, *, whole: bool = False) -> Known:
     """Outcomes read up to date, and what was known at the as-of."""
     from analyzer.experiment.known import known
     from analyzer.experiment.update import update
+    from analyzer.scan.memory import keep_freed_memory
     from analyzer.window import HOUR
 
+    keep_freed_memory()
     with common.progress_bar("reading outcomes") as progress:
         done = update(job.rollout, progress=progress)
     for file in done.problems:

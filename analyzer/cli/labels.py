@@ -70,7 +70,9 @@ def _known(job: Job) -> Known:
     """Labels joined up to date, and what was known at the as-of."""
     from analyzer.labels.known import known
     from analyzer.labels.update import update
+    from analyzer.scan.memory import keep_freed_memory
 
+    keep_freed_memory()
     with common.progress_bar("joining labels") as progress:
         update(job.rollout, progress=progress)
     return known(job.rollout, job.as_of)

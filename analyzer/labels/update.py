@@ -48,9 +48,14 @@ class Update:
     problems: tuple[LogFile, ...]
 
 
-def update(rollout: Rollout, *, progress: Progress | None = None) -> Update:
+def update(
+    rollout: Rollout, *, until: int | None = None, progress: Progress | None = None
+) -> Update:
     """Join what labels are new or changed; the result is the same bytes for any order of files,
     of nights and of interruptions.
+
+    until: microseconds UTC; labels of days that end later are left for another time, as nothing
+    known at that instant rests on them. Default: all.
 
     Raises ConfigError (no labels are described, the models changed places), LogError (no labels
     file is there, a log cannot be read), StoreError (nothing was scanned yet, locked, disk full).
@@ -76,6 +81,7 @@ def update(rollout: Rollout, *, progress: Progress | None = None) -> Update:
         label_days = _label_days(rollout, files["labels"])
         proxies = [_signals(job, store, name, found) for name, found in signals.items()]
         days = sorted({*label_days, *(day for proxy in proxies for day in proxy.days)})
+        days = [day for day in days if until is None or (day + 1) * DAY <= until]
         done: list[int] = []
         last = 0
         for number, day in enumerate(days):

@@ -159,7 +159,10 @@ def test_a_night_joins_labels_and_survives_their_absence(book: Book) -> None:
     assert first.labels is None
     assert any("labels" in line and "matches no file" in line for line in first.skipped)
     labelled(book, YES)
-    second = nightly(book.rollout, policy.load(), window=window)
+    early = nightly(book.rollout, policy.load(), window=window)  # the labels' day is not over
+    assert early.labels is not None
+    assert early.labels.made == ()
+    second = nightly(book.rollout, policy.load(), window=window, as_of=START + 24 * HOUR)
     assert second.labels is not None
     assert second.labels.made == ("2025-03-03",)
 
