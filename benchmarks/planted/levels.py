@@ -24,6 +24,8 @@ from numpy.typing import NDArray
 from analyzer import policy
 from analyzer.diary import Event
 from analyzer.slo.answer import Slo, slo
+from analyzer.slo.history import history
+from analyzer.slo.volume import volume_checks
 from analyzer.store import Manifest
 from analyzer.window import HOUR, MINUTE, show
 from benchmarks.planted.service import UNIT, Service
@@ -36,10 +38,14 @@ DAY_SD, HOUR_SD, BURST, SCORE_SD, HOLIDAY_LEVEL = 0.03, 0.05, 0.05, 0.03, 0.55
 ERRORS, SLOW, HALF = 0.0003, 0.004, 0.3
 """Shares of requests that fail, take 200 ms and take 50 ms: what the truth is."""
 
+RESTLESS = (0.03, 0.05, 0.08)
+"""By how much days differ, for the volume by itself."""
+
 Floats = NDArray[np.float64]
+THIN = "volume - 30 %, a day"
 PLANTS = {
     "volume - 40 %, 3 hours": "model.volume",
-    "volume - 30 %, a day": "model.volume",
+    THIN: "model.volume",
     "silence, 10 minutes": "infrastructure.availability",
     "0.2 % errors, a day": "infrastructure.errors",
     "5 % errors, 30 minutes": "infrastructure.burn.errors.1h",
@@ -53,7 +59,7 @@ PLANTS = {
 class World(Service):
     """Five weeks of history and a week to judge. busy: the least requests a minute by day."""
 
-    def __init__(self, seed: int, busy: float = 5.0) -> None:
+    def __init__(self, seed: int, busy: float = 5.0, day_sd: float = DAY_SD) -> None:
         self.random = draw = np.random.default_rng(seed)
         month, day = ((2, 10), (9, 29))[seed % 2]  # clocks change on 9 March, on 2 November
         start = int(datetime(2025, month, day, tzinfo=UTC).timestamp()) * 1_000_000
@@ -68,7 +74,7 @@ class World(Service):
         weekend = np.array([hour.weekday() >= 5 for hour in hours])
         depth, dip, peak = draw.uniform(0.3, 0.9), draw.uniform(0.4, 1.0), draw.uniform(0, 24)
         cycle = 1 + depth * np.cos(2 * np.pi * (of_day - peak) / 24)
-        level = np.repeat(np.exp(draw.normal(0, DAY_SD, self.days)), 24)
+        level = np.repeat(np.exp(draw.normal(0, day_sd, self.days)), 24)
         rate = self.mean * cycle * np.where(weekend, dip, 1.0) * level
         rate *= np.exp(draw.normal(0, HOUR_SD, len(rate)))
         rate = self._holiday(seed, rate)
@@ -127,6 +133,17 @@ class World(Service):
         material = self.material(POLICY, self.window(day), ZONE.key)
         return slo(material.rollout, POLICY, material.profiles, self.events)
 
+    def volume(self, day: int) -> str:
+        """What a night says of a day's volume alone."""
+        material = self.material(POLICY, self.window(day), ZONE.key)
+        past = history(material.rollout, material.profiles, POLICY.slo, self.events)
+        return volume_checks(material, past)[0].outcome
+
+    @property
+    def judged_days(self) -> list[int]:
+        """The days of the last week but for holidays."""
+        return [day for day in range(HISTORY, HISTORY + WEEK) if not self.holiday(day)]
+
     def holiday(self, day: int) -> bool:
         """Whether a day touches a holiday."""
         return any(e.kind == "holiday" and e.at == self.at(day) for e in self.events)
@@ -169,19 +186,33 @@ def clean_week(seed: int) -> Counter[tuple[str, str]]:
     """How often each check came out how, over a clean week's days but for holidays."""
     world = World(seed)
     found: Counter[tuple[str, str]] = Counter()
-    for day in range(HISTORY, HISTORY + WEEK):
-        if not world.holiday(day):
-            said = world.judged(day)
-            found.update((c.id, c.outcome) for c in said.checks)
-            found[("(the day)", said.outcome)] += 1
+    for day in world.judged_days:
+        said = world.judged(day)
+        found.update((c.id, c.outcome) for c in said.checks)
+        found[("(the day)", said.outcome)] += 1
     return found
+
+
+def restless(seed: int, weeks: int, day_sd: float) -> dict[str, object]:
+    """How often the volume came out how where days differ by so much: of healthy days, and of one
+    day of each week that brings 30 % less than it would.
+    """
+    healthy: Counter[str] = Counter()
+    thin: Counter[str] = Counter()
+    for k in range(seed, seed + weeks):
+        world = World(k, day_sd=day_sd)
+        healthy.update(world.volume(day) for day in world.judged_days)
+        world = World(k, busy=1_000.0, day_sd=day_sd)
+        day = world.judged_days[k % len(world.judged_days)]
+        plant(world, THIN, day)
+        thin[world.volume(day)] += 1
+    return {"days differ by": day_sd, "healthy": dict(healthy), THIN: dict(thin)}
 
 
 def planted(seed: int, what: str) -> tuple[str, str]:
     """What the check that must fail said, and the outcome of the day; of a busy service."""
     world = World(seed, busy=1_000.0)
-    days = [day for day in range(HISTORY, HISTORY + WEEK) if not world.holiday(day)]
-    day = days[seed % len(days)]
+    day = world.judged_days[seed % len(world.judged_days)]
     plant(world, what, day)
     said = world.judged(day)
     return next(c.outcome for c in said.checks if c.id == PLANTS[what]), said.outcome
@@ -193,6 +224,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--weeks", type=int, default=100)
     parser.add_argument("--plants", type=int, default=20, help="of each kind")
+    parser.add_argument("--restless", type=int, default=60, help="weeks for the volume by itself")
     parser.add_argument("--date", required=True)
     parser.add_argument("--out", type=Path, default=HERE)
     options = parser.parse_args()
@@ -214,6 +246,7 @@ def main() -> None:
         "clean weeks": options.weeks,
         "clean days": _table(clean),
         "planted": kinds,
+        "volume": [restless(options.seed, options.restless, sd) for sd in RESTLESS],
         "versions": {"python": platform.python_version(), "numpy": np.__version__},
     }
     options.out.mkdir(parents=True, exist_ok=True)
@@ -256,11 +289,28 @@ def _page(result: dict) -> str:
             for what, k in result["planted"].items()
         ),
         "",
+        "Volume by itself, where days differ more; 30 % less on one day of services of 1,000 to "
+        "20,000 requests a minute.",
+        "",
+        "| days differ by (SD) | healthy days: failed | undecided | 30 % less: failed | passed |",
+        "|---|---|---|---|---|",
+        *(_restless_row(found) for found in result["volume"]),
+        "",
         ", ".join(f"{name} {version}" for name, version in sorted(result["versions"].items()))
         + ".",
         "",
     ]
     return "\n".join(lines)
+
+
+def _restless_row(found: dict) -> str:
+    healthy, thin = found["healthy"], found[THIN]
+    days, of = sum(healthy.values()), sum(thin.values())
+    undecided = healthy.get("undecided", 0)
+    return (
+        f"| {found['days differ by']:.0%} | {healthy.get('fail', 0)} of {days} | {undecided} "
+        f"({undecided / days:.1%}) | {thin.get('fail', 0)} of {of} | {thin.get('pass', 0)} |"
+    )
 
 
 if __name__ == "__main__":
