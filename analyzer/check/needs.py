@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from analyzer.check.finding import Need
-from analyzer.phase_limits import PhaseLimits, ServedPhase, ShadowPhase
+from analyzer.phase_limits import PhaseLimits, ServedPhase
 from analyzer.policy import Policy
 from analyzer.stats.proportion import requests_needed
 from analyzer.stats.result import Undefined
@@ -24,7 +24,7 @@ def traffic(rows: Sequence[Mapping[str, int]], since: int | None = None) -> floa
 def needs(policy: Policy, phase: str, per_hour: float | None) -> tuple[Need, ...]:
     """Requests and hours after which each limit of a phase's gate could be established.
 
-    A shadow is read once, a phase that serves users as it grows: its intervals allow for that.
+    Every phase is read as it grows, and its gate's intervals allow for that; so does the need.
     """
     limits = policy.phase(phase)
     slow = f"{1 - limits.latency_quantile:.2g} at {limits.latency_limit_ms:g} ms or more"
@@ -33,8 +33,6 @@ def needs(policy: Policy, phase: str, per_hour: float | None) -> tuple[Need, ...
         ("errors, at half the limit", limits.max_error_rate, 0.5),
         (f"share of {slow}, at half", 1 - limits.latency_quantile, 0.5),
     ]
-    if isinstance(limits, ShadowPhase):
-        asked.append(("missing pairs, at half the limit", 1 - limits.min_coverage, 0.5))
     found = [
         _need(what, limit, limit * part, limits, per_hour)
         for what, limit, part in asked
@@ -51,8 +49,7 @@ def needs(policy: Policy, phase: str, per_hour: float | None) -> tuple[Need, ...
 def _need(
     what: str, limit: float, rate: float, limits: PhaseLimits, per_hour: float | None
 ) -> Need:
-    served = isinstance(limits, ServedPhase)
-    found = requests_needed(rate, limit, limits.confidence, always_valid=served)
+    found = requests_needed(rate, limit, limits.confidence, always_valid=True)
     if isinstance(found, Undefined):
         return Need(what, limit, rate, None, None, False)
     need = _at_least(what, limits, round(found.value), per_hour)
