@@ -37,6 +37,7 @@ from benchmarks.planted.readings import (
     as_page,
     as_percent,
     before,
+    by_traffic,
     found_in,
     quantiles,
     tally,
@@ -45,18 +46,21 @@ from benchmarks.planted.sum_tables import Tables
 from benchmarks.planted.sums import COUNTRIES, START, Arm, Hours, Truth
 
 WEIGHT, HOURS, WEEKS = 0.01, 24, 2
+SEGMENT, GROUPS = "errors x 10 in 2 % of the traffic", 5
+"""The harm whose delay is told by traffic, and groups of traffic."""
+
 HARMS: dict[str, Truth] = {
     "none": Truth(),
     "errors 0.05 % to 0.5 %": Truth(error_rate=0.005),
     "P99 150 to 225 ms": Truth(p99=225.0),
     "P99 x 2.5": Truth(p99=375.0),
-    "errors x 10 in 2 % of the traffic": Truth(rare=10.0),
+    SEGMENT: Truth(rare=10.0),
 }
 FINDS = {
     "errors 0.05 % to 0.5 %": "infrastructure.errors",
     "P99 150 to 225 ms": "infrastructure.latency",
     "P99 x 2.5": "infrastructure.latency_ratio",
-    "errors x 10 in 2 % of the traffic": "infrastructure.segments.errors",
+    SEGMENT: "infrastructure.segments.errors",
 }
 ROLLOUT = Rollout(
     name="planted",
@@ -200,7 +204,7 @@ def _fixed(material: Material, harm: str) -> bool:
         if not isinstance(low, Estimate) or not isinstance(high, Estimate):
             return False
         return low.low > material.policy.canary.max_latency_ratio * high.high
-    if harm == "errors x 10 in 2 % of the traffic":
+    if harm == SEGMENT:
         return _fixed_segment(material)
     errors = harm.startswith("errors")
     names = ("errors", "n") if errors else ("over_200ms", "latency_n")
@@ -239,6 +243,8 @@ def summary(runs: Sequence[Run], harm: str) -> dict[str, object]:
         return found
     name = FINDS[harm]
     by_hour = range(1, HOURS + 1)
+    if harm == SEGMENT:
+        found["by traffic"] = by_traffic(runs, name, COUNTRIES["lu"], GROUPS)
     return found | {
         f"hours to {name}": quantiles([r.failed[name] for r in runs if name in r.failed]),
         "fixed-horizon power by hour": [
@@ -275,6 +281,7 @@ def as_text(results: Results) -> str:
             f"A healthy canary promotes first after {none['0.5']:g} h in the median, "
             f"{none['0.9']:g} h in 90 % of those that do.",
         ]
+    more += _by_traffic(cases.get(SEGMENT, {}).get("by traffic", []))
     more += [
         "",
         "The fixed-horizon test is an oracle: it is read once, at an hour planned before (every "
@@ -283,6 +290,28 @@ def as_text(results: Results) -> str:
         f"that it has found by an hour stands beside the oracle's for every hour in {JSON}.",
     ]
     return as_page(results, head, _row, more)
+
+
+def _by_traffic(groups: Sequence[Results]) -> list[str]:
+    """How soon a harmed segment is found, by the requests that it brings."""
+    if not groups:
+        return []
+    head = [
+        "",
+        f"{SEGMENT}, by how many requests of the segment the challenger answered in {HOURS} h:",
+        "",
+        "| requests of the segment | canaries | found | after h: median, 90 %, all | "
+        f"fixed horizon at {HOURS} h |",
+        "|---|---|---|---|---|",
+    ]
+    for group in groups:
+        low, high = group["harmed requests"]
+        when = ", ".join(f"{v:g}" for v in (group["readings"] or {}).values())
+        head.append(
+            f"| {low:,} to {high:,} | {group['runs']} | {group['found']} | {when} | "
+            f"{group['fixed horizon']} |"
+        )
+    return head
 
 
 def _row(harm: str, case: Results) -> str:

@@ -10,6 +10,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -103,6 +104,26 @@ def _share(k: int, n: int) -> dict[str, float]:
     return {"k": k, "n": n, "low": round(interval.low, 5), "high": round(interval.high, 5)}
 
 
+def by_traffic(runs: Sequence[Run], name: str, share: float, groups: int) -> list[Results]:
+    """Runs from the least traffic to the most, in groups of equal size: the requests that the
+    challenger answered in all in a harmed `share` of its traffic, how many of them the check `name`
+    found and after how many readings, and how many the fixed-horizon test at the last.
+    """
+    order = sorted(runs, key=lambda r: r.requests)
+    cuts = [len(order) * g // groups for g in range(groups + 1)]
+    return [
+        {
+            "runs": len(part),
+            "harmed requests": [round(share * r.requests) for r in (part[0], part[-1])],
+            "found": sum(name in r.failed for r in part),
+            "readings": quantiles([r.failed[name] for r in part if name in r.failed]),
+            "fixed horizon": sum(r.fixed[-1] for r in part),
+        }
+        for part in (order[low:high] for low, high in pairwise(cuts))
+        if part
+    ]
+
+
 def as_percent(share: dict[str, float]) -> str:
     """A share with its interval."""
     low, high = share["low"] * 100, share["high"] * 100
@@ -135,7 +156,7 @@ class Simulation:
         began = time.monotonic()
         cases: Results = {}
         with multiprocessing.get_context("spawn").Pool(given.jobs) as pool:
-            for harm in sorted(self.harms, key=lambda harm: harm == "none"):
+            for harm in sorted(given.only, key=lambda harm: harm == "none"):
                 count = given.runs if harm == "none" else given.harmed
                 runs: list[Run] = []
                 while len(runs) < count:
@@ -155,6 +176,7 @@ class Simulation:
         parser.add_argument("--seed", type=int, default=1)
         parser.add_argument("--runs", type=int, default=2000, help="A/A phases")
         parser.add_argument("--harmed", type=int, default=200, help="phases of each kind of harm")
+        parser.add_argument("--only", nargs="+", choices=self.harms, default=self.harms)
         parser.add_argument("--traffic", type=float, nargs=2, help="requests an hour in all")
         parser.add_argument("--jobs", type=int, default=1)
         parser.add_argument("--out", type=Path, default=RESULTS / self.out, help="a .json file")
