@@ -26,7 +26,7 @@ Kind = Literal[
     "override",
     "note",
 ]
-What = Literal["", "skip", "shorten", "policy", "restart", "split"]
+What = Literal["", "skip", "shorten", "policy", "restart", "split", "harm"]
 """What an override sets aside: see `verdict.Override`."""
 
 

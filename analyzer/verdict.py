@@ -91,7 +91,7 @@ class Override(Struct, frozen=True, kw_only=True):
 
     what: skip (a phase), shorten (one), policy (changed in mid-phase: `policy` is the digest of
     the new one), restart (a phase's start moved, or its A/B test was planned anew), split (not
-    50/50). by: who, as the diary says.
+    50/50), harm (found earlier in the phase). by: who, as the diary says.
     """
 
     phase: str

@@ -31,14 +31,16 @@ def change_checks(material: Material, chain: Chain, events: Sequence[Event]) -> 
     yield from _shared(material, chain)
 
 
-def _fact(
+def fact(
     material: Material,
     name: str,
     metric: str,
     outcome: Outcome,
     sentence: str,
     severity: str = "block",
+    harm: bool = False,
 ) -> Check:
+    """A check of what verdicts and the diary say, without a limit."""
     seen = point(float(outcome != "pass"), 1, "from kept verdicts and the diary")
     return check(
         material,
@@ -51,6 +53,7 @@ def _fact(
         sentence,
         outcome=outcome,
         severity=severity,
+        harm=harm,
     )
 
 
@@ -59,7 +62,7 @@ def models_of(material: Material) -> dict[str, str]:
     return {side: material.rollout.model(side) for side in SIDES}
 
 
-def _mine(material: Material, chain: Chain) -> list[Kept]:
+def mine(material: Material, chain: Chain) -> list[Kept]:
     """Kept verdicts of this phase about these models."""
     found = chain.of(material.rollout.name, material.phase)
     return [k for k in found if k.verdict.models == models_of(material)]
@@ -69,7 +72,7 @@ def _policy(material: Material, chain: Chain) -> Check:
     """The limits now are those by which the phase was first judged."""
     now = material.policy
     started = show(material.started) if material.started is not None else None
-    for first in _mine(material, chain):
+    for first in mine(material, chain):
         if first.verdict.started != started or not _passed(first, "process.policy"):
             continue
         moved = moved_keys(chain.policies.get(first.verdict.policy), now, material.phase)
@@ -81,9 +84,9 @@ def _policy(material: Material, chain: Chain) -> Check:
             f"({first.verdict.as_of}, verdict {first.digest}): {what}. Put it back, or record "
             f"why: `analyzer event add override REASON --what policy --phase {material.phase}`."
         )
-        return _fact(material, "process.policy", "policy in mid-phase", "fail", sentence)
+        return fact(material, "process.policy", "policy in mid-phase", "fail", sentence)
     sentence = "The limits are those by which this phase was first judged."
-    return _fact(material, "process.policy", "policy in mid-phase", "pass", sentence)
+    return fact(material, "process.policy", "policy in mid-phase", "pass", sentence)
 
 
 def _passed(kept: Kept, name: str) -> bool:
@@ -97,7 +100,7 @@ def _start(material: Material, chain: Chain, events: Sequence[Event]) -> Check:
     name, metric = "process.start", "the phase's start"
     if not moved:
         sentence = "The phase began when its earlier verdicts say it did."
-        return _fact(material, name, metric, "pass", sentence)
+        return fact(material, name, metric, "pass", sentence)
     then = " and ".join(show(start) for start in moved[:MOST_NAMED])
     now = show(material.started) if material.started is not None else "nothing"
     sentence = (
@@ -106,7 +109,7 @@ def _start(material: Material, chain: Chain, events: Sequence[Event]) -> Check:
         "Correct the diary, or record why: `analyzer event add override REASON --what restart "
         f"--phase {material.phase}`."
     )
-    return _fact(material, name, metric, "fail", sentence)
+    return fact(material, name, metric, "fail", sentence)
 
 
 def restarts(material: Material, chain: Chain, events: Sequence[Event]) -> int:
@@ -119,7 +122,7 @@ def _moved_starts(material: Material, chain: Chain, events: Sequence[Event]) -> 
     separates from the start in the diary now.
     """
     now = material.started
-    kept = _mine(material, chain)
+    kept = mine(material, chain)
     used = {parse(k.verdict.started) for k in kept if k.verdict.started} - {now}
     return [
         then
@@ -134,10 +137,10 @@ def _plan(material: Material, chain: Chain) -> Iterator[Check]:
         return
     now, metric = registered(material), "the plan in mid-phase"
     started = show(material.started) if material.started is not None else None
-    mine = [k for k in _mine(material, chain) if k.verdict.started == started]
-    first = next((k for k in mine if k.verdict.registration), None)
+    own = [k for k in mine(material, chain) if k.verdict.started == started]
+    first = next((k for k in own if k.verdict.registration), None)
     if first is None or first.verdict.registration == now:
-        yield _fact(
+        yield fact(
             material,
             "process.plan",
             metric,
@@ -151,7 +154,7 @@ def _plan(material: Material, chain: Chain) -> Iterator[Check]:
         "when results are known promises nothing. Put it back, or record why: `analyzer event add "
         f"override REASON --what restart --phase {material.phase}`."
     )
-    yield _fact(material, "process.plan", metric, "fail", sentence)
+    yield fact(material, "process.plan", metric, "fail", sentence)
 
 
 def _ends(event: Event, phase: str) -> bool:
@@ -166,7 +169,7 @@ def _roles(material: Material, chain: Chain, events: Sequence[Event]) -> Iterato
     if not turned or swapped == models or any(e.phase == "decommission" for e in events):
         return
     last = turned[-1]
-    yield _fact(
+    yield fact(
         material,
         "process.roles",
         "who is champion and who challenger",
@@ -183,7 +186,7 @@ def _records(material: Material, chain: Chain) -> Iterator[Check]:
     named = "; ".join(f"{f.file} {f.problem}" for f in chain.faults[:MOST_NAMED])
     more = len(chain.faults) - MOST_NAMED
     rest = f"; and {more:,} more" if more > 0 else ""
-    yield _fact(
+    yield fact(
         material,
         "process.records",
         "kept verdicts that cannot be believed",
@@ -202,7 +205,7 @@ def _shared(material: Material, chain: Chain) -> Iterator[Check]:
     remedy = "give each rollout its own [store] path"
     metric = "one rollout, one store"
     if found is not None and found != roles_of(material.rollout):
-        yield _fact(
+        yield fact(
             material,
             "process.store",
             metric,
@@ -212,4 +215,4 @@ def _shared(material: Material, chain: Chain) -> Iterator[Check]:
         )
     elif others:
         sentence = f"Two rollouts share this store: {remedy}.{also}"
-        yield _fact(material, "process.store", metric, "undecided", sentence, "warn")
+        yield fact(material, "process.store", metric, "undecided", sentence, "warn")

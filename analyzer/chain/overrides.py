@@ -10,7 +10,7 @@ import msgspec
 from analyzer.diary import Event
 from analyzer.policy import Policy
 from analyzer.verdict import Check, Override
-from analyzer.window import show
+from analyzer.window import parse, show
 
 TABLES = {
     "shadow": ("data", "shadow"),
@@ -52,10 +52,12 @@ def set_aside(
     phase: str,
     policies: Mapping[str, Tables],
     restarts: int,
+    harmed: int,
 ) -> list[Check]:
     """The checks; those that an override covers keep their outcome and no longer decide.
 
-    restarts: how many starts of this phase moved; each needs an override of its own.
+    restarts: how many starts of this phase moved; each needs an override of its own. harmed: when
+    harm was last found in it, microseconds UTC: an override before that did not know of it.
     """
     found = []
     for one in checks:
@@ -64,6 +66,8 @@ def set_aside(
             named = [o for o in named if _same_policy(o, policy, phase, policies)]
         if one.id == "process.start" and len(named) < restarts:
             named = []
+        if one.id == "process.harm":
+            named = [o for o in named if parse(o.at) >= harmed]
         if named and one.outcome != "pass":
             sentence = f"{one.sentence} {told(named[-1])}"
             one = msgspec.structs.replace(one, severity="warn", sentence=sentence)
@@ -85,6 +89,7 @@ def _covered(override: Override, phase: str) -> set[str]:
         "policy": {"process.policy"},
         "restart": {"process.start", "process.plan"},
         "split": {"process.split"},
+        "harm": {"process.harm"},
     }
     before = {"skip": {f"process.chain.{where}"}, "shorten": {f"process.length.{where}"}}
     return before.get(override.what, set()) | (here[override.what] if where == phase else set())

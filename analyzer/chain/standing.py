@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from analyzer.chain.changes import change_checks, restarts
+from analyzer.chain.harm import forgotten, harm_checks
 from analyzer.chain.kept import Chain
 from analyzer.chain.links import decommission_checks, earlier, length_checks, link, link_checks
 from analyzer.chain.overrides import overrides_of, set_aside, told
@@ -45,11 +46,13 @@ def stand(
     pasts = earlier(events, material.phase, material.started)
     links = [link(past, chain, material, events) for past in pasts]
     overrides = overrides_of(events, material.rollout.model("challenger"))
+    harmed = forgotten(material, chain, checks)
     process = [
         *link_checks(material, links),
         *length_checks(material, pasts),
         *decommission_checks(material, events),
         *change_checks(material, chain, events),
+        *harm_checks(material, harmed),
     ]
     joined = set_aside(
         [*process, *checks],
@@ -58,6 +61,7 @@ def stand(
         material.phase,
         chain.policies,
         restarts(material, chain, events),
+        max((kept.at for kept, _ in harmed), default=0),
     )
     evidence = [found.verdict.digest for found in links if found.verdict]
     return Standing(joined, evidence, overrides)

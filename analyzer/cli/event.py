@@ -10,7 +10,7 @@ KINDS = [
     *("phase", "weight", "trigger", "rollback", "holiday", "incident"),
     *("override", "note"),
 ]
-RULES = ["skip", "shorten", "policy", "restart", "split"]
+RULES = ["skip", "shorten", "policy", "restart", "split", "harm"]
 
 
 @click.group(epilog="Example: analyzer event add phase shadow --weight 0")
@@ -46,7 +46,8 @@ def add(
 
     An override sets a rule of the process aside for this challenger; TEXT is why, and every later
     verdict names it. --what is skip or shorten (a phase), policy (changed in mid-phase to what it
-    is now), restart (a phase began anew, or its A/B test was planned anew) or split (not 50/50).
+    is now), restart (a phase began anew, or its A/B test was planned anew), split (not 50/50) or
+    harm (that an earlier verdict of the phase found, and that was none).
     """
     import msgspec
 

@@ -11,7 +11,7 @@ from analyzer.chain.kept import Chain, Fault
 from analyzer.chain.overrides import moved_keys
 from analyzer.diary import Event
 from analyzer.policy import Policy
-from analyzer.verdict import digest
+from analyzer.verdict import Verdict, digest
 
 SHADOW = verdict("shadow", "2025-03-06", started="2025-03-03T00:00Z")
 CANARY = verdict("canary", "2025-03-07", evidence=[digest(SHADOW)], started="2025-03-06T09:00Z")
@@ -304,3 +304,55 @@ def test_a_table_within_a_table_is_compared_key_by_key() -> None:
     assert moved_keys(before, POLICY, "canary") == ["canary.segments.q was 0.5, is 0.01"]
     assert moved_keys(before, POLICY, "shadow") == []
     assert moved_keys(None, POLICY, "shadow") is None
+
+
+def harmful(at: str, **change: object) -> Verdict:
+    """A canary's verdict that found harm in a segment, read from the phase's start on."""
+    check = msgspec.structs.replace(
+        passed("infrastructure.segments.errors"), outcome="fail", on_fail="roll back"
+    )
+    standard = {
+        "started": "2025-03-06T09:00Z",
+        "window": ("2025-03-06T09:00Z", at),
+        "checks": [passed("process.policy"), passed("process.start"), check],
+    }
+    return verdict("canary", at, "roll back", **{**standard, **change})
+
+
+def test_harm_that_was_found_stays_found(small: Book) -> None:
+    kept = chain(SHADOW, harmful("2025-03-06T20:00Z"))
+    found = stood(small, "canary", kept, DIARY[:2], at="2025-03-07T09")
+    check = of(found, "process.harm")
+    assert (check.outcome, check.severity, check.on_fail) == ("fail", "block", "roll back")
+    assert "2025-03-06T20:00Z found harm by infrastructure.segments.errors" in check.sentence
+    for events, severity in (
+        ([override("harm", "canary", "2025-03-06T21")], "warn"),
+        ([override("harm", "canary", "2025-03-06T19")], "block"),  # before it was found
+        ([override("restart", "canary", "2025-03-06T21")], "block"),
+    ):
+        again = stood(small, "canary", kept, [*DIARY[:2], *events], at="2025-03-07T09")
+        assert of(again, "process.harm").severity == severity
+
+
+NO_HARM: dict[str, tuple[Verdict, list[Event]]] = {
+    "of a window that was chosen": (
+        harmful("2025-03-06T20:00Z", window=("2025-03-06T15:00Z", "2025-03-06T20:00Z")),
+        DIARY[:2],
+    ),
+    "before the phase began anew": (
+        harmful("2025-03-06T20:00Z"),
+        [*DIARY[:2], Event("2025-03-06T21", "rollback"), began("canary", "2025-03-06T22")],
+    ),
+    "as of later": (harmful("2025-03-08T00:00Z"), DIARY[:2]),
+    "of another model": (
+        harmful("2025-03-06T20:00Z", models={**MODELS, "challenger": "v1"}),
+        DIARY[:2],
+    ),
+}
+
+
+@pytest.mark.parametrize("name", NO_HARM)
+def test_what_is_no_harm_of_this_phase(small: Book, name: str) -> None:
+    earlier, events = NO_HARM[name]
+    found = stood(small, "canary", chain(SHADOW, earlier), events, at="2025-03-07T09")
+    assert not [c for c in found.checks if c.id == "process.harm"]
