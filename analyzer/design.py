@@ -25,8 +25,9 @@ class Metric(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """One metric of the units.
 
     kind: mean (total of `value` per unit), proportion (units with any `value` that is not 0),
-    count (events per unit), ratio (total of `value` over total of `denominator`), quantile (of the
-    units' totals). role: exactly one primary; goals are secondary; a guard rail must not be worse
+    count (events per unit), ratio (total of `value` over total of `denominator`), quantile (`of`
+    the units' totals, or of single events: those with a value; `ignore_zeros` leaves out zeros of
+    either). role: exactly one primary; goals are secondary; a guard rail must not be worse
     by `margin`, a share of the control's value. better: which way is good. covariate: column
     known before the experiment (CUPED), by default none. winsorise: quantile of the units' totals
     beyond which they are cut, shown beside the plain metric. business: whether it is money or
@@ -40,9 +41,33 @@ class Metric(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     denominator: str = ""
     covariate: str = ""
     quantile: Annotated[float, Meta(gt=0, lt=1)] = 0.5
+    of: Literal["units", "events"] = "units"
+    ignore_zeros: bool = False
     margin: Annotated[float, Meta(gt=0)] | None = None
     winsorise: Annotated[float, Meta(gt=0.5, lt=1)] | None = None
     business: bool = True
+
+    @property
+    def of_events(self) -> bool:
+        """Whether it is a quantile of single events."""
+        return self.kind == "quantile" and self.of == "events"
+
+    @property
+    def words(self) -> str:
+        """What it is, in words.
+
+        >>> Metric(kind="quantile", of="events", value="latency", quantile=0.99).words
+        'P99 of latency over events'
+        """
+        order = f"{100 * self.quantile:.4g}"
+        zeros = ", zeros ignored" if self.ignore_zeros else ""
+        return {
+            "mean": f"{self.value} per unit",
+            "proportion": f"share of units with {self.value}",
+            "count": "events per unit",
+            "ratio": f"{self.value} over {self.denominator}",
+            "quantile": f"P{order} of {self.value} over {self.of}{zeros}",
+        }[self.kind]
 
 
 class Experiment(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -71,6 +96,12 @@ class Experiment(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
         named = [m.value for m in self.metrics.values()]
         named += [m.denominator for m in self.metrics.values()]
         return list(dict.fromkeys(column for column in named if column))
+
+    @property
+    def event_values(self) -> list[tuple[str, bool]]:
+        """Columns whose single events are binned, and whether without zeros; each once."""
+        wanted = [(m.value, m.ignore_zeros) for m in self.metrics.values() if m.of_events]
+        return list(dict.fromkeys(wanted))
 
     @property
     def covariates(self) -> list[str]:
@@ -145,6 +176,9 @@ def _check_metric(name: str, metric: Metric, refuse: Refuse) -> None:
         refuse(f"{where} margin means nothing where role = {metric.role!r}")
     if metric.winsorise is not None and metric.kind != "mean":
         refuse(f"{where} winsorise means nothing where kind = {metric.kind!r}")
+    for key, said in (("of", metric.of != "units"), ("ignore_zeros", metric.ignore_zeros)):
+        if said and metric.kind != "quantile":
+            refuse(f"{where} {key} means nothing where kind = {metric.kind!r}")
     if metric.covariate and metric.kind == "quantile":
         refuse(f"{where} covariate means nothing where kind = 'quantile'")
 

@@ -159,6 +159,7 @@ LABEL_TABLES: dict[str, TableKind] = {
 UNIT_TABLES: dict[str, TableKind] = {
     "unit_days": TableKind({"unit": pa.uint64()}),
     "unit_exposures": TableKind({"unit": pa.uint64()}),
+    "unit_events": TableKind({"unit": pa.uint64(), "bin": pa.int32()}),
     "unit_sums": TableKind(
         {
             "day": pa.int32(),
@@ -171,6 +172,15 @@ UNIT_TABLES: dict[str, TableKind] = {
         }
     ),
     "unit_bins": TableKind(
+        {
+            "day": pa.int32(),
+            "exposed": pa.int32(),
+            "arm": pa.int8(),
+            "measure": pa.string(),
+            "code": pa.int32(),
+        }
+    ),
+    "event_bins": TableKind(
         {
             "day": pa.int32(),
             "exposed": pa.int32(),

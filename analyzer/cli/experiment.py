@@ -33,7 +33,12 @@ html_option = click.option(
     "[experiment.metrics.revenue]     # any name\n"
     'role = "primary"                 # one; or secondary, guard rail\n'
     'kind = "mean"                    # or proportion, count, ratio, quantile\n'
-    'value = "amount"                 # the column that is summed per unit'
+    'value = "amount"                 # the column that is summed per unit\n'
+    "[experiment.metrics.slow]        # a percentile of each request's latency\n"
+    'kind = "quantile"                # of = "units": of the units\' totals\n'
+    'of = "events"                    # ignore_zeros = true: of those not 0\n'
+    "quantile = 0.99\n"
+    'value = "latency_ms"             # events without one do not count'
 )
 def command() -> None:
     """Plan an A/B test before it starts, and read it at any time."""

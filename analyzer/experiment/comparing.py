@@ -7,29 +7,22 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from analyzer.design import Metric
 from analyzer.experiment.clusters import FEWEST, clustered
 from analyzer.experiment.known import Known
+from analyzer.experiment.percentiles import FAR, percentiles
 from analyzer.experiment.sums import measures
-from analyzer.experiment.tables import ARMS, VALUE_BITS
+from analyzer.experiment.tables import VALUE_BITS
 from analyzer.experiment.totals import EVERYONE, Segment
-from analyzer.histogram import bin_edges
 from analyzer.stats.effects import Effect, Effects, Ratio, contrast, effects_of
 from analyzer.stats.quantile_effects import quantile_effect
-from analyzer.stats.quantiles import quantile
 from analyzer.stats.rate_effects import rate_effects
-from analyzer.stats.result import Estimate, Result, Undefined
+from analyzer.stats.result import Estimate, Undefined
 from analyzer.stats.units import CellMoments
 
 Floats = NDArray[np.float64]
-
-FAR = 0.99
-"""Confidence of a percentile's interval that its error is read from: one of 0.95 says too little of
-how far it may jump where totals are whole numbers."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -92,14 +85,14 @@ _Found = tuple[float | None, float | None, Effect | Undefined, Effect | Undefine
 
 def _each(known: Known, segments: Sequence[Segment], of: Callable[[Segment], _Found]) -> Compared:
     """What must be compared a segment at a time."""
-    champion, challenger, apart, lifted = zip(*map(of, segments), strict=True)
+    rows = [of(segment) for segment in segments]
     units = np.array([sum(known.units(segment).values()) for segment in segments])
     return Compared(
-        list(champion),
-        list(challenger),
+        [row[0] for row in rows],
+        [row[1] for row in rows],
         units,
-        effects_of(apart, relative=False),
-        effects_of(lifted, relative=True),
+        effects_of([row[2] for row in rows], relative=False),
+        effects_of([row[3] for row in rows], relative=True),
     )
 
 
@@ -135,46 +128,17 @@ def _of_percentiles(known: Known, metric: Metric, segment: Segment) -> _Found:
     if segment != EVERYONE:
         why = Undefined("percentiles are not kept by segment")
         return None, None, why, why
-    one, two = _percentiles(known, metric).values()
+    one, two = percentiles(known, metric).values()
     if min(known.units().values()) == 0:
         one = two = Undefined("no unit in an arm", sum(known.units().values()))
     values = [arm.value if isinstance(arm, Estimate) else None for arm in (one, two)]
-    apart = quantile_effect(one, two, FAR)
-    return values[0], values[1], apart, quantile_effect(one, two, FAR, relative=True)
+    level = max((abs(value) for value in values if value is not None), default=0.0)
+    apart = effects_of([quantile_effect(one, two, FAR)], relative=False)
+    lifted = effects_of([quantile_effect(one, two, FAR, relative=True)], relative=True)
+    effects = varying(apart, np.array([level])), varying(lifted, np.ones(1))
+    return values[0], values[1], effects[0].at(0), effects[1].at(0)
 
 
 def _counts(moments: CellMoments) -> tuple[Floats, Floats]:
     """Units with any, units."""
     return np.rint(moments.n * moments.mean[0]), moments.n
-
-
-def binned(known: Known, measure: str) -> dict[str, dict[str, NDArray[np.int64]]]:
-    """Units of each arm by fine bin of their total: code ascending, n, total, squares."""
-    table = known.table("unit_bins")
-    table = table.filter(pc.equal(table["measure"], measure))
-    found = {}
-    for place, arm in enumerate(ARMS):
-        part = table.filter(pc.equal(table["arm"], place))
-        codes, at = np.unique(part["code"].to_numpy(), return_inverse=True)
-        sums = {name: _added(at, part[name], len(codes)) for name in ("n", "total", "squares")}
-        kept = sums["n"] > 0
-        found[arm] = {"code": codes[kept], **{name: x[kept] for name, x in sums.items()}}
-    return found
-
-
-def _added(at: NDArray[np.int64], values: pa.ChunkedArray, size: int) -> NDArray[np.int64]:
-    """Whole numbers added by place, exactly."""
-    found = np.zeros(size, dtype=np.int64)
-    np.add.at(found, at, values.to_numpy())
-    return found
-
-
-def _percentiles(known: Known, metric: Metric) -> dict[str, Result]:
-    found: dict[str, Result] = {}
-    scale = known.scales.columns[metric.value]
-    for arm, bins in binned(known, metric.value).items():
-        edges = bin_edges(bins["code"].astype(np.int64), "distance", 0.0)
-        # totals are whole multiples of a quantum: less than one is 0
-        low, high = (np.where(np.abs(x) < 2.0**-VALUE_BITS, 0.0, x) for x in edges)
-        found[arm] = quantile(low * scale, high * scale, bins["n"], metric.quantile, FAR)
-    return found

@@ -125,12 +125,11 @@ class Days:
         known = None
         if self.design.exposures:
             files = self.files["exposures"]
-            shown, faults = unit_day(self.rollout, "exposures", files, day, self.scales)
-            tables["unit_exposures"] = shown
-            known = _with(exposed, shown)
+            tables, faults = unit_day(self.rollout, "exposures", files, day, self.scales)
+            known = _with(exposed, tables["unit_exposures"])
         files = self.files["outcomes"]
         did, more = unit_day(self.rollout, "outcomes", files, day, self.scales, known)
-        tables["unit_days"] = did
+        tables |= did
         for reason, n in more.items():
             faults[reason] = faults.get(reason, 0) + n
         tables["unit_faults"] = faults_table(day, faults)
@@ -193,6 +192,7 @@ def _depends(rollout: Rollout) -> str:
             m.denominator,
             m.covariate,
             m.kind == "quantile" or bool(m.winsorise),
+            *((m.of, m.ignore_zeros) if m.of_events else ()),
         )
         for name, m in sorted(design.metrics.items())
     ]

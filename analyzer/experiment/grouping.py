@@ -118,7 +118,7 @@ def once(rows: Columns) -> dict[str, NDArray[Any]]:
     twice = np.zeros(len(unit), dtype=bool)  # rows that may be of one event: few
     twice[order[1:][same]] = twice[order[:-1][same]] = True
     again = np.flatnonzero(twice)
-    names = [name for name in rows if name[0] in "vxs"]  # variant among them
+    names = [name for name in rows if name[0] in "vxsb"]  # variant among them
     keys = [rows[name][again] for name in ("unit", "event", "first", *names)]
     ranked = again[np.lexsort(keys[::-1])]
     new = np.append(True, (unit[ranked][1:] != unit[ranked][:-1]))[: len(ranked)]

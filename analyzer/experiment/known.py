@@ -230,7 +230,8 @@ def _joined(store: Store, manifests: Sequence[Manifest], name: str) -> pa.Table:
 
 
 def _tables(design: Experiment) -> list[str]:
-    return ["unit_bins", "unit_buckets", *(["unit_clusters"] if design.clustered else [])]
+    more = {"unit_clusters": design.clustered, "event_bins": bool(design.event_values)}
+    return ["unit_bins", "unit_buckets", *(name for name, kept in more.items() if kept)]
 
 
 def _arrivals(sums: pa.Table) -> pa.Table:

@@ -169,7 +169,7 @@ def _deviation(known: Known, metric: Metric) -> tuple[float, float, float, float
 def _pooled(known: Known) -> Known:
     """The same with every unit in both arms: no effect, and all the units there are."""
     tables = {
-        name: _doubled(table) if name in ("unit_bins", "unit_clusters") else table
+        name: _doubled(table) if name in ("unit_bins", "event_bins", "unit_clusters") else table
         for name, table in known.tables.items()
     }
     return replace(known, totals=known.totals.pooled(), tables=tables)

@@ -9,8 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from analyzer.design import Metric
-from analyzer.experiment.comparing import binned, compared, varying
+from analyzer.experiment.comparing import compared, varying
 from analyzer.experiment.known import Known
+from analyzer.experiment.percentiles import binned
 from analyzer.experiment.tables import PRODUCT_BITS, VALUE_BITS
 from analyzer.experiment.totals import EVERYONE, Segment
 from analyzer.histogram import bin_edges
@@ -41,9 +42,10 @@ class Errors:
 
 @dataclass(frozen=True)
 class Reading:
-    """One metric. difference, lift: challenger against champion, always-valid, lift relative to
-    the champion; `final` the fixed-horizon lift, Undefined before the planned end; `naive` is that
-    interval read now, which nobody may decide on: it is there to be drawn beside the other.
+    """One metric; `what` says it in words. difference, lift: challenger against champion,
+    always-valid, lift relative to the champion; `final` the fixed-horizon lift, Undefined before
+    the planned end; `naive` is that interval read now, which nobody may decide on: it is there to
+    be drawn beside the other.
 
     harm: the lift in the bad direction with two one-sided always-valid ends (guard rails).
     p: of no effect, always-valid. explained: share of the variance that covariates took away.
@@ -51,6 +53,7 @@ class Reading:
     """
 
     metric: str
+    what: str
     kind: str
     role: str
     better: str
@@ -95,7 +98,7 @@ def readings(known: Known, name: str, errors: Errors, segments: Sequence[Segment
             for segment in segments
         ],
     )
-    what = (name, metric.kind, metric.role, metric.better, metric.margin)
+    what = (name, metric.words, metric.kind, metric.role, metric.better, metric.margin)
     return [Reading(*what, *row) for row in zip(*columns, strict=True)]
 
 

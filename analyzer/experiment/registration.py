@@ -66,8 +66,16 @@ def encode(registration: Registration) -> bytes:
 
 
 def design_digest(design: Experiment) -> str:
-    """Digest of what must not change once results may be seen: arms, metrics, split."""
-    parts = (design.champion, design.challenger, design.weight, sorted(design.metrics.items()))
+    """Digest of what must not change once results may be seen: arms, metrics, split.
+
+    Keys that metrics got later count where they say something: a plan made before stays the same.
+    """
+    metrics = msgspec.to_builtins(dict(sorted(design.metrics.items())))
+    for metric in metrics.values():
+        for key, default in (("of", "units"), ("ignore_zeros", False)):
+            if metric[key] == default:
+                del metric[key]
+    parts = (design.champion, design.challenger, design.weight, list(metrics.items()))
     return hashlib.sha256(msgspec.json.encode(parts, order="sorted")).hexdigest()[:16]
 
 

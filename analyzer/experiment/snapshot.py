@@ -1,4 +1,6 @@
-"""The units by the end of the last day, kept between nights: a cache that may be deleted."""
+"""The units by the end of the last day and their events, kept between nights: a cache that may be
+deleted.
+"""
 
 from __future__ import annotations
 
@@ -12,17 +14,20 @@ from numpy.typing import NDArray
 
 from analyzer.errors import StoreError
 from analyzer.experiment.state import Units
+from analyzer.experiment.unit_events import NONE, UnitEvents, from_table
 
-_FILE = "units.arrow"
+_UNITS, _EVENTS = "units.arrow", "events.arrow"
 
 
 class Snapshot:
-    """One file in a folder; it says which days it follows from."""
+    """Two files in a folder (one where no single events are binned); each says which days it
+    follows from.
+    """
 
     def __init__(self, folder: Path) -> None:
-        self.path = folder / _FILE
+        self.folder = folder
 
-    def save(self, units: Units, digest: str) -> None:
+    def save(self, units: Units, events: UnitEvents, digest: str) -> None:
         """Write the units. Raises StoreError when they cannot be written."""
         columns: dict[str, pa.Array] = {
             "unit": pa.array(units.unit),
@@ -33,32 +38,40 @@ class Snapshot:
             for place, values in enumerate(getattr(units, name)):
                 columns[f"{name}{place}"] = pa.array(values)
         facts = {"digest": digest, "words": json.dumps(units.words)}
-        table = pa.table(columns).replace_schema_metadata(facts)
-        part = self.path.with_name(f"{_FILE}.part")
+        if len(events):
+            self._write(_EVENTS, events.table().replace_schema_metadata({"digest": digest}))
+        facts["events"] = str(len(events))
+        self._write(_UNITS, pa.table(columns).replace_schema_metadata(facts))
+
+    def _write(self, name: str, table: pa.Table) -> None:
+        path = self.folder / name
+        part = path.with_name(f"{name}.part")
         try:
             with pa.OSFile(str(part), "wb") as sink, pa.ipc.new_file(sink, table.schema) as writer:
                 writer.write_table(table)
-            part.replace(self.path)
+            part.replace(path)
         except OSError as error:
-            raise StoreError(f"{self.path}: cannot be written ({error}); make room") from None
+            raise StoreError(f"{path}: cannot be written ({error}); make room") from None
 
-    def load(self, digest: str, shape: Units) -> Units | None:
+    def load(self, digest: str, shape: Units) -> tuple[Units, UnitEvents] | None:
         """The units, None where the file is not there, damaged, or follows from other days."""
-        try:
-            with pa.memory_map(str(self.path)) as source:
-                table = pa.ipc.open_file(source).read_all()
-        except (OSError, pa.ArrowInvalid):
+        table = self._read(_UNITS, digest)
+        if table is None:
             return None
-        facts = table.schema.metadata or {}
-        if facts.get(b"digest") != digest.encode():
-            return None
+        facts = table.schema.metadata
+        events = NONE
+        if facts.get(b"events", b"0") != b"0":
+            kept = self._read(_EVENTS, digest)
+            if kept is None:
+                return None
+            events = from_table(kept)
 
         def together(name: str) -> tuple[NDArray[Any], ...]:
             width = len(getattr(shape, name))
             return tuple(table[f"{name}{place}"].to_numpy() for place in range(width))
 
         words = json.loads(facts[b"words"])
-        return replace(
+        units = replace(
             shape,
             unit=table["unit"].to_numpy(),
             arm=table["arm"].to_numpy(),
@@ -68,3 +81,13 @@ class Snapshot:
             segments=together("segments"),
             words=tuple(tuple(each) for each in words),
         )
+        return units, events
+
+    def _read(self, name: str, digest: str) -> pa.Table | None:
+        try:
+            with pa.memory_map(str(self.folder / name)) as source:
+                table = pa.ipc.open_file(source).read_all()
+        except (OSError, pa.ArrowInvalid):
+            return None
+        facts = table.schema.metadata or {}
+        return table if facts.get(b"digest") == digest.encode() else None

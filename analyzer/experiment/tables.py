@@ -5,6 +5,7 @@ sums/      one slot per day: how sums over units changed on it; any past date is
 
 unit_sums     by day of first exposure, arm and segment: units, totals, products of a unit's totals
 unit_bins     by arm: units by their total, for percentiles and cut outliers
+event_bins    by arm: events by their value, with what says how units' events go together
 unit_buckets  by day of first exposure, arm and bucket of units: what they did on the day
 unit_clusters by day of first exposure, arm and bucket of clusters: totals, where there are clusters
 unit_faults   rows and units that were left out or look wrong, and why
@@ -42,6 +43,9 @@ ARMS = ("champion", "challenger")
 
 CLUSTERS = "#clusters"
 """Name of the measure that counts clusters first seen."""
+
+NO_ZEROS = "#not 0 {}"
+"""Name of the measure whose events with the value 0 do not count."""
 
 EVENTS = "#events"
 """Name of the measure that counts a unit's outcomes; no column is called so."""

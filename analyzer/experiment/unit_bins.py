@@ -25,7 +25,7 @@ def bins_of(design: Experiment, changes: Sequence[Change], day: int) -> pa.Table
     """
     wanted = [m for m in design.metrics.values() if m.kind == "quantile" or m.winsorise]
     parts = [_no_bins()]
-    for name in sorted({m.value for m in wanted}):
+    for name in sorted({m.value for m in wanted if not m.of_events}):
         moved = [_moved(change, 1 + design.values.index(name)) for change in changes]
         exposed, arm, values, sign = (np.concatenate(each) for each in zip(*moved, strict=True))
         parts.append(_bins(day, name, exposed.astype(np.int64), arm, values, sign))

@@ -21,6 +21,7 @@ from analyzer.errors import LogError
 from analyzer.experiment import grouping
 from analyzer.experiment.exposure import Exposed
 from analyzer.experiment.tables import CHALLENGER, CHAMPION, DAY, MIXED, VALUE_REACH, Scales
+from analyzer.experiment.unit_events import UnitEvents, added, bins_of, counted
 from analyzer.logs import LogFile, Source
 from analyzer.reader import Batch, numbers, read, text
 
@@ -40,9 +41,9 @@ CHUNK = 500_000
 
 Rows = Mapping[str, NDArray[Any]]
 """Columns of rows or units: unit (hash), variant, first (microseconds UTC), events, v0.. (quanta),
-x0.. (covariates, NaN where none), s0.. (hashes of words, 0 where none), and event where events
-have ids. Of what should be one value per unit, `#high` is appended to the name of the largest
-(`grouping`).
+x0.. (covariates, NaN where none), s0.. (hashes of words, 0 where none), b0.. (bins of single
+events, see `unit_events`; of rows alone), and event where events have ids. Of what should be one
+value per unit, `#high` is appended to the name of the largest (`grouping`).
 """
 
 
@@ -56,6 +57,7 @@ class Day:
     exposed: Exposed | None = None
     faults: dict[str, int] = field(default_factory=dict)
     parts: list[Rows] = field(default_factory=list)
+    events: list[UnitEvents] = field(default_factory=list)
     waiting: list[Rows] = field(default_factory=list)
     rows: int = 0
     words: dict[str, dict[int, str]] = field(default_factory=dict)
@@ -84,6 +86,9 @@ class Day:
             rows = dict(self._once(grouping.joined(self.waiting)))
             if self.source == "outcomes":  # its day is the day, and nobody asks for the hour
                 del rows["first"]
+                bins = [rows.pop(f"b{place}") for place in range(len(self.design.event_values))]
+                if bins:
+                    self.events.append(counted(rows["unit"], bins))
             self.parts.append(grouping.by_unit(rows))
         self.waiting, self.rows = [], 0
 
@@ -115,6 +120,10 @@ class Day:
         for place, name in enumerate(self.design.values):
             if name in wanted:
                 found[f"v{place}"] = self._value(name, columns.get(name), len(batch))
+        if self.source == "outcomes":
+            for place, (name, without) in enumerate(self.design.event_values):
+                values = columns.get(name, pa.nulls(len(batch), pa.float64()))
+                found[f"b{place}"] = bins_of(*numbers(values), place, zeros=not without)
         for place, name in enumerate(self.design.covariates):
             if name in wanted:
                 found[f"x{place}"] = _covariate(columns.get(name), len(batch))
@@ -197,6 +206,10 @@ class Day:
                     found[column] = pa.array(low) if kind == "x" else _words(low, words)
         return found
 
+    def event_table(self) -> pa.Table:
+        """Events of the day's units by fine bin, as `UnitEvents.table`; after `table`."""
+        return added(self.events).table()
+
 
 def arms(design: Experiment, values: pa.Array) -> NDArray[np.int8]:
     """0 for the champion, 1 for the challenger, -1 for any other variant or none."""
@@ -235,8 +248,9 @@ def unit_day(
     day: int,
     scales: Scales,
     exposed: Exposed | None = None,
-) -> tuple[pa.Table, dict[str, int]]:
-    """Units of a day (since 1970, UTC) of outcomes or exposures, as `Day.table`, and its faults.
+) -> tuple[dict[str, pa.Table], dict[str, int]]:
+    """Units of a day (since 1970, UTC) of outcomes or exposures, as `Day.table`, in unit_days or
+    unit_exposures; where single events are binned also unit_events; and the day's faults.
 
     Raises LogError as reading does.
     """
@@ -249,4 +263,7 @@ def unit_day(
         columns = [*columns, "event_id"]
     for batch in read(rollout, source, files, columns, day * DAY, (day + 1) * DAY):
         found.add(batch)
-    return found.table(), found.faults
+    tables = {"unit_days" if source == "outcomes" else "unit_exposures": found.table()}
+    if source == "outcomes" and design.event_values:
+        tables["unit_events"] = found.event_table()
+    return tables, found.faults

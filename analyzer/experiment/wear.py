@@ -30,7 +30,8 @@ def worn(known: Known, confidence: float = 0.95) -> Wear:
 
     days: as many as half of the exposed units have behind them, at most 28. A bucket of units is
     one row: sums by day over the mean number of units of a bucket, so that a unit's days are as
-    dependent as they are. A ratio is followed by its numerator. Undefined as `stats.novelty`.
+    dependent as they are. A ratio is followed by its numerator,
+    a percentile by the totals. Undefined as `stats.novelty`.
     """
     followed = _followed(known)
     if followed < FEWEST_DAYS:

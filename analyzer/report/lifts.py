@@ -62,8 +62,8 @@ def how(found: Analysis) -> list[str]:
 
 
 def _row(one: Reading, adjusted: float | None) -> list[Text]:
-    role = Markup("{}<small>{}, {} is better</small>").format(
-        name(one.metric), one.role, one.better
+    role = Markup("{}<small>{}; {}, {} is better</small>").format(
+        name(one.metric), shown(one.what, 60), one.role, one.better
     )
     return [
         role,

@@ -1,4 +1,4 @@
-"""The effect of a treatment on a percentile of units."""
+"""The effect of a treatment on a percentile."""
 
 from __future__ import annotations
 
@@ -14,12 +14,13 @@ def quantile_effect(
 ) -> Effect | Undefined:
     """Treatment's percentile minus the control's (over it, if relative), from their intervals.
 
-    Each arm's percentile comes with an order-statistics interval of `confidence` (two-sided, over
-    independent units); its standard error is that of its further end, max(high - value, value -
-    low) / z: counts have percentiles that jump, and then one end may lie at the value itself. Below
-    0 a relative effect has the error of no effect, as in `effects.effect`. Undefined where an
-    arm's is, where an end is open (too few units for the percentile), or, if relative, at a
-    control that is not above 0.
+    Each arm's percentile comes with an interval of `confidence` (two-sided; over independent units,
+    or events clustered by unit). Its standard error is (a^2 + b^2) / (a + b) / z of the sides a =
+    value - low and b = high - value, each weighed by its length: of equal sides their length; but
+    counts have percentiles that jump, where one end may lie at the value itself, and then that of
+    the other. Below 0 a relative effect has the error of no effect, as in `effects.effect`.
+    Undefined where an arm's is, where an end is open (too few units for the percentile), or, if
+    relative, at a control that is not above 0.
     Woodruff (1952), JASA 47; Deng, Knoblich, Lu (2018), KDD, 4.
 
     >>> one = Estimate(7.0, 6.9, 7.1, 5000, "example")
@@ -34,7 +35,7 @@ def quantile_effect(
             return Undefined("too few units for an interval of this percentile", arm.n)
     assert isinstance(control, Estimate) and isinstance(treatment, Estimate)
     z = norm_isf((1 - confidence) / 2)
-    errors = [max(arm.high - arm.value, arm.value - arm.low) / z for arm in (control, treatment)]
+    errors = [_side(arm.value - arm.low, arm.high - arm.value) / z for arm in (control, treatment)]
     n, value = control.n + treatment.n, treatment.value - control.value
     if not relative:
         return Effect(value, math.hypot(*errors), n, math.inf, False)
@@ -43,3 +44,8 @@ def quantile_effect(
     ratio = treatment.value / control.value
     error = math.hypot(errors[1], max(ratio, 1.0) * errors[0]) / control.value
     return Effect(value / control.value, error, n, math.inf, True)
+
+
+def _side(one: float, other: float) -> float:
+    both = one + other
+    return (one**2 + other**2) / both if both > 0 else 0.0

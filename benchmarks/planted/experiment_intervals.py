@@ -29,8 +29,12 @@ EVERY_KIND = design_of(
     events=Metric(kind="count"),
     median=Metric(kind="quantile", value="revenue"),
     p90=Metric(kind="quantile", value="revenue", quantile=0.9),
+    order=Metric(kind="quantile", of="events", value="revenue", ignore_zeros=True),
+    order_p90=Metric(
+        kind="quantile", of="events", value="revenue", quantile=0.9, ignore_zeros=True
+    ),
 )
-LIFTED = {"revenue", "basket", "plain", "median", "p90"}
+LIFTED = {"revenue", "basket", "plain", "median", "p90", "order", "order_p90"}
 """Metrics that a lift of revenue lifts as much."""
 
 
@@ -92,6 +96,9 @@ def coverage(seed: int, runs: int) -> list[dict[str, object]]:
         "a lift of 20 %": World(lift=0.2),
         "heavy tails, a lift of 20 %": World(tail=1.5, lift=0.2),
         "99 / 1, 30,000 units": World(per_day=2143, weights=(0.01,) * DAYS),
+        "users who come often and differ much, a lift of 20 %": World(
+            returning=0.8, skill=1.2, tail=1.0, lift=0.2
+        ),
     }
     for number, (world, behaviour) in enumerate(worlds.items()):
         rng = np.random.default_rng([seed, 4, number])

@@ -57,7 +57,9 @@ def differences(design: Experiment, trial: Trial, events: list[Event]) -> list[s
         logged = known_from_logs(design, trial, Path(folder))
     drawn = known_of(design, trial)
     found = [] if logged.scales == drawn.scales else ["scales"]
-    for name in ("arrivals", "unit_bins", "unit_buckets"):
+    for name in ("arrivals", "unit_bins", "event_bins", "unit_buckets"):
+        if name not in logged.tables:  # nothing is binned
+            continue
         keys = [c for c in drawn.tables[name].column_names if c in KEYS]
         one, two = (
             pl.DataFrame(known.tables[name].to_pydict()).sort(keys) for known in (drawn, logged)

@@ -15,12 +15,13 @@ from numpy.typing import NDArray
 
 from analyzer import ids
 from analyzer.design import Experiment
+from analyzer.experiment.event_bins import SUMS, measure_of
 from analyzer.experiment.known import Known
 from analyzer.experiment.sums import ANY, MISSING, products
 from analyzer.experiment.tables import EVENTS, VALUE_BITS, Scales, faults_table
 from analyzer.experiment.totals import changes_of
-from analyzer.histogram import codes_of, raw_bins
 from analyzer.profile import repeat, table
+from benchmarks.planted.trial_events import codes, moves
 
 FIRST = 20_514
 """Day of the first exposure since 1970: 2 March 2026, a Monday."""
@@ -91,6 +92,7 @@ def known_from(
             "arrivals": arrivals,
             "unit_bins": made["unit_bins"],
             "unit_buckets": made["unit_buckets"],
+            **({"event_bins": made["event_bins"]} if "event_bins" in made else {}),
             "unit_faults": faults_table(FIRST, {}),
         },
         faults={},
@@ -102,7 +104,7 @@ KEYS = ("column", "one", "other")
 
 
 def tables(design: Experiment, trial: Trial, scales: Scales) -> dict[str, pa.Table]:
-    """unit_sums, unit_bins and unit_buckets of all days."""
+    """unit_sums, unit_bins, unit_buckets and event_bins of all days."""
     quanta = {
         name: np.rint(np.where(trial.active, x, 0.0) / scales.value(name))
         for name, x in trial.values.items()
@@ -117,6 +119,7 @@ def tables(design: Experiment, trial: Trial, scales: Scales) -> dict[str, pa.Tab
         "unit_sums": pa.concat_tables(parts),
         "unit_bins": _bins(design, trial, totals),
         "unit_buckets": _buckets(design, trial, quanta),
+        "event_bins": _events(design, trial),
     }
 
 
@@ -189,7 +192,8 @@ def _sums(
 
 def _bins(design: Experiment, trial: Trial, totals: Mapping[str, Floats]) -> pa.Table:
     """unit_bins of all days."""
-    wanted = {m.value for m in design.metrics.values() if m.kind == "quantile" or m.winsorise}
+    binned = [m for m in design.metrics.values() if m.kind == "quantile" or m.winsorise]
+    wanted = {m.value for m in binned if not m.of_events}
     none = np.zeros(0, dtype=np.int64)
     keys = {"day": none, "exposed": none, "arm": none, "measure": pa.array([], pa.string())}
     parts = [table("unit_bins", {**keys, "code": none, "n": none, "total": none, "squares": none})]
@@ -205,10 +209,7 @@ def _bins_of_day(trial: Trial, totals: Floats, name: str, day: int) -> pa.Table:
     rows = np.concatenate((was, now))
     values = np.concatenate((totals[was, day - 1], totals[now, day])) * 2.0**-VALUE_BITS
     sign = np.repeat([-1.0, 1.0], [len(was), len(now)])
-    out = np.empty(len(rows), dtype=np.int64)
-    code = codes_of(
-        raw_bins(values, np.zeros(0, dtype=np.int64), "distance", 0.0, out), "distance"
-    ).astype(np.int64)
+    code = codes(values)
     low = int(code.min(initial=0))
     width = int(code.max(initial=low)) - low + 1
     key = (trial.exposed[rows] * 2 + trial.arm[rows]) * width + code - low
@@ -234,6 +235,26 @@ def _bins_of_day(trial: Trial, totals: Floats, name: str, day: int) -> pa.Table:
             **{column: x[kept] for column, x in found.items()},
         },
     )
+
+
+def _events(design: Experiment, trial: Trial) -> pa.Table:
+    """event_bins of all days: each active day of a unit is one event."""
+    parts = []
+    for metric in design.metrics.values():
+        if metric.of_events:
+            unit, day = np.nonzero(trial.active)
+            values = trial.values[metric.value][unit, day]
+            kept = values != 0 if metric.ignore_zeros else np.ones(len(values), dtype=bool)
+            events = (unit[kept], day[kept], codes(values[kept]))
+            parts.append((measure_of(metric), moves(trial.arm, trial.exposed, *events)))
+    unique = dict(parts)
+    columns = [np.concatenate(x) for x in zip(*unique.values(), strict=True)] if unique else []
+    names = [repeat(name, len(found[0])) for name, found in unique.items()]
+    measure = pa.concat_arrays(names) if names else pa.array([], pa.string())
+    columns = columns or [np.zeros(0, dtype=np.int64)] * 7
+    made = dict(zip(("day", "exposed", "arm", "code", *SUMS), columns, strict=True))
+    made |= {"day": made["day"] + FIRST, "exposed": made["exposed"] + FIRST}
+    return table("event_bins", {"measure": measure, **made})
 
 
 def _buckets(design: Experiment, trial: Trial, quanta: Mapping[str, Floats]) -> pa.Table:

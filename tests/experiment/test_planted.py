@@ -26,6 +26,8 @@ def test_drawn_units_are_read_as_their_logs_are() -> None:
     rest = {
         "p90": Metric(kind="quantile", value="revenue", quantile=0.9),
         "cut": Metric(value="revenue", winsorise=0.95),
+        "order": Metric(kind="quantile", of="events", value="revenue", ignore_zeros=True),
+        "day": Metric(kind="quantile", of="events", value="revenue", quantile=0.8),
     }
     assert differences(design_of(*METRICS, **rest), trial, ramp(world.weights)) == []
 

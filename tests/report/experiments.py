@@ -116,6 +116,7 @@ def _reading(metric: str, place: int, ended: bool) -> Reading:
     lift = unknown if place % 5 == 4 else estimate(0.05 - place / 200, 0.04)
     return Reading(
         metric=metric,
+        what=f"{metric} per unit",
         kind="mean",
         role=role,
         better="lower" if place % 2 else "higher",
