@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal
 
 import altair as alt
 from markupsafe import Markup
@@ -204,17 +204,22 @@ def _marks(sheet: Sheet, marks: Sequence[Mark], x: alt.X, middle: float) -> list
         rows = [{"t": parse(m.at) // 1000, "end": parse(m.end or "") // 1000} for m in bands]
         band = sheet.chart(rows).mark_rect(color=ALARM, opacity=0.14)
         layers.append(band.encode(x=x, x2="end:T"))
-    points = [m for m in marks if not m.end]
-    for number, mark in enumerate(points):
-        data = [{"t": parse(mark.at) // 1000, "text": clipped(mark.text, 24)}]
-        tone = ALARM if mark.alarming else INK
-        rule = sheet.chart(data).mark_rule(color=tone, strokeWidth=1.2, strokeDash=[2, 2])
+    together: dict[tuple[str, Literal["left", "right"], int], list[dict[str, Any]]] = {}
+    for number, mark in enumerate(m for m in marks if not m.end):
+        at, tone = parse(mark.at) // 1000, ALARM if mark.alarming else INK
         # words of what lies on the right half stand to its left, or they would leave the page
-        words = sheet.chart(data).mark_text(
+        align: Literal["left", "right"] = "left" if at < middle else "right"
+        row = {"t": at, "text": clipped(mark.text, 24)}
+        together.setdefault((tone, align, number % 3), []).append(row)
+    # as few layers as can be: a year of nights has hundreds of marks, and each layer takes 10 ms
+    for (tone, align, line), rows in together.items():
+        chart = sheet.chart(rows)
+        rule = chart.mark_rule(color=tone, strokeWidth=1.2, strokeDash=[2, 2])
+        words = chart.mark_text(
             color=tone,
-            align="left" if parse(mark.at) // 1000 < middle else "right",
+            align=align,
             baseline="bottom",
-            dy=-3 - MARK_HEIGHT * (number % 3),
+            dy=-3 - MARK_HEIGHT * line,
             fontSize=11,
         )
         layers += [rule.encode(x=x), words.encode(x=x, y=alt.value(0), text="text:N")]

