@@ -86,7 +86,7 @@ def gate(
         serves=asked.serves,
         events=events,
     )
-    late = label_checks(rollout, policy, asked.name, material.as_of)
+    late = label_checks(rollout, policy, asked.name, material.as_of, events)
     stands = stand(
         material,
         [*asked.checks(material), *late.checks],

@@ -41,11 +41,16 @@ def business_checks(
     *,
     look_back: int = LOOK_BACK,
     blocks: bool = False,
+    since: int | None = None,
 ) -> list[Check]:
     """Checks of layer business: warnings that inform a human, unless they are to block.
 
     The last 7 prediction days whose labels are complete enough, against the 7 before (each model)
     and champion against challenger on the same pairs. Without such days they are undecided.
+
+    A week that moves on is a new question every night, with a chance of its own to err. `since`,
+    the day (since 1970, UTC) on which the rollout began, makes one question of the comparison: all
+    such days since then, by a confidence sequence that may be read every night.
     """
     found = evidence(known)
     metric = metrics_for(known)[0]
@@ -60,18 +65,25 @@ def business_checks(
     ladders = ladders_of(found, arrival)
     days = mature_days(found, base, ladders)
     end = int(days.max()) + 1 if len(days) else known.as_of
-    now = _week(found, replace(base, first=end - WEEK, last=end), ladders)
-    before = _week(found, replace(base, first=end - 2 * WEEK, last=end - WEEK), ladders)
+    now = _compared(found, replace(base, first=end - WEEK, last=end), ladders)
+    before = _compared(found, replace(base, first=end - 2 * WEEK, last=end - WEEK), ladders)
     said: dict[str, Result] = {
         side: _growth(_loss(now, side), _loss(before, side)) for side in SIDES
     }
-    return _checks(LOSS[known.kind], said, _difference(now), limits, end, blocks)
+    span = (end - WEEK, end)
+    if since is not None:
+        first = max(since, known.as_of - look_back)
+        span = (first, end if end > first else known.as_of)
+        asked = replace(base, first=span[0], last=span[1], planned=WEEK)
+        now = _compared(found, asked, ladders)
+    return _checks(LOSS[known.kind], said, _difference(now), limits, end, span, blocks)
 
 
 def unsaid(reason: str, kind: Kind, limits: Business, end: int, blocks: bool) -> list[Check]:
     """The same checks where there are no labels to say anything; `end`: a day since 1970, UTC."""
     nothing = Undefined(reason)
-    return _checks(LOSS[kind], dict.fromkeys(SIDES, nothing), nothing, limits, end, blocks)
+    span = (end - WEEK, end)
+    return _checks(LOSS[kind], dict.fromkeys(SIDES, nothing), nothing, limits, end, span, blocks)
 
 
 def _checks(
@@ -80,8 +92,10 @@ def _checks(
     excess: Result,
     limits: Business,
     end: int,
+    compared: tuple[int, int],
     blocks: bool,
 ) -> list[Check]:
+    """end: of the week of which the growth is told; compared: days [first, last) of both models."""
     checks = [
         _check(
             f"business.{side}_loss",
@@ -93,12 +107,15 @@ def _checks(
     ]
     what = f"{loss}, challenger minus champion"
     checks.append(_check("business.excess_loss", what, excess, limits.max_loss_excess))
-    span = (show((end - WEEK) * DAY), show(end * DAY))
+    spans = [(end - WEEK, end)] * len(SIDES) + [compared]
     severity: Literal["block", "warn"] = "block" if blocks else "warn"
-    return [msgspec.structs.replace(c, window=span, severity=severity) for c in checks]
+    return [
+        msgspec.structs.replace(c, window=(show(a * DAY), show(b * DAY)), severity=severity)
+        for c, (a, b) in zip(checks, spans, strict=True)
+    ]
 
 
-def _week(
+def _compared(
     found: Evidence, question: Question, ladders: dict[int, Completeness]
 ) -> Compared | Undefined:
     said = compare(found, question, ladders)

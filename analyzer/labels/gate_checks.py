@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import msgspec
 
 from analyzer.config import Rollout
+from analyzer.diary import Event, phase_start
 from analyzer.errors import StoreError
 from analyzer.labels.business import LOOK_BACK, business_checks, unsaid
 from analyzer.labels.known import known
 from analyzer.labels.proxies.answer import proxies
 from analyzer.labels.proxies.checks import proxy_checks
 from analyzer.labels.tables import DAY, fragments
+from analyzer.phase_limits import LADDER
 from analyzer.policy import Policy
 from analyzer.store import Store
 from analyzer.verdict import Check
@@ -29,12 +31,16 @@ class LabelChecks:
     notes: tuple[str, ...] = ()
 
 
-def label_checks(rollout: Rollout, policy: Policy, phase: str, as_of: int) -> LabelChecks:
+def label_checks(
+    rollout: Rollout, policy: Policy, phase: str, as_of: int, events: Sequence[Event] = ()
+) -> LabelChecks:
     """The business checks of a phase by the labels joined so far and known at `as_of`.
 
-    as_of: microseconds UTC, floored to midnight. None where no labels are described. Where they
-    were never joined, the checks are undecided and say so. They warn, but block in the phases
-    that the policy names. Read from fragments alone: a night and a gate say the same.
+    as_of: microseconds UTC, floored to midnight. events: the diary, which says when the rollout
+    began: the models are compared on all days since, else on the last week. None where no labels
+    are described. Where they were never joined, the checks are undecided and say so. They warn,
+    but block in the phases that the policy names. Read from fragments alone: a night and a gate
+    say the same.
     """
     if not rollout.labels.paths:
         return LabelChecks()
@@ -52,11 +58,23 @@ def label_checks(rollout: Rollout, policy: Policy, phase: str, as_of: int) -> La
     except StoreError as error:
         return _nothing(str(error), rollout, policy, today, blocks)
     checks = business_checks(
-        found, rollout.labels.arrival, policy.business, look_back=look_back, blocks=blocks
+        found,
+        rollout.labels.arrival,
+        policy.business,
+        look_back=look_back,
+        blocks=blocks,
+        since=_began(events),
     )
     told = proxies(rollout, found, rollout.labels.arrival, policy.proxy)
     checks += proxy_checks(rollout, policy, found, told)
     return LabelChecks(tuple(checks), (_rests_on(digests, today),))
+
+
+def _began(events: Sequence[Event]) -> int | None:
+    """The first whole day of the rollout: since its shadow began, else its first phase."""
+    starts = [e.at for e in events if e.kind == "phase" and e.phase in LADDER]
+    began = phase_start(events, LADDER[0]) or min(starts, default=None)
+    return None if began is None else -(-began // DAY)
 
 
 def _nothing(

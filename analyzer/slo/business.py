@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from analyzer.diary import running_phase
 from analyzer.labels.gate_checks import label_checks
 from analyzer.phases.gate import Material, check
 from analyzer.stats.result import Undefined
@@ -12,9 +13,9 @@ UNDESCRIBED = "not declared: no labels are described under [labels] in rollout.t
 
 def business_levels(material: Material) -> list[Check]:
     """The business checks as of the material's instant, or the one that says why there are none."""
-    phases = [e.phase for e in material.events if e.kind == "phase" and e.at <= material.as_of]
-    phase = phases[-1] if phases else "shadow"
-    found = label_checks(material.rollout, material.policy, phase, material.as_of)
+    events = [e for e in material.events if e.at <= material.as_of]
+    phase = running_phase(events)
+    found = label_checks(material.rollout, material.policy, phase, material.as_of, events)
     return list(found.checks) or [unsaid(material, UNDESCRIBED)]
 
 

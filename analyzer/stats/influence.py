@@ -107,7 +107,9 @@ def interval(
         return Undefined("no standard error", n)
     tail = (1 - confidence) / 2
     z = student_isf(tail, df) if math.isfinite(df) else norm_isf(tail)
-    described = f"{method}, {'t' if math.isfinite(df) else 'normal'} interval {confidence:.0%}"
+    described = (
+        f"{method}, {'t' if math.isfinite(df) else 'normal'} interval {100 * confidence:.4g}%"
+    )
     if support in (SHARE, POSITIVE):
         if not support[0] < value < support[1] or error == 0:
             return Undefined("no variation to build an interval from", n)

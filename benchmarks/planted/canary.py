@@ -287,7 +287,8 @@ def as_text(results: Results) -> str:
         "The fixed-horizon test is an oracle: it is read once, at an hour planned before (every "
         "hour it would err more often than it says), and knows which segment is harmed, though "
         "it pays for the number of them. The gate is read every hour and knows nothing. The share "
-        f"that it has found by an hour stands beside the oracle's for every hour in {JSON}.",
+        "that it has found by an hour stands beside the oracle's for every hour in the JSON file "
+        "of this page.",
     ]
     return as_page(results, head, _row, more)
 
@@ -329,10 +330,9 @@ def _row(harm: str, case: Results) -> str:
     )
 
 
-JSON = "canary.json"
 SIMULATION = Simulation(
     what=__doc__ or "",
-    out=JSON,
+    out="canary.json",
     harms=list(HARMS),
     run=run,
     task=lambda k, harm, given: Task(given.seed, k, harm, tuple(given.traffic)),

@@ -45,3 +45,21 @@ def test_without_labels_nothing_is_decided() -> None:
     assert {c.outcome for c in found} == {"undecided"}
     assert all("cannot be said" in c.sentence for c in found)
     assert found[0].window[1].startswith(str(np.datetime64(FIRST + 1, "D")))
+
+
+def test_since_the_rollout_began_there_is_one_question_for_every_night() -> None:
+    world = World(3, "exponential", "both", "over", False)
+    known = everything(world, rows(world), DAYS)
+    week, whole, none = (
+        {c.id: c for c in business_checks(known, "both", LIMITS, since=since)}
+        for since in (None, FIRST + 30, FIRST + DAYS - 1)
+    )
+    said = whole["business.excess_loss"]
+    assert said.window[0].startswith(str(np.datetime64(FIRST + 30, "D")))
+    assert said.window[1] == week["business.excess_loss"].window[1]
+    assert said.outcome == "fail" and "interval 99." in (said.observed.method or "")
+    assert "interval 95%" in (week["business.excess_loss"].observed.method or "")
+    assert {n: c for n, c in whole.items() if n != said.id} == {
+        n: c for n, c in week.items() if n != said.id
+    }
+    assert none["business.excess_loss"].outcome == "undecided", "no day is mature yet"

@@ -11,12 +11,14 @@ import pytest
 from logbook import INSTANT, START, Book, pa
 
 from analyzer import policy, verdict
+from analyzer.diary import Event
 from analyzer.errors import ConfigError
 from analyzer.gate import gate
+from analyzer.labels.gate_checks import label_checks
 from analyzer.labels.update import update
 from analyzer.nightly import nightly
 from analyzer.verdict import Check, Verdict
-from analyzer.window import HOUR, Window
+from analyzer.window import HOUR, Window, show
 
 DAY = 24 * HOUR
 DAYS, ROWS = 16, 120
@@ -78,6 +80,20 @@ def test_a_worse_challenger_warns_and_a_policy_makes_it_block(book: Book) -> Non
     assert "business.excess_loss" in firm.blocking
     assert firm.outcome == "hold"
     assert any("labels known by 2025-03-19 00:00 UTC" in note for note in found.notes)
+
+
+def test_the_models_are_compared_on_all_days_since_the_diary_says_the_rollout_began(
+    book: Book,
+) -> None:
+    update(book.rollout)
+    began = [
+        Event(show(START + 3 * DAY + HOUR), "phase", phase="shadow", challenger_weight=0.0),
+        Event(show(START + 9 * DAY), "phase", phase="canary", challenger_weight=0.01),
+    ]
+    said = label_checks(book.rollout, LIMITS, "canary", WINDOW.end, began).checks
+    spans = {c.id: c.window for c in said}
+    assert spans["business.excess_loss"][0] == show(START + 4 * DAY)
+    assert spans["business.excess_loss"][1] == spans["business.champion_loss"][1]
 
 
 def test_labels_that_were_not_joined_are_said_and_no_pass(book: Book) -> None:
