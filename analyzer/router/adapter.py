@@ -165,6 +165,27 @@ def ratio(weights: Mapping[str, float], others: float = 0.0) -> float:
     return weights["challenger"] / total if total else 0.0
 
 
+def beside(where: str, others: Mapping[str, float]) -> str:
+    """What else gets traffic, in words; empty where nothing does.
+
+    >>> beside("route a", {"v8": 20.0, "old": 0.0})
+    'route a gives traffic to others as well: v8 (weight 20)'
+    """
+    told = ", ".join(f"{name} (weight {w:g})" for name, w in sorted(others.items()) if w)
+    return f"{where} gives traffic to others as well: {told}" if told else ""
+
+
+def split(live: Live, share: float, total: int, what: str) -> dict[str, float]:
+    """Whole weights of both arms that give the challenger `share`. They sum to `total`; where
+    others get traffic too, which only a share of 0 comes this far with (`guarded`), to what both
+    have: what others get is not for us to change. Raises Refused where `total` is too coarse.
+    """
+    champion, challenger = exact(share, total, what)
+    if live.others and not live.nobody:
+        champion, challenger = int(sum(live.weights.values())), 0
+    return {"champion": float(champion), "challenger": float(challenger)}
+
+
 def holds(live: Live, plan: Plan) -> bool:
     """Whether what is read is what was planned, in every instance."""
     if live.nobody or abs(live.share - plan.share) >= TOLERANCE:

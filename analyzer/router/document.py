@@ -25,8 +25,9 @@ from analyzer.router.adapter import (
     Rejected,
     Seen,
     Unreachable,
-    exact,
+    beside,
     ratio,
+    split,
 )
 from analyzer.router.files import replace
 
@@ -45,15 +46,20 @@ class Document:
     def read(self) -> Live:
         """The weights that stand in the file."""
         raw = self._raw()
-        found = self.places(self._parsed(raw))
-        weights = self._agreed(found)
-        version = hashlib.sha256(raw).hexdigest()[:16]
-        return Live(weights, ratio(weights), dict.fromkeys(self.arms), version)
+        content = self._parsed(raw)
+        weights = self._agreed(self.places(content))
+        others = self.others(content)
+        return Live(
+            weights,
+            ratio(weights, sum(others.values())),
+            dict.fromkeys(self.arms),
+            hashlib.sha256(raw).hexdigest()[:16],
+            others=beside(str(self.path), others),
+        )
 
     def plan(self, live: Live, share: float) -> Plan:
         """Whole weights that sum to the total."""
-        champion, challenger = exact(share, self.total, str(self.path))
-        weights = {"champion": float(champion), "challenger": float(challenger)}
+        weights = split(live, share, self.total, str(self.path))
         command = f"replace {self.path}: " + ", ".join(
             f"{self.arms[arm]} = {weights[arm]:.0f}" for arm in self.arms
         )
@@ -94,6 +100,10 @@ class Document:
     def places(self, content: Any) -> dict[str, list[Place]]:
         """Where each arm's weight stands. Raises Refused where it does not."""
         return {arm: [_pointed(content, p, self.path)] for arm, p in self.arms.items()}
+
+    def others(self, content: Any) -> dict[str, float]:
+        """Weights of what gets traffic beside the arms; pointers tell of none."""
+        return {}
 
     def marked(self, content: Any) -> None:
         """Change what else must change with the weights."""

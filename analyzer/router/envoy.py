@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 from urllib.parse import quote
 
@@ -21,8 +21,9 @@ from analyzer.router.adapter import (
     Refused,
     Seen,
     Unreachable,
-    exact,
+    beside,
     ratio,
+    split,
 )
 from analyzer.router.decision import ARMS
 from analyzer.router.document import Document, Place
@@ -55,7 +56,11 @@ class Envoy(Document):
             raise Refused(
                 f"{self.path}: no weighted_clusters names {' and '.join(self.arms.values())}"
             )
-        return {arm: [(pair[arm], "weight") for pair in pairs] for arm in self.arms}
+        return {arm: [(pair[self.arms[arm]], "weight") for pair in pairs] for arm in self.arms}
+
+    def others(self, content: Any) -> dict[str, float]:
+        """Further clusters of these routes."""
+        return _others(_splits(content, self.arms), self.arms)
 
     def marked(self, content: Any) -> None:
         """A version of its own for each content, by which the engine's is told."""
@@ -70,7 +75,7 @@ class Envoy(Document):
         dump = ask_json(f"{self.address}/config_dump?resource=dynamic_route_configs")
         pairs = list(_splits(dump, self.arms))
         told = {
-            round(ratio({arm: float(p[arm].get("weight", 0)) for arm in self.arms}), 9)
+            round(ratio({arm: _weight(p[name]) for arm, name in self.arms.items()}), 9)
             for p in pairs
         }
         return "ok" if told == {round(plan.share, 9)} else "no"
@@ -100,18 +105,28 @@ class EnvoyRuntime:
                 f"names {' and '.join(self.arms.values())}"
             )
         weights = {
-            arm: float(told.get(self._key(arm), pairs[0][arm].get("weight", 0)))
-            for arm in self.arms
+            arm: float(told.get(self._key(name), _weight(pairs[0][name])))
+            for arm, name in self.arms.items()
         }
+        further = _others(pairs, self.arms)
+        further = {name: float(told.get(self._key(name), w)) for name, w in further.items()}
         token = hashlib.sha256(json.dumps(sorted(told.items())).encode()).hexdigest()[:16]
         note = "what the runtime says is lost when Envoy restarts"
-        return Live(weights, ratio(weights), _ready(self.address, self.arms), token, (note,))
+        return Live(
+            weights,
+            ratio(weights, sum(further.values())),
+            _ready(self.address, self.arms),
+            token,
+            (note,),
+            others=beside(f"prefix {self.prefix!r}", further),
+        )
 
     def plan(self, live: Live, share: float) -> Plan:
         """Both keys in one request: one key alone would give another share."""
-        champion, challenger = exact(share, TOTAL, "this adapter")
-        weights = {"champion": float(champion), "challenger": float(challenger)}
-        query = "&".join(f"{quote(self._key(arm))}={w:.0f}" for arm, w in weights.items())
+        weights = split(live, share, TOTAL, "this adapter")
+        query = "&".join(
+            f"{quote(self._key(self.arms[arm]))}={w:.0f}" for arm, w in weights.items()
+        )
         return Plan(share, weights, (f"POST {self.address}/runtime_modify?{query}",))
 
     def apply(self, plan: Plan, expect: str) -> Outcome:
@@ -134,19 +149,19 @@ class EnvoyRuntime:
         """There is nothing harder than a zero."""
         return ()
 
-    def _key(self, arm: str) -> str:
-        return f"{self.prefix}.{self.arms[arm]}"
+    def _key(self, cluster: str) -> str:
+        return f"{self.prefix}.{cluster}"
 
     def _runtime(self) -> dict[str, str]:
         entries = ask_json(f"{self.address}/runtime?format=json").get("entries", {})
-        keys = {self._key(arm) for arm in self.arms}
-        return {key: str(entries[key]["final_value"]) for key in keys & set(entries)}
+        ours = self._key("")
+        return {k: str(e["final_value"]) for k, e in entries.items() if k.startswith(ours)}
 
 
 def _splits(
     content: Any, arms: Mapping[str, str], prefix: str = ""
 ) -> Iterator[dict[str, dict[str, Any]]]:
-    """Every split between the arms in a JSON content; any further cluster is refused."""
+    """Every split in a JSON content that names both arms: its clusters by name."""
     if isinstance(content, list):
         for part in content:
             yield from _splits(part, arms, prefix)
@@ -154,15 +169,27 @@ def _splits(
         return
     weighted = content.get("weighted_clusters")
     if isinstance(weighted, dict) and isinstance(weighted.get("clusters"), list):
-        named = {c.get("name"): c for c in weighted["clusters"] if isinstance(c, dict)}
+        named = {str(c.get("name")): c for c in weighted["clusters"] if isinstance(c, dict)}
         right = not prefix or weighted.get("runtime_key_prefix") == prefix
         if right and set(arms.values()) <= set(named):
-            if len(named) > len(arms):
-                others = sorted(set(map(str, named)) - set(arms.values()))
-                raise Refused(f"a route splits to {others[0]!r} as well: its share is unknown")
-            yield {arm: named[name] for arm, name in arms.items()}
+            yield named
     for part in content.values():
         yield from _splits(part, arms, prefix)
+
+
+def _weight(cluster: Mapping[str, Any]) -> float:
+    return float(cluster.get("weight", 0))
+
+
+def _others(
+    splits: Iterable[Mapping[str, Mapping[str, Any]]], arms: Mapping[str, str]
+) -> dict[str, float]:
+    """The largest weight of each further cluster."""
+    found: dict[str, float] = {}
+    for named in splits:
+        for name in set(named) - set(arms.values()):
+            found[name] = max(found.get(name, 0.0), _weight(named[name]))
+    return found
 
 
 def _hosts(address: str, arms: Mapping[str, str]) -> dict[str, list[dict[str, Any]]]:

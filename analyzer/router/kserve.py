@@ -31,6 +31,10 @@ class InferenceService:
             raise Refused(f"{named(found, self.resource)}: canaryTrafficPercent reads {percent!r}")
         return {"champion": 100.0 - percent, "challenger": float(percent)}
 
+    def others(self, found: Mapping[str, Any], arms: Mapping[str, str]) -> dict[str, float]:
+        """A percentage is split between two."""
+        return {}
+
     def patch(
         self, found: Mapping[str, Any], arms: Mapping[str, str], weights: Mapping[str, float]
     ) -> Ops:

@@ -25,8 +25,9 @@ from analyzer.router.adapter import (
     RouterError,
     Seen,
     Unreachable,
-    exact,
+    beside,
     ratio,
+    split,
 )
 from analyzer.router.http import Answered, parsed, send
 from analyzer.router.kubernetes_objects import Split, part
@@ -93,19 +94,20 @@ class Kubernetes:
         """The wanted weights and, where the cluster tells, which arms are ready."""
         found = self._get()
         weights = self.split.weights(found, self.arms)
+        others = self.split.others(found, self.arms)
         notes = [*self.split.notes(found, self.arms), *_kept_by(found)]
         return Live(
             weights,
-            ratio(weights),
+            ratio(weights, sum(others.values())),
             {arm: self._ready(found, arm) for arm in self.arms},
             _version(found),
             tuple(notes),
+            others=beside(f"{self.split.resource} {self.namespace}/{self.object}", others),
         )
 
     def plan(self, live: Live, share: float) -> Plan:
         """Weights and the patch; a rise is tried by the server (`dryRun=All`), a fall is not."""
-        champion, challenger = exact(share, self.split.total, f"a {self.split.resource} object")
-        weights = {"champion": float(champion), "challenger": float(challenger)}
+        weights = split(live, share, self.split.total, f"a {self.split.resource} object")
         found = self._get()
         ops = self.split.patch(found, self.arms, weights)
         if share > live.share:

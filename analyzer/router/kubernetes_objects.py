@@ -25,6 +25,9 @@ class Split(Protocol):
     def weights(self, found: Mapping[str, Any], arms: Mapping[str, str]) -> dict[str, float]:
         """The wanted weights. Raises Refused where an arm is missing or the share is unknown."""
 
+    def others(self, found: Mapping[str, Any], arms: Mapping[str, str]) -> dict[str, float]:
+        """Weights of what else these lists give traffic to."""
+
     def patch(
         self, found: Mapping[str, Any], arms: Mapping[str, str], weights: Mapping[str, float]
     ) -> Ops:
@@ -63,24 +66,35 @@ class Weighted:
 
     def weights(self, found: Mapping[str, Any], arms: Mapping[str, str]) -> dict[str, float]:
         """Weights on which all lists with both arms agree."""
-        told: dict[str, set[float]] = {arm: set() for arm in arms}
-        for _, split in self._splits(found, arms):
-            for entry in split:
-                name = self.identity(entry)[0]
-                weight = entry.get("weight", self.absent)
-                if isinstance(weight, bool) or not isinstance(weight, int) or weight < 0:
-                    raise Refused(
-                        f"{named(found, self.resource)}: the weight of {name} reads {weight!r}"
-                    )
-                for arm in arms:
-                    if arms[arm] == name:
-                        told[arm].add(float(weight))
+        told = {arm: self._told(found, arms, arms[arm]) for arm in arms}
         if any(len(values) != 1 for values in told.values()):
             raise Refused(
                 f"{named(found, self.resource)}: its rules split differently "
                 f"({', '.join(f'{arms[a]}: {sorted(v)}' for a, v in told.items())})"
             )
         return {arm: values.pop() for arm, values in told.items()}
+
+    def others(self, found: Mapping[str, Any], arms: Mapping[str, str]) -> dict[str, float]:
+        """The largest weight of each further entry beside both arms."""
+        lists = [split for _, split in self._splits(found, arms)]
+        names = {self.identity(entry)[0] for split in lists for entry in split}
+        further = names - set(arms.values())
+        return {name: max(self._told(found, arms, name)) for name in further}
+
+    def _told(self, found: Mapping[str, Any], arms: Mapping[str, str], name: str) -> set[float]:
+        """What the lists with both arms say of a name's weight."""
+        told = set()
+        for _, split in self._splits(found, arms):
+            for entry in split:
+                if self.identity(entry)[0] != name:
+                    continue
+                weight = entry.get("weight", self.absent)
+                if isinstance(weight, bool) or not isinstance(weight, int) or weight < 0:
+                    raise Refused(
+                        f"{named(found, self.resource)}: the weight of {name} reads {weight!r}"
+                    )
+                told.add(float(weight))
+        return told
 
     def patch(
         self, found: Mapping[str, Any], arms: Mapping[str, str], weights: Mapping[str, float]
@@ -90,7 +104,9 @@ class Weighted:
         for pointer, split in self._splits(found, arms):
             for index, entry in enumerate(split):
                 name, keys = self.identity(entry)
-                arm = next(a for a in arms if arms[a] == name)
+                arm = next((a for a in arms if arms[a] == name), None)
+                if arm is None:
+                    continue
                 value: Any = entry
                 for key in keys:
                     value = value[key]
@@ -129,18 +145,18 @@ class Weighted:
     def _splits(
         self, found: Mapping[str, Any], arms: Mapping[str, str]
     ) -> list[tuple[str, Entries]]:
-        """Lists of exactly the two arms. Raises Refused where there are none, or more than two."""
+        """Lists of both arms. Raises Refused where there are none, or one names an arm twice."""
         splits, seen = [], set()
         for pointer, split in self.lists(part(found, "spec")):
             names = [self.identity(entry)[0] for entry in split]
             seen |= set(names)
             if not set(arms.values()) <= set(names):
                 continue
-            if len(names) > len(arms):
-                other = next((n for n in names if n not in arms.values()), names[-1])
+            twice = [name for name in arms.values() if names.count(name) > 1]
+            if twice:
                 raise Refused(
-                    f"{named(found, self.resource)}: {pointer} splits to {other!r} as well: the "
-                    "challenger's share is unknown"
+                    f"{named(found, self.resource)}: {pointer} names {twice[0]!r} twice: its share "
+                    "is unknown"
                 )
             splits.append((pointer, split))
         if not splits:

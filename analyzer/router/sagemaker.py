@@ -26,6 +26,7 @@ from analyzer.router.adapter import (
     Rejected,
     Seen,
     Unreachable,
+    beside,
     ratio,
 )
 
@@ -52,6 +53,7 @@ class SageMaker:
         told = self._described()
         named = self._variants(told)
         weights = {arm: _weight(one, "DesiredWeight") for arm, one in named.items()}
+        others = _others(told, self.arms)
         current = ratio({arm: _weight(one, "CurrentWeight") for arm, one in named.items()})
         status = str(told.get("EndpointStatus"))
         notes = [] if status == "InService" else [f"the endpoint is {status}"]
@@ -59,15 +61,18 @@ class SageMaker:
             notes.append(f"the challenger still has {current:.2%}")
         return Live(
             weights,
-            ratio(weights),
+            ratio(weights, sum(others.values())),
             {arm: _ready(one) for arm, one in named.items()},
             _version(told),
             tuple(notes),
+            others=beside(self.endpoint, others),
         )
 
     def plan(self, live: Live, share: float) -> Plan:
         """Both variants' weights, which sum to 1; instances are left as they are."""
         weights = {"champion": round(1 - share, 9), "challenger": round(share, 9)}
+        if live.others and not live.nobody:  # what others get is not for us to change
+            weights = {"champion": sum(live.weights.values()), "challenger": 0.0}
         wanted = " ".join(
             f"VariantName={self.arms[arm]},DesiredWeight={weight:g}"
             for arm, weight in weights.items()
@@ -140,13 +145,6 @@ class SageMaker:
 
     def _variants(self, told: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
         named = {one["VariantName"]: one for one in told.get("ProductionVariants") or []}
-        for name, one in named.items():
-            shared = _weight(one, "DesiredWeight") or _weight(one, "CurrentWeight")
-            if name not in self.arms.values() and shared:
-                raise Refused(
-                    f"{self.endpoint}: the variant {name!r} has a weight as well: the challenger's "
-                    "share is unknown"
-                )
         for arm, name in self.arms.items():
             if name not in named:
                 known = ", ".join(sorted(named)) or "none"
@@ -178,6 +176,15 @@ def connected(address: str = "") -> Any:
 
 def _weight(variant: Mapping[str, Any], key: str) -> float:
     return float(variant.get(key) or 0.0)
+
+
+def _others(told: Mapping[str, Any], arms: Mapping[str, str]) -> dict[str, float]:
+    """Weights of further variants, wanted or still in force."""
+    return {
+        one["VariantName"]: max(_weight(one, "DesiredWeight"), _weight(one, "CurrentWeight"))
+        for one in told.get("ProductionVariants") or []
+        if one["VariantName"] not in arms.values()
+    }
 
 
 def _ready(variant: Mapping[str, Any]) -> bool | None:

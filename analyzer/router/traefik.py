@@ -49,17 +49,26 @@ class Traefik(Document):
 
     def places(self, content: Any) -> dict[str, list[Place]]:
         """The weights of the weighted service."""
-        try:
-            told = content["http"]["services"][self.service]["weighted"]["services"]
-            named = {one["name"]: one for one in told}
-        except (KeyError, TypeError):
-            raise Refused(f"{self.path}: there is no weighted service {self.service!r}") from None
-        if set(named) != set(self.arms.values()):
+        named = self._named(content)
+        if not set(named) >= set(self.arms.values()):
             raise Refused(
                 f"{self.path}: {self.service} splits between {', '.join(sorted(named))}, "
                 f"not between {' and '.join(self.arms.values())}"
             )
         return {arm: [(named[name], "weight")] for arm, name in self.arms.items()}
+
+    def others(self, content: Any) -> dict[str, float]:
+        """Further services of the weighted service."""
+        named = self._named(content)
+        further = set(named) - set(self.arms.values())
+        return {name: float(named[name].get("weight", 1)) for name in further}
+
+    def _named(self, content: Any) -> dict[str, dict[str, Any]]:
+        try:
+            told = content["http"]["services"][self.service]["weighted"]["services"]
+            return {one["name"]: one for one in told}
+        except (KeyError, TypeError):
+            raise Refused(f"{self.path}: there is no weighted service {self.service!r}") from None
 
     def engine(self, plan: Plan) -> Seen:
         """The weights that Traefik runs on."""

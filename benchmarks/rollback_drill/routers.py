@@ -183,8 +183,8 @@ backend models
   balance {balance}
   {cookie}
   option redispatch
-  server v6 127.0.0.1:{v6} weight 95 check inter 200ms {cookie_v6}
-  server v7 127.0.0.1:{v7} weight 5 check inter 200ms {cookie_v7}
+  server v6 127.0.0.1:{v6} weight 95 check inter 1s fastinter 200ms {cookie_v6}
+  server v7 127.0.0.1:{v7} weight 5 check inter 1s fastinter 200ms {cookie_v7}
 """
 
 

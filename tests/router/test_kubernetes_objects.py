@@ -22,7 +22,7 @@ def cluster() -> Iterator[Cluster]:
         yield found
 
 
-def test_rules_that_disagree_or_split_three_ways_are_refused(
+def test_rules_that_disagree_or_name_an_arm_twice_are_refused(
     cluster: Cluster, tmp_path: Path
 ) -> None:
     to = control(cluster, "gateway-api", tmp_path)
@@ -35,10 +35,31 @@ def test_rules_that_disagree_or_split_three_ways_are_refused(
     cluster.put("httproutes", found)
     notes = to.adapter.read().notes
     assert notes == ("/spec/rules/1/backendRefs names v7 alone: its share is not counted",)
-    found["spec"]["rules"][0]["backendRefs"].append({"name": "v8", "port": 80, "weight": 0})
+    found["spec"]["rules"][0]["backendRefs"].append({"name": "v7", "port": 80, "weight": 0})
     cluster.put("httproutes", found)
-    with pytest.raises(Refused, match="'v8' as well"):
+    with pytest.raises(Refused, match="'v7' twice"):
         to.adapter.read()
+
+
+def test_a_third_arm_stops_a_rise_and_keeps_its_own_in_a_rollback(
+    cluster: Cluster, tmp_path: Path
+) -> None:
+    to = control(cluster, "gateway-api", tmp_path)
+    found = cluster.get("httproutes", "models")
+    for rule in found["spec"]["rules"]:
+        rule["backendRefs"].append({"name": "v8", "port": 80, "weight": 2500})
+    cluster.put("httproutes", found)
+    live = to.adapter.read()
+    assert live.others == (
+        "httproutes shop/models gives traffic to others as well: v8 (weight 2500)"
+    )
+    assert live.share == 0.04
+    with pytest.raises(Refused, match=r"v8 .* cannot be set beside it"):
+        raised(to, 0.05)
+    report = change.rollback(to, "a test")
+    assert (report.outcome, report.after) == ("applied", 0.0), report
+    for rule in cluster.get("httproutes", "models")["spec"]["rules"]:
+        assert [one["weight"] for one in rule["backendRefs"]] == [10_000, 0, 2500]
 
 
 def test_a_weight_that_is_left_out_is_1_in_a_route_and_0_in_istio(

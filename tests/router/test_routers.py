@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import doctest
+import json
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from http.client import HTTPConnection
 from pathlib import Path
 
@@ -129,6 +130,49 @@ def test_haproxy_with_further_servers_goes_down_only(
             raised(to, 0.05)
         report = change.rollback(to, "a test")
         assert (report.outcome, report.done) == ("applied", True), report
+
+
+def with_a_third(files: Files) -> Files:
+    """The same router, where v8 gets a fifth of the traffic as well."""
+
+    def third(content: object) -> None:
+        parts = content.values() if isinstance(content, dict) else content
+        for part in parts if isinstance(parts, Iterable) and not isinstance(parts, str) else ():
+            third(part)
+        if isinstance(content, list) and {"name": "v7", "weight": 500} in content:
+            content.append({"name": "v8", "weight": 2500})
+
+    def made(
+        folder: Path, port: int, admin: int, served: dict[str, int]
+    ) -> tuple[list[str], dict[str, object]]:
+        found = files(folder, port, admin, {**served, "v8": served["v6"]})
+        for file in (folder / "routes.json", folder / "dynamic" / "models.yml"):
+            if file.exists():
+                content = json.loads(file.read_text(encoding="utf-8"))
+                third(content)
+                file.write_text(json.dumps(content), encoding="utf-8")
+        return found
+
+    return made
+
+
+@pytest.mark.parametrize("kind", ["envoy", "envoy-runtime", "traefik"])
+def test_a_third_arm_stops_a_rise_and_keeps_its_own_in_a_rollback(
+    kind: str, tmp_path: Path, served: dict[str, int]
+) -> None:
+    with started(with_a_third(KINDS[kind]), tmp_path, served, idle=True) as (_, to):
+        live = to.adapter.read()
+        assert live.others.endswith("gives traffic to others as well: v8 (weight 2500)")
+        assert live.share == 0.04
+        with pytest.raises(Refused, match=r"v8 .* cannot be set beside it"):
+            raised(to, 0.05)
+        report = change.rollback(to, "a test")
+        assert (report.outcome, report.done) == ("applied", True), report
+        assert report.confirmed is not None
+        assert report.confirmed[:2] == ("ok", "ok"), report
+        live = to.adapter.read()
+        assert live.weights == {"champion": 10_000, "challenger": 0}
+        assert "v8 (weight 2500)" in live.others
 
 
 @pytest.mark.parametrize("kind", KINDS)

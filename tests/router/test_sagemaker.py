@@ -111,6 +111,31 @@ def test_a_change_that_began_between_look_and_write_is_busy(
     assert to.adapter.apply(plan, live.version) == "busy"
 
 
+def test_a_third_variant_stops_a_rise_and_keeps_its_own_in_a_rollback(
+    client: LikeAWS, tmp_path: Path
+) -> None:
+    to = control(client, tmp_path)
+    look = client.describe_endpoint
+
+    def looked(**asked: object) -> dict[str, object]:
+        third = {"VariantName": "v8", "DesiredWeight": 0.25, "CurrentWeight": 0.25}
+        told = look(**asked)
+        return {**told, "ProductionVariants": [*told["ProductionVariants"], third]}
+
+    client.describe_endpoint = looked  # type: ignore[method-assign]
+    live = to.adapter.read()
+    assert live.others == "models gives traffic to others as well: v8 (weight 0.25)"
+    assert abs(live.share - 0.04) < 1e-9
+    with pytest.raises(Refused, match=r"v8 .* cannot be set beside it"):
+        raised(to, 0.5)
+    report = change.rollback(to, "a test")
+    assert (report.outcome, report.done) == ("applied", True), report
+    assert client.wanted[-1] == [
+        {"VariantName": "v6", "DesiredWeight": 1.0},
+        {"VariantName": "v7", "DesiredWeight": 0.0},
+    ]
+
+
 def test_somebody_elses_weights_are_a_conflict(client: LikeAWS, tmp_path: Path) -> None:
     to = control(client, tmp_path)
     live = to.adapter.read()
@@ -121,7 +146,7 @@ def test_somebody_elses_weights_are_a_conflict(client: LikeAWS, tmp_path: Path) 
 
 
 def test_what_is_refused(client: LikeAWS, tmp_path: Path) -> None:
-    with pytest.raises(Refused, match="the variant 'v7' has a weight as well"):
+    with pytest.raises(Refused, match="no variant 'v8'"):
         control(client, tmp_path, challenger="v8").adapter.read()
     to = control(client, tmp_path)
     to.adapter.endpoint = "nobody"  # type: ignore[attr-defined]
