@@ -9,6 +9,7 @@ from analyzer.histogram import codes_of, raw_bins
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
+Flags = NDArray[np.bool_]
 
 
 def codes(values: Floats) -> Ints:
@@ -20,22 +21,42 @@ def codes(values: Floats) -> Ints:
 def moves(arm: Ints, exposed: Ints, unit: Ints, day: Ints, code: Ints) -> tuple[Ints, ...]:
     """Rows of event_bins with days from 0: day, exposed, arm, code; n, squares and cross changed.
 
-    arm, exposed: of each unit. unit, day, code: of each event. All events known by a day are
-    counted anew, and those known by the day before taken off.
+    arm, exposed: of each unit. unit, day, code: of each event. Units that have an event on a day
+    are counted anew with it, and what they had before is taken off.
     """
-    low, days = int(code.min(initial=0)), int(day.max(initial=0)) + 1
+    low = int(code.min(initial=0))
     width = int(code.max(initial=low)) - low + 1
-    sums = np.zeros((days + 1, 3, days * 2 * width), dtype=np.int64)
-    for last in range(days):
-        known = day <= last
-        cell, n = np.unique(unit[known] * width + code[known] - low, return_counts=True)
-        who, bins = cell // width, cell % width
-        whole = np.bincount(who, n, len(arm)).astype(np.int64)
-        upto = np.cumsum(n) - (np.cumsum(whole) - whole)[who]
-        at = (exposed[who] * 2 + arm[who]) * width + bins
-        for place, moved in enumerate((n, upto**2 - (upto - n) ** 2, n * whole[who])):
-            np.add.at(sums[last + 1, place], at, moved)
-    changed = np.diff(sums, axis=0)
-    found, cells = np.nonzero((changed != 0).any(axis=1))
-    groups = cells // width
-    return (found, groups // 2, groups % 2, cells % width + low, *changed[found, :, cells].T)
+    parts = []
+    for last in np.unique(day).tolist():
+        mine = np.isin(unit, unit[day == last]) & (day <= last)
+        events = (unit[mine], code[mine] - low, day[mine] == last)
+        cells, changed = _changed(exposed * 2 + arm, *events, width)
+        group = cells // width
+        keys = (np.full(len(cells), last), group // 2, group % 2, cells % width + low)
+        parts.append((*keys, *changed))
+    return tuple(np.concatenate(column) for column in zip(*parts, strict=True))
+
+
+def _changed(group: Ints, unit: Ints, code: Ints, fresh: Flags, width: int) -> tuple[Ints, Ints]:
+    """Cells (group of the unit, code) that a day changed, and by how much (3, cells); `fresh` are
+    the day's own events.
+    """
+    found = [_counted(group, unit, code, width)]
+    found.append(_counted(group, unit[~fresh], code[~fresh], width))
+    cells, place = np.unique(np.concatenate([at for at, _ in found]), return_inverse=True)
+    sums = np.zeros((3, len(cells)), dtype=np.int64)
+    every = np.concatenate([found[0][1], -found[1][1]], axis=1)
+    for row, values in zip(sums, every, strict=True):
+        np.add.at(row, place, values)
+    kept = (sums != 0).any(axis=0)
+    return cells[kept], sums[:, kept]
+
+
+def _counted(group: Ints, unit: Ints, code: Ints, width: int) -> tuple[Ints, Ints]:
+    """By unit and code: the cell, and what its events move: n, squares, cross."""
+    pair, n = np.unique(unit * width + code, return_counts=True)
+    who = pair // width
+    whole = np.bincount(who, n, len(group)).astype(np.int64)
+    upto = np.cumsum(n) - (np.cumsum(whole) - whole)[who]
+    moved = np.stack([n, upto**2 - (upto - n) ** 2, n * whole[who]])
+    return group[who] * width + pair % width, moved

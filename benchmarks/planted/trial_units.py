@@ -239,17 +239,16 @@ def _bins_of_day(trial: Trial, totals: Floats, name: str, day: int) -> pa.Table:
 
 def _events(design: Experiment, trial: Trial) -> pa.Table:
     """event_bins of all days: each active day of a unit is one event."""
-    parts = []
+    found: dict[str, tuple[Ints, ...]] = {}
     for metric in design.metrics.values():
-        if metric.of_events:
+        if metric.of_events and measure_of(metric) not in found:
             unit, day = np.nonzero(trial.active)
             values = trial.values[metric.value][unit, day]
             kept = values != 0 if metric.ignore_zeros else np.ones(len(values), dtype=bool)
             events = (unit[kept], day[kept], codes(values[kept]))
-            parts.append((measure_of(metric), moves(trial.arm, trial.exposed, *events)))
-    unique = dict(parts)
-    columns = [np.concatenate(x) for x in zip(*unique.values(), strict=True)] if unique else []
-    names = [repeat(name, len(found[0])) for name, found in unique.items()]
+            found[measure_of(metric)] = moves(trial.arm, trial.exposed, *events)
+    columns = [np.concatenate(x) for x in zip(*found.values(), strict=True)] if found else []
+    names = [repeat(name, len(one[0])) for name, one in found.items()]
     measure = pa.concat_arrays(names) if names else pa.array([], pa.string())
     columns = columns or [np.zeros(0, dtype=np.int64)] * 7
     made = dict(zip(("day", "exposed", "arm", "code", *SUMS), columns, strict=True))
