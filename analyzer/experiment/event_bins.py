@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from analyzer.design import Experiment, Metric
 from analyzer.experiment.state import Change
 from analyzer.experiment.tables import NO_ZEROS
-from analyzer.experiment.unit_events import SPAN, UnitEvents, added, replaced
+from analyzer.experiment.unit_events import SPAN, Counts, UnitEvents, replaced
 from analyzer.profile import table
 
 Ints = NDArray[np.int64]
@@ -52,61 +52,59 @@ def events_of(
             strict=True,
         )
     )
-    brought = day.at(day.of(unit))
-    touched = was != now
-    touched[np.searchsorted(unit, brought.unit)] = True
+    brought = day.find(unit)
+    touched = (was != now) | (brought.times > 0)
     unit, exposed, arm, was, now = (x[touched] for x in (unit, exposed, arm, was, now))
-    rows = held.of(unit)
-    old = held.at(rows)
-    new = added([old, brought])
-    new = new.at(now[np.searchsorted(unit, new.unit)])
-    parts = []
-    for events, sign in ((old, -1), (new, 1)):
-        place = np.searchsorted(unit, events.unit)
-        kept = was[place] if sign < 0 else now[place]
-        place = place[kept]
-        group = exposed[place].astype(np.int64) * 2 + arm[place]
-        moves = {name: sign * x for name, x in _moves(events.at(kept)).items()}
-        parts.append(((group << 32) + events.bin[kept], moves))
-    return replaced(held, rows, new), _table(design, number, parts)
+    found = held.find(unit)
+    old = held.counts(found)
+    new = old + day.counts(brought.at(touched))
+    new = new.at(now[new.place])
+    group = exposed.astype(np.int64) * 2 + arm
+    content = _table(design, number, group, old.at(was[old.place]), new)
+    return replaced(held, found, unit, new), content
 
 
-def _moves(events: UnitEvents) -> dict[str, Ints]:
+def _moves(counts: Counts) -> dict[str, Ints]:
     """By how much n, the sum of c^2 and that of c n move at each row's bin, c the events of its
     unit and measure up to there and n all of them.
     """
-    if not len(events):
+    if not len(counts.key):
         return {name: np.zeros(0, dtype=np.int64) for name in SUMS}
-    measure = events.bin // SPAN
-    first = (events.unit[1:] != events.unit[:-1]) | (measure[1:] != measure[:-1])
-    starts = np.flatnonzero(np.append(True, first))
-    sizes = np.diff(np.append(starts, len(events)))
-    whole = np.add.reduceat(events.n, starts)
-    upto = np.cumsum(events.n) - np.repeat(np.cumsum(whole) - whole, sizes)
+    own = counts.key // SPAN  # unit and measure
+    starts = np.flatnonzero(np.append(True, own[1:] != own[:-1]))
+    sizes = np.diff(np.append(starts, len(own)))
+    whole = np.add.reduceat(counts.n, starts)
+    upto = np.cumsum(counts.n) - np.repeat(np.cumsum(whole) - whole, sizes)
     return {
-        "n": events.n,
-        "squares": events.n * (2 * upto - events.n),
-        "cross": events.n * np.repeat(whole, sizes),
+        "n": counts.n,
+        "squares": counts.n * (2 * upto - counts.n),
+        "cross": counts.n * np.repeat(whole, sizes),
     }
 
 
-def _table(
-    design: Experiment, number: int, parts: Sequence[tuple[Ints, dict[str, Ints]]]
-) -> pa.Table:
-    """Moves added up by day of exposure, arm and bin."""
-    keys, place = np.unique(np.concatenate([key for key, _ in parts]), return_inverse=True)
-    sums = {}
-    for name in SUMS:
-        sums[name] = np.zeros(len(keys), dtype=np.int64)
-        np.add.at(sums[name], place, np.concatenate([moves[name] for _, moves in parts]))
+def _table(design: Experiment, number: int, group: Ints, old: Counts, new: Counts) -> pa.Table:
+    """Moves of units as they are less those of units as they were, added up by group (day of
+    exposure * 2 + arm of each unit) and bin.
+    """
+    names = event_measures(design)
+    present = np.zeros(len(names) * SPAN, dtype=bool)
+    for counts in (old, new):
+        present[counts.bin] = True
+    bins, dense = np.flatnonzero(present), np.cumsum(present) - 1
+    first, last = (int(end(group)) if len(group) else 0 for end in (np.min, np.max))
+    cells = (last - first + 1) * len(bins)
+    sums = {name: np.zeros(cells, dtype=np.int64) for name in SUMS}
+    for counts, sign in ((old, -1), (new, 1)):
+        cell = (group[counts.place] - first) * len(bins) + dense[counts.bin]
+        for name, moved in _moves(counts).items():
+            np.add.at(sums[name], cell, sign * moved)
     kept = np.flatnonzero(np.logical_or.reduce([x != 0 for x in sums.values()]))
-    group, bins = keys[kept] >> 32, keys[kept] & 0xFFFFFFFF
-    names = pa.array(event_measures(design), pa.string())
+    groups, held = kept // max(len(bins), 1) + first, bins[kept % max(len(bins), 1)]
     columns = {
         "day": np.full(len(kept), number),
-        "exposed": group // 2,
-        "arm": group % 2,
-        "measure": names.take(pa.array(bins // SPAN)),
-        "code": bins % SPAN - SPAN // 2,
+        "exposed": groups // 2,
+        "arm": groups % 2,
+        "measure": pa.array(names, pa.string()).take(pa.array(held // SPAN)),
+        "code": held % SPAN - SPAN // 2,
     }
     return table("event_bins", {**columns, **{name: x[kept] for name, x in sums.items()}})

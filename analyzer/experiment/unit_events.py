@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -38,21 +39,85 @@ class UnitEvents:
     def __len__(self) -> int:
         return len(self.unit)
 
-    def at(self, rows: slice | Ints | Flags) -> UnitEvents:
-        """Some of the rows."""
-        return UnitEvents(self.unit[rows], self.bin[rows], self.n[rows])
+    def find(self, units: Keys) -> Found:
+        """Where some units, ascending, have their rows."""
+        starts = np.flatnonzero(np.append(True, self.unit[1:] != self.unit[:-1])[: len(self)])
+        held = self.unit[starts]
+        at = np.searchsorted(held, units)
+        ends = np.append(starts, len(self))
+        times = np.zeros(len(units), dtype=np.int64)
+        known = np.flatnonzero(at < len(held))
+        known = known[held[at[known]] == units[known]]
+        times[known] = ends[at[known] + 1] - ends[at[known]]
+        return Found(ends[at], times)
 
-    def of(self, units: Keys) -> Ints:
-        """The rows of some units, which are ascending."""
-        first = np.searchsorted(self.unit, units, side="left")
-        times = np.searchsorted(self.unit, units, side="right") - first
-        before = np.cumsum(times) - times
-        return np.repeat(first - before, times) + np.arange(int(times.sum()))
+    def counts(self, found: Found) -> Counts:
+        """What the units found have."""
+        rows, place = found.rows(), np.repeat(np.arange(len(found.times)), found.times)
+        return Counts((place << 32) + self.bin[rows], self.n[rows])
 
     def table(self) -> pa.Table:
         """As it is kept."""
         columns = {"unit": self.unit, "bin": self.bin.astype(np.int32), "n": self.n}
         return pa.table({name: pa.array(column) for name, column in columns.items()})
+
+
+@dataclass(frozen=True, eq=False)
+class Found:
+    """Units among rows: where the rows of each begin (of one without any: where they would), and
+    how many they are.
+    """
+
+    first: Ints
+    times: Ints
+
+    def at(self, units: Flags) -> Found:
+        """Of some of the units."""
+        return Found(self.first[units], self.times[units])
+
+    def rows(self) -> Ints:
+        """All rows of the units."""
+        return np.repeat(self.first - self._before(), self.times) + np.arange(int(self.times.sum()))
+
+    def free(self) -> Ints:
+        """Where rows of each unit belong once all that were found are taken out."""
+        return self.first - self._before()
+
+    def _before(self) -> Ints:
+        before: Ints = np.cumsum(self.times) - self.times
+        return before
+
+
+@dataclass(frozen=True, eq=False)
+class Counts:
+    """Events n of units by bin, of units told by their place among others: key, ascending, is
+    place * 2**32 + bin.
+    """
+
+    key: Ints
+    n: Ints
+
+    @property
+    def place(self) -> Ints:
+        """Place of each row's unit."""
+        return self.key >> 32
+
+    @property
+    def bin(self) -> Ints:
+        """Bin of each row."""
+        return self.key & 0xFFFFFFFF
+
+    def at(self, rows: Flags) -> Counts:
+        """Some of the rows."""
+        return Counts(self.key[rows], self.n[rows])
+
+    def __add__(self, other: Counts) -> Counts:
+        """Of the same units. Two ascending runs are merged in one pass by a stable sort."""
+        keys = np.concatenate([self.key, other.key])
+        order = np.argsort(keys, kind="stable")
+        keys, n = keys[order], np.concatenate([self.n, other.n])[order]
+        starts = np.flatnonzero(np.append(True, keys[1:] != keys[:-1])[: len(keys)])
+        return Counts(keys[starts], np.add.reduceat(n, starts) if len(keys) else n)
 
 
 NONE = UnitEvents(np.zeros(0, np.uint64), np.zeros(0, np.int64), np.zeros(0, np.int64))
@@ -98,37 +163,32 @@ def counted(unit: Keys, bins: Sequence[Ints]) -> UnitEvents:
 
 
 def added(parts: Sequence[UnitEvents]) -> UnitEvents:
-    """Parts of the same units as one.
+    """Parts as one.
 
     >>> one = counted(np.array([7, 3, 7], dtype=np.uint64), [np.array([5, 5, 5])])
     >>> both = added([one, counted(np.array([7], dtype=np.uint64), [np.array([4])])])
     >>> both.unit.tolist(), both.bin.tolist(), both.n.tolist()
     ([3, 7, 7], [5, 4, 5], [1, 1, 2])
     """
-    held = [part for part in parts if len(part)]
-    if len(held) < 2:
-        return held[0] if held else NONE
-    order, keys = ids.ascending(np.concatenate([part.unit for part in held]))
-    place = np.cumsum(np.append(False, keys[1:] != keys[:-1]))
-    packed = (place << 32) + np.concatenate([part.bin for part in held])[order]
-    n = np.concatenate([part.n for part in held])[order]
-    again = np.argsort(packed, kind="stable")
-    packed, keys = packed[again], keys[again]
-    starts = np.flatnonzero(np.append(True, packed[1:] != packed[:-1]))
-    return UnitEvents(keys[starts], packed[starts] & 0xFFFFFFFF, np.add.reduceat(n[again], starts))
+    units = np.unique(np.concatenate([NONE.unit, *(part.unit for part in parts)]))
+    whole = Counts(NONE.n, NONE.n)
+    for part in parts:
+        whole += part.counts(part.find(units))
+    return UnitEvents(units[whole.place], whole.bin, whole.n)
 
 
-def replaced(held: UnitEvents, rows: Ints, new: UnitEvents) -> UnitEvents:
-    """`held` without some of its rows, with others in their places."""
+def replaced(held: UnitEvents, found: Found, units: Keys, new: Counts) -> UnitEvents:
+    """`held` with other rows for the units that were found in it."""
     stays = np.ones(len(held), dtype=bool)
-    stays[rows] = False
-    at = np.searchsorted(held.unit[stays], new.unit) + np.arange(len(new))
-    fresh = np.zeros(int(np.count_nonzero(stays)) + len(new), dtype=bool)
-    fresh[at] = True
-    columns = []
-    for name in ("unit", "bin", "n"):
-        old, put = getattr(held, name), getattr(new, name)
+    stays[found.rows()] = False
+    fresh = np.zeros(int(np.count_nonzero(stays)) + len(new.key), dtype=bool)
+    fresh[found.free()[new.place] + np.arange(len(new.key))] = True
+
+    def whole(old: NDArray[Any], put: NDArray[Any]) -> NDArray[Any]:
         column = np.empty(len(fresh), dtype=old.dtype)
         column[~fresh], column[fresh] = old[stays], put
-        columns.append(column)
-    return UnitEvents(*columns)
+        return column
+
+    return UnitEvents(
+        whole(held.unit, units[new.place]), whole(held.bin, new.bin), whole(held.n, new.n)
+    )
