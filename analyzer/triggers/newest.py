@@ -27,6 +27,7 @@ from analyzer.triggers.counting import added, counted
 from analyzer.triggers.expected import LEVEL_HOURS, Floats, Past, past_of
 from analyzer.triggers.kept import GroupCounts, Kept, Key, key_of
 from analyzer.triggers.minutes import Minutes, hours_served
+from analyzer.triggers.rolled_out import rolled_out
 from analyzer.triggers.run import Triggers, followed
 from analyzer.triggers.unread import Unread, marked, told_twice, unread
 from analyzer.window import HOUR, MINUTE, WEEK, Window
@@ -74,7 +75,9 @@ def newest(rollout: Rollout, limits: Limits, events: Sequence[Event], as_of: int
     )
     unsaved = _save(kept, logs)
     read, known = (sum(getattr(log, n) for log in logs.values()) for n in ("read", "known"))
-    found = followed(rollout, minutes, limits, events, _profiles(rollout))
+    full = rolled_out(events, window.start, window.end)  # else nobody asks for days before
+    before = _profiles(rollout) if full else Undefined("no full rollout")
+    found = followed(rollout, minutes, limits, events, before)
     return Newest(found, read, known, unsaved)
 
 
