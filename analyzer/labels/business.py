@@ -72,7 +72,7 @@ def business_checks(
     }
     span = (end - WEEK, end)
     if since is not None:
-        first = max(since, known.as_of - look_back)
+        first = min(max(since, known.as_of - look_back), known.as_of)
         span = (first, end if end > first else known.as_of)
         asked = replace(base, first=span[0], last=span[1], planned=WEEK)
         now = _compared(found, asked, ladders)

@@ -63,7 +63,7 @@ def label_checks(
         policy.business,
         look_back=look_back,
         blocks=blocks,
-        since=_began(events),
+        since=_began([e for e in events if e.at <= as_of]),
     )
     told = proxies(rollout, found, rollout.labels.arrival, policy.proxy)
     checks += proxy_checks(rollout, policy, found, told)
