@@ -32,7 +32,11 @@ def plain(found: Any) -> Any:
 
 
 def answered(cells: int) -> Why:
-    """As many cells, none of them without an answer."""
+    """As many cells, none of them without an answer.
+
+    >>> answered(2).tolist()
+    [None, None]
+    """
     return np.full(cells, None, dtype=object)
 
 
@@ -53,7 +57,11 @@ def unless(why: Why, fault: Flags, reason: str | Callable[[int], str], n: Floats
 
 
 def has_answer(why: Why) -> Flags:
-    """Which cells have an answer."""
+    """Which cells have an answer.
+
+    >>> has_answer(unless(answered(2), np.array([False, True]), "no unit", np.zeros(2))).tolist()
+    [True, False]
+    """
     return np.array([gap is None for gap in why.tolist()], dtype=bool)
 
 

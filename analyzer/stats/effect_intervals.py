@@ -32,7 +32,13 @@ def fixed_interval(found: Effect, alpha: float = 0.05) -> Result:
 
 
 def fixed_intervals(found: Effects, alpha: float = 0.05) -> Estimates:
-    """`fixed_interval` of many cells."""
+    """`fixed_interval` of many cells.
+
+    >>> effect = Effect(0.29, 0.1, 200.0, math.inf, False)
+    >>> found = fixed_intervals(effects_of([effect, Undefined("no unit")], False))
+    >>> [str(r.reason) if isinstance(r, Undefined) else round(r.low, 3) for r in found.results()]
+    [0.094, 'no unit']
+    """
     method = f"fixed horizon {1 - alpha:.4g}"
     half = _student(found.df, alpha / 2) * found.error
     return Estimates(
@@ -90,7 +96,12 @@ def always_valid_interval(
 def always_valid_intervals(
     found: Effects, n_star: float, alpha: float = 0.05, side: Side = "both"
 ) -> Estimates:
-    """`always_valid_interval` of many cells."""
+    """`always_valid_interval` of many cells.
+
+    >>> effects = effects_of([Effect(0.29, 0.1, 200.0, math.inf, False)], False)
+    >>> [round(x, 3) for x in always_valid_intervals(effects, 1000.0).low.tolist()]
+    [-0.046]
+    """
     radius = two_sided_radius if side == "both" else one_sided_radius
     n = np.maximum(found.n, 1.0)  # of no unit there is no effect
     half = radius(found.error, n, alpha, n_star) * _heavier(found.df, alpha)

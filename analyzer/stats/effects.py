@@ -77,7 +77,13 @@ class Effects:
 
 
 def effects_of(found: Sequence[Effect | Undefined], relative: bool) -> Effects:
-    """Effects of cells that were found one by one."""
+    """Effects of cells that were found one by one.
+
+    >>> effect = Effect(0.29, 0.1, 200.0, math.inf, False)
+    >>> found = effects_of([effect, Undefined("no unit")], False)
+    >>> found.value.tolist(), found.at(1)
+    ([0.29, 0.0], Undefined(reason='no unit', n=0))
+    """
     nothing = Effect(0.0, 0.0, 0.0, math.inf, relative)
     held = [replace(nothing, n=one.n) if isinstance(one, Undefined) else one for one in found]
     rows = np.array([(e.value, e.error, e.n, e.df, e.covariates_explain) for e in held])

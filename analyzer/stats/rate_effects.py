@@ -31,7 +31,13 @@ def rate_effect(
 def rate_effects(
     control: tuple[Floats, Floats], treatment: tuple[Floats, Floats], *, relative: bool = False
 ) -> Effects:
-    """`rate_effect` of many cells: arrays of counts."""
+    """`rate_effect` of many cells: arrays of counts.
+
+    >>> did, units = np.array([200.0, 1.0]), np.array([1000.0, 1000.0])
+    >>> found = rate_effects((did, units), (np.array([230.0, 2.0]), units))
+    >>> found.value.round(3).tolist(), found.at(1).reason
+    ([0.03, 0.001], 'the smaller arm expects 1.5 events, 25 needed')
+    """
     (k_c, n_c), (k_t, n_t) = control, treatment
     n = n_c + n_t
     pooled = (k_c + k_t) / np.maximum(n, 1)
