@@ -7,6 +7,7 @@ depend on the order of rows, files or threads.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -56,11 +57,12 @@ class Day:
     scales: Scales
     exposed: Exposed | None = None
     faults: dict[str, int] = field(default_factory=dict)
-    parts: list[Rows] = field(default_factory=list)
+    parts: list[Future[Rows]] = field(default_factory=list)
     events: list[UnitEvents] = field(default_factory=list)
     waiting: list[Rows] = field(default_factory=list)
     rows: int = 0
     words: dict[str, dict[int, str]] = field(default_factory=dict)
+    thread: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(1))
 
     @property
     def design(self) -> Experiment:
@@ -89,7 +91,9 @@ class Day:
                 bins = [rows.pop(f"b{place}") for place in range(len(self.design.event_values))]
                 if bins:
                     self.events.append(counted(rows["unit"], bins))
-            self.parts.append(grouping.by_unit(rows))
+            if self.parts:  # one is grouped while the next is read, and no more are kept waiting
+                self.parts[-1].result()
+            self.parts.append(self.thread.submit(grouping.by_unit, rows))
         self.waiting, self.rows = [], 0
 
     def _once(self, rows: Rows) -> Rows:
@@ -181,8 +185,9 @@ class Day:
         self._fold()
         if not self.parts:
             return pa.table({"unit": pa.array([], pa.uint64())})
-        units = grouping.merged(self.parts)
+        units = grouping.merged([part.result() for part in self.parts])
         self.parts = []
+        self.thread.shutdown()
         found = {"unit": units["unit"]}
         low, high = units["variant"], units["variant" + grouping.HIGH]
         found["arm"] = np.where(low == high, low, np.int8(MIXED))
