@@ -8,6 +8,7 @@ has none, until a later one settles it.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
@@ -28,6 +29,9 @@ CONFLICTING = "labels contradict each other at the same instant"
 EARLY = "label before the prediction"
 TOO_OLD = "prediction older than open_days"
 ORPHAN = "no prediction in the open window"
+
+THREADS = 2
+"""Days that are worked on at once."""
 
 PREFIX_BITS = 24
 """Leading bits of a key by which most rows of other requests are told at once."""
@@ -58,7 +62,8 @@ class Touched:
         self.prefixes = np.zeros(1 << PREFIX_BITS, dtype=bool)
         self.prefixes[_prefix(self.key)] = True
         self.found = np.zeros(len(first), dtype=bool)
-        parts = [*(self._own(events.rows)[1] for events in earlier), new]
+        with ThreadPoolExecutor(THREADS) as threads:  # each looks up a million keys
+            parts = [*threads.map(lambda events: self._own(events.rows)[1], earlier), new]
         rows = {name: np.concatenate([part[name] for part in parts]) for name in new}
         order = by_key(*(rows[name] for name in ("key", "check", "ts", "label")))
         self.ts, self.label = rows["ts"][order], rows["label"][order]

@@ -18,7 +18,7 @@ from analyzer import __version__, ids
 from analyzer.config import Rollout
 from analyzer.labels.counting import Counting
 from analyzer.labels.events import Events, events_of
-from analyzer.labels.join import EARLY, Changes, Touched
+from analyzer.labels.join import EARLY, THREADS, Changes, Touched
 from analyzer.labels.kept import Kept, Recipe, arrays_of
 from analyzer.labels.requests import reaches_in, requests_of
 from analyzer.labels.tables import COUNTED, DAY, FORMAT
@@ -29,9 +29,6 @@ from analyzer.scan.narrow import Shape
 from analyzer.scan.run import slot_of
 from analyzer.store import Store
 from analyzer.window import HOUR, Window
-
-THREADS = 2
-"""Days that are worked on at once: a night's requests beside its labels, then prediction days."""
 
 
 @dataclass(frozen=True)
