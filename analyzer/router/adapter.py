@@ -175,15 +175,22 @@ def beside(where: str, others: Mapping[str, float]) -> str:
     return f"{where} gives traffic to others as well: {told}" if told else ""
 
 
+def handed_back(live: Live) -> dict[str, float] | None:
+    """Both arms' weights where others get traffic too, with which only a share of 0 comes so far
+    (`guarded`): the champion gets what both have, what others get is not for us to change. None
+    where nobody else is served.
+    """
+    if not live.others or live.nobody:
+        return None
+    return {"champion": sum(live.weights.values()), "challenger": 0.0}
+
+
 def split(live: Live, share: float, total: int, what: str) -> dict[str, float]:
-    """Whole weights of both arms that give the challenger `share`. They sum to `total`; where
-    others get traffic too, which only a share of 0 comes this far with (`guarded`), to what both
-    have: what others get is not for us to change. Raises Refused where `total` is too coarse.
+    """Whole weights of both arms that give the challenger `share` and sum to `total`, or what is
+    `handed_back`. Raises Refused where `total` is too coarse.
     """
     champion, challenger = exact(share, total, what)
-    if live.others and not live.nobody:
-        champion, challenger = int(sum(live.weights.values())), 0
-    return {"champion": float(champion), "challenger": float(challenger)}
+    return handed_back(live) or {"champion": float(champion), "challenger": float(challenger)}
 
 
 def holds(live: Live, plan: Plan) -> bool:

@@ -10,7 +10,7 @@ import fcntl
 import hashlib
 import json
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -112,8 +112,7 @@ class Document:
         weights = {}
         for arm, places in found.items():
             values = {holder[key] for holder, key in places}
-            odd = [v for v in values if isinstance(v, bool) or not isinstance(v, int | float)]
-            if odd or len(values) != 1 or min(values) < 0:
+            if len(values) != 1 or not all(map(_is_weight, values)):
                 told = sorted(map(str, values))
                 raise Refused(f"{self.path}: the weight of {self.arms[arm]} reads {told}")
             weights[arm] = float(values.pop())
@@ -146,6 +145,29 @@ class Document:
             yield
         finally:
             os.close(handle)
+
+
+def further(
+    path: Path | str,
+    splits: Iterable[Mapping[str, Mapping[str, Any]]],
+    arms: Mapping[str, str],
+    absent: float,
+) -> dict[str, float]:
+    """The largest weight of each name beside the arms; absent: what a weight that is not there
+    means. Raises Refused where one is no weight.
+    """
+    found: dict[str, float] = {}
+    for named in splits:
+        for name in set(named) - set(arms.values()):
+            weight = named[name].get("weight", absent)
+            if not _is_weight(weight):
+                raise Refused(f"{path}: the weight of {name} reads {weight!r}")
+            found[name] = max(found.get(name, 0.0), float(weight))
+    return found
+
+
+def _is_weight(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and value >= 0
 
 
 def _pointed(content: Any, pointer: str, path: Path) -> Place:

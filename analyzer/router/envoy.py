@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 from urllib.parse import quote
 
@@ -26,7 +26,7 @@ from analyzer.router.adapter import (
     split,
 )
 from analyzer.router.decision import ARMS
-from analyzer.router.document import Document, Place
+from analyzer.router.document import Document, Place, further
 from analyzer.router.http import ask, ask_json
 
 TOTAL = 10_000
@@ -60,7 +60,7 @@ class Envoy(Document):
 
     def others(self, content: Any) -> dict[str, float]:
         """Further clusters of these routes."""
-        return _others(_splits(content, self.arms), self.arms)
+        return further(self.path, _splits(content, self.arms), self.arms, absent=0)
 
     def marked(self, content: Any) -> None:
         """A version of its own for each content, by which the engine's is told."""
@@ -108,17 +108,17 @@ class EnvoyRuntime:
             arm: float(told.get(self._key(name), _weight(pairs[0][name])))
             for arm, name in self.arms.items()
         }
-        further = _others(pairs, self.arms)
-        further = {name: float(told.get(self._key(name), w)) for name, w in further.items()}
+        routed = further(self.address, pairs, self.arms, absent=0)
+        others = {name: float(told.get(self._key(name), w)) for name, w in routed.items()}
         token = hashlib.sha256(json.dumps(sorted(told.items())).encode()).hexdigest()[:16]
         note = "what the runtime says is lost when Envoy restarts"
         return Live(
             weights,
-            ratio(weights, sum(further.values())),
+            ratio(weights, sum(others.values())),
             _ready(self.address, self.arms),
             token,
             (note,),
-            others=beside(f"prefix {self.prefix!r}", further),
+            others=beside(f"prefix {self.prefix!r}", others),
         )
 
     def plan(self, live: Live, share: float) -> Plan:
@@ -179,17 +179,6 @@ def _splits(
 
 def _weight(cluster: Mapping[str, Any]) -> float:
     return float(cluster.get("weight", 0))
-
-
-def _others(
-    splits: Iterable[Mapping[str, Mapping[str, Any]]], arms: Mapping[str, str]
-) -> dict[str, float]:
-    """The largest weight of each further cluster."""
-    found: dict[str, float] = {}
-    for named in splits:
-        for name in set(named) - set(arms.values()):
-            found[name] = max(found.get(name, 0.0), _weight(named[name]))
-    return found
 
 
 def _hosts(address: str, arms: Mapping[str, str]) -> dict[str, list[dict[str, Any]]]:

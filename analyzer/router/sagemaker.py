@@ -27,6 +27,7 @@ from analyzer.router.adapter import (
     Seen,
     Unreachable,
     beside,
+    handed_back,
     ratio,
 )
 
@@ -70,9 +71,8 @@ class SageMaker:
 
     def plan(self, live: Live, share: float) -> Plan:
         """Both variants' weights, which sum to 1; instances are left as they are."""
-        weights = {"champion": round(1 - share, 9), "challenger": round(share, 9)}
-        if live.others and not live.nobody:  # what others get is not for us to change
-            weights = {"champion": sum(live.weights.values()), "challenger": 0.0}
+        whole = {"champion": round(1 - share, 9), "challenger": round(share, 9)}
+        weights = handed_back(live) or whole
         wanted = " ".join(
             f"VariantName={self.arms[arm]},DesiredWeight={weight:g}"
             for arm, weight in weights.items()

@@ -19,7 +19,7 @@ from analyzer.router.adapter import (
     Seen,
     ratio,
 )
-from analyzer.router.document import Document, Place
+from analyzer.router.document import Document, Place, further
 from analyzer.router.http import ask, ask_json
 
 TOTAL = 10_000
@@ -59,9 +59,7 @@ class Traefik(Document):
 
     def others(self, content: Any) -> dict[str, float]:
         """Further services of the weighted service."""
-        named = self._named(content)
-        further = set(named) - set(self.arms.values())
-        return {name: float(named[name].get("weight", 1)) for name in further}
+        return further(self.path, [self._named(content)], self.arms, absent=1)
 
     def _named(self, content: Any) -> dict[str, dict[str, Any]]:
         try:

@@ -16,6 +16,7 @@ from real import Load, controller, raised, started
 from analyzer.router import audit, change, haproxy
 from analyzer.router.adapter import Refused, Rejected, Unreachable
 from analyzer.router.confirm import confirm
+from analyzer.router.document import further
 from analyzer.router.watch import watch
 from benchmarks.rollback_drill import routers
 from benchmarks.rollback_drill.routers import Files
@@ -173,6 +174,13 @@ def test_a_third_arm_stops_a_rise_and_keeps_its_own_in_a_rollback(
         live = to.adapter.read()
         assert live.weights == {"champion": 10_000, "challenger": 0}
         assert "v8 (weight 2500)" in live.others
+
+
+@pytest.mark.parametrize("weight", ["many", -1, True, None])
+def test_a_third_weight_that_is_none_is_refused(weight: object) -> None:
+    named = {"v6": {"weight": 95}, "v7": {"weight": 5}, "v8": {"weight": weight}}
+    with pytest.raises(Refused, match=f"routes.json: the weight of v8 reads {weight!r}"):
+        further("routes.json", [named], {"champion": "v6", "challenger": "v7"}, absent=0)
 
 
 @pytest.mark.parametrize("kind", KINDS)
