@@ -10,7 +10,6 @@ Each of a week's seven days is judged as a night would. In the others harm is pl
 from __future__ import annotations
 
 import argparse
-import json
 import platform
 from collections import Counter
 from datetime import UTC, datetime
@@ -28,6 +27,7 @@ from analyzer.slo.history import history
 from analyzer.slo.volume import volume_checks
 from analyzer.store import Manifest
 from analyzer.window import HOUR, MINUTE, show
+from benchmarks.planted.saved import save
 from benchmarks.planted.service import UNIT, Service
 
 HERE = Path(__file__).parent / "results"
@@ -249,11 +249,7 @@ def main() -> None:
         "volume": [restless(options.seed, options.restless, sd) for sd in RESTLESS],
         "versions": {"python": platform.python_version(), "numpy": np.__version__},
     }
-    options.out.mkdir(parents=True, exist_ok=True)
-    text = json.dumps(result, indent=1, sort_keys=True) + "\n"
-    (options.out / "levels.json").write_text(text, encoding="utf-8")
-    (options.out / "levels.md").write_text(_page(result), encoding="utf-8")
-    print(_page(result))
+    save(options.out, "levels", result, _page(result))
 
 
 def _table(clean: Counter[tuple[str, str]]) -> dict[str, dict[str, int]]:

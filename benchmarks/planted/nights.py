@@ -10,7 +10,6 @@ diary), once on all days since the rollout began (a confidence sequence, as a ga
 from __future__ import annotations
 
 import argparse
-import json
 import platform
 from pathlib import Path
 
@@ -21,6 +20,7 @@ from analyzer.labels.business import business_checks
 from analyzer.stats.proportion import clopper_pearson
 from analyzer.stats.result import Estimate
 from benchmarks.planted.late import DAYS, DELAYS, FIRST, World, everything, rows
+from benchmarks.planted.saved import save
 
 HERE = Path(__file__).parent / "results"
 BEGAN = 25
@@ -89,11 +89,7 @@ def main() -> None:
         "cases": cases,
         "versions": {"python": platform.python_version(), "numpy": np.__version__},
     }
-    given.out.mkdir(parents=True, exist_ok=True)
-    text = json.dumps(result, indent=1, sort_keys=True) + "\n"
-    (given.out / "nights.json").write_text(text, encoding="utf-8")
-    (given.out / "nights.md").write_text(_page(result), encoding="utf-8")
-    print(_page(result))
+    save(given.out, "nights", result, _page(result))
 
 
 def _page(result: dict) -> str:

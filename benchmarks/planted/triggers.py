@@ -9,11 +9,11 @@ not: exactly at a limit, too short, or by what the policy says of minutes that a
 from __future__ import annotations
 
 import argparse
-import json
 from pathlib import Path
 from typing import Any
 
 from benchmarks.machine import facts
+from benchmarks.planted.saved import save
 from benchmarks.planted.trigger_plants import PLANTS, planted
 from benchmarks.planted.trigger_weeks import World
 
@@ -71,11 +71,7 @@ def main() -> None:
         "planted": kinds,
         "machine": facts(),
     }
-    options.out.mkdir(parents=True, exist_ok=True)
-    text = json.dumps(result, indent=1, sort_keys=True) + "\n"
-    (options.out / "triggers.json").write_text(text, encoding="utf-8")
-    (options.out / "triggers.md").write_text(_page(result), encoding="utf-8")
-    print(_page(result))
+    save(options.out, "triggers", result, _page(result))
 
 
 def _page(result: dict[str, Any]) -> str:
